@@ -1,0 +1,249 @@
+"""The market that the simulated venues sell: a pure function of a seed and the time.
+
+Every answer is computed from hashes of (seed, contract, slot), so history asked in pieces equals history asked whole, history and
+live agree, and a test can ask for the truth. Nothing is stored but what a control put there (`with_liquidations`, `relisted`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from functools import cached_property
+
+from perptape.simulation import listing
+from perptape.simulation.chance import bits, poisson, uniform
+from perptape.simulation.contract import Contract, Flag, Liquidation, Settlement, Side, Trade
+from perptape.simulation.course import level, open_size, rounded
+
+__all__ = ["SLOT", "Contract", "Flag", "Liquidation", "Market", "Settlement", "Side", "Trade"]
+
+SLOT = 300_000
+"""Open interest takes a new course every five minutes, the finest slot that venues publish."""
+_MINUTE = 60_000
+FILL_VENUES = frozenset({"deribit"})
+"""Venues that tell of liquidations by flagging trades, so that one fill may liquidate both of its sides."""
+_RATES = {"BTC": 0.5, "ETH": 0.4, "SOL": 0.2}
+_OTHER_RATE = 0.03
+
+
+@dataclass(frozen=True)
+class Market:
+    """All venues' contracts and everything that happens on them."""
+
+    seed: int
+    listings: Mapping[str, tuple[Contract, ...]]
+    publication_delay_ms: int = 120_000
+    publication_jitter_ms: int = 180_000
+    liquidation_rates: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    """Liquidations per second by (venue, contract id); others have a rate by their base."""
+    injected: Mapping[tuple[str, str], tuple[Liquidation, ...]] = field(default_factory=dict)
+
+    @classmethod
+    def standard(cls, seed: int, symbols: int = 12) -> Market:
+        """The same list of bases on all five venues."""
+        return cls(seed, listing.standard(seed, symbols))
+
+    # -- contracts
+
+    def contracts(self, venue: str, now: int | None = None) -> tuple[Contract, ...]:
+        """What the venue lists at `now` (not the delisted), or every lifetime that there ever was."""
+        every = self.listings.get(venue, ())
+        return every if now is None else tuple(contract for contract in every if contract.trades_at(now))
+
+    def contract(self, venue: str, id: str, now: int | None = None) -> Contract | None:
+        """The lifetime under this id that trades at `now`, else the newest one."""
+        lifetimes = self._by_id.get((venue, id), ())
+        if now is not None:
+            for lifetime in lifetimes:
+                if lifetime.trades_at(now):
+                    return lifetime
+        return lifetimes[-1] if lifetimes else None
+
+    @cached_property
+    def _by_id(self) -> Mapping[tuple[str, str], tuple[Contract, ...]]:
+        found: dict[tuple[str, str], tuple[Contract, ...]] = {}
+        for venue, contracts in self.listings.items():
+            for contract in contracts:
+                found[venue, contract.id] = (*found.get((venue, contract.id), ()), contract)
+        return found
+
+    def delisted(self, venue: str, id: str, at: int) -> Market:
+        """The same market where this contract ends at `at`."""
+        changed = tuple(replace(c, delisted=at) if c.id == id and c.delisted is None else c for c in self.listings[venue])
+        return replace(self, listings={**self.listings, venue: changed})
+
+    def relisted(self, venue: str, id: str, at: int, contract_size: Decimal) -> Market:
+        """The same market where the ticker begins a new lifetime with another contract size at `at`."""
+        last = self.contract(venue, id)
+        if last is None:
+            raise KeyError(f"{venue} has no {id}")
+        again = replace(last, contract_size=contract_size, listed=at, delisted=None)
+        ended = self if last.delisted is not None else self.delisted(venue, id, at)
+        return replace(ended, listings={**ended.listings, venue: (*ended.listings[venue], again)})
+
+    # -- prices
+
+    def price(self, base: str, t: int) -> Decimal:
+        """The last price in USD, eight significant digits."""
+        return rounded(level(self.seed, base, t))
+
+    def index(self, base: str, t: int) -> Decimal:
+        """The index price: the last price without its fastest wobble."""
+        return rounded(level(self.seed, base, t) * (1 + 0.00008 * math.sin(t / 41_000)))
+
+    def mark(self, base: str, t: int) -> Decimal:
+        """The mark price: the index with a slow premium."""
+        return rounded(level(self.seed, base, t) * (1 + 0.0002 * math.sin(t / 1_700_000)))
+
+    def on_tick(self, contract: Contract, value: Decimal) -> Decimal:
+        """A price on the contract's grid of ticks."""
+        return (value / contract.tick).to_integral_value() * contract.tick
+
+    # -- open interest
+
+    def open_interest(self, contract: Contract, t: int) -> Decimal:
+        """Open interest in base coin."""
+        held = self.open_contracts(contract, t)
+        return self.base_amount(contract, held, self.index(contract.base, t))
+
+    def open_contracts(self, contract: Contract, t: int) -> Decimal:
+        """Open interest in contracts: a hashed level at every slot's start, a straight line in between."""
+        slot, within = divmod(t, SLOT)
+        level = self._open_level(contract, slot)
+        if within:
+            level += (self._open_level(contract, slot + 1) - level) * within / SLOT
+        anchor = listing.anchor_price(self.seed, contract.base)
+        unit = float(contract.contract_size) * (anchor if contract.linear else 1.0)
+        return round(level / unit / float(contract.lot)) * contract.lot
+
+    def _open_level(self, contract: Contract, slot: int) -> float:
+        """USD held at a slot's start."""
+        size, phase = open_size(self.seed, contract.venue, contract.id)
+        wave = 0.25 * math.sin(slot / 3000 + phase) + 0.06 * math.sin(slot / 131 + 2 * phase)
+        return size * (1 + wave + 0.02 * (uniform(self.seed, contract.venue, contract.id, "oi", slot) - 0.5))
+
+    def base_amount(self, contract: Contract, contracts: Decimal, price: Decimal) -> Decimal:
+        """Contracts in base coin; an inverse contract needs the price for it."""
+        if contract.linear:
+            return contracts * contract.contract_size
+        return (contracts * contract.contract_size / price).quantize(Decimal("1e-8"))
+
+    def published(self, contract: Contract, stamp: int) -> int:
+        """When the open interest stamped `stamp` (the start of its slot) shows up in the venue's history: late, by a delay of its own."""
+        extra = bits(self.seed, contract.venue, contract.id, "late", stamp) % (self.publication_jitter_ms + 1)
+        return stamp + SLOT + self.publication_delay_ms + extra
+
+    # -- funding
+
+    def settlements(self, contract: Contract, start: int, end: int) -> list[Settlement]:
+        """Settled rates in [start, end), ascending, with their exact boundaries."""
+        return [Settlement(time, self.settled_rate(contract, time)) for time in self._boundaries(contract, start, end)]
+
+    def settled_rate(self, contract: Contract, boundary: int) -> Decimal:
+        """The rate settled at a boundary."""
+        draw = uniform(self.seed, contract.venue, contract.id, "rate", boundary)
+        drift = 0.0001 * math.sin(boundary / (9 * listing.DAY))
+        return Decimal(round((drift + 0.0003 * (draw - 0.45)) * 1e8)).scaleb(-8)
+
+    def next_settlement(self, contract: Contract, t: int) -> int:
+        """The first boundary after `t` (as if the contract went on for ever)."""
+        endless = contract if contract.delisted is None else replace(contract, delisted=None)
+        longest = max(minutes for _, minutes in contract.funding_minutes) * _MINUTE
+        return next(self._boundaries(endless, max(t, contract.listed) + 1, max(t, contract.listed) + 2 * longest))
+
+    def predicted(self, contract: Contract, t: int) -> Decimal:
+        """The rate that the venue expects at `t` for the next settlement: it drifts from the last one to what will be settled."""
+        coming = self.next_settlement(contract, t)
+        period = contract.funding_interval(t) * _MINUTE
+        share = min(1.0, max(0.0, 1 - (coming - t) / period))
+        last, final = self.settled_rate(contract, coming - period), self.settled_rate(contract, coming)
+        return (last + (final - last) * Decimal(round(share, 6))).quantize(Decimal("1e-8"))
+
+    def _boundaries(self, contract: Contract, start: int, end: int) -> Iterator[int]:
+        terms = contract.funding_minutes
+        first = max(start, contract.listed)
+        last = end if contract.delisted is None else min(end, contract.delisted)
+        for position, (since, minutes) in enumerate(terms):
+            until = terms[position + 1][0] if position + 1 < len(terms) else last
+            step = minutes * _MINUTE
+            begin = max(first, since if position else first)
+            yield from range(-(-begin // step) * step, min(until, last), step)
+
+    def jitter(self, contract: Contract, time: int, bound: int) -> int:
+        """0 to `bound` - 1 ms by which a venue stamps this boundary late."""
+        return bits(self.seed, contract.venue, contract.id, "jitter", time) % bound
+
+    # -- liquidations and trades
+
+    def liquidations(self, contract: Contract, start: int, end: int) -> list[Liquidation]:
+        """What was liquidated in [start, end), by time; two may be equal in every sent value and differ in id only."""
+        happened = [
+            event for second in _seconds(start, end) for event, _ in self._liquidated(contract, second) if start <= event.time < end
+        ]
+        extra = [event for event in self.injected.get((contract.venue, contract.id), ()) if start <= event.time < end]
+        return sorted(happened + extra, key=lambda event: (event.time, event.seq)) if extra else happened
+
+    def trades(self, contract: Contract, start: int, end: int) -> list[Trade]:
+        """Fills in [start, end), one or two a second and the liquidations among them, flagged."""
+        return [trade for second in _seconds(start, end) for trade in self._traded(contract, second) if start <= trade.time < end]
+
+    def with_liquidations(self, venue: str, id: str, events: Iterable[Liquidation]) -> Market:
+        """The same market with these events besides its own."""
+        key = (venue, id)
+        return replace(self, injected={**self.injected, key: (*self.injected.get(key, ()), *events)})
+
+    def _liquidated(self, contract: Contract, second: int) -> list[tuple[Liquidation, Flag]]:
+        """One second's liquidations with the side of the fill that each was; ids count up within the second."""
+        rate = self.liquidation_rates.get((contract.venue, contract.id), _RATES.get(contract.base, _OTHER_RATE))
+        count = poisson(rate, uniform(self.seed, contract.venue, contract.id, "liq", second))
+        if not count:
+            return []
+        draws = [bits(self.seed, contract.venue, contract.id, "event", second, number) for number in range(count)]
+        draws += [draw for draw in draws if draw % 16 == 0]  # a twin: equal in every sent value, in the same millisecond
+        moments = sorted((second * 1000 + (draw >> 8) % 1000, draw) for draw in draws)
+        drawn = [(time, draw) for time, draw in moments if contract.trades_at(time)]
+        return [
+            liquidated
+            for number, (time, draw) in enumerate(drawn)
+            for liquidated in self._event(contract, second * 1000 + number, time, draw)
+        ]
+
+    def _event(self, contract: Contract, seq: int, time: int, draw: int) -> list[tuple[Liquidation, Flag]]:
+        side: Side = "SELL" if draw >> 20 & 1 else "BUY"
+        away = 1 if side == "BUY" else -1
+        fair = self.mark(contract.base, time)
+        average = self.on_tick(contract, fair)
+        worth = 10 ** (2.5 + 3 * ((draw >> 24) % 4096) / 4096)
+        unit = float(contract.contract_size * fair) if contract.linear else float(contract.contract_size)
+        contracts = max(1, round(worth / unit / float(contract.lot))) * contract.lot
+        fills = contract.venue in FILL_VENUES
+        price = average if fills else self.on_tick(contract, fair * (1 + away * Decimal("0.003")))
+        broke = self.on_tick(contract, fair * (1 + away * Decimal((draw >> 40) % 50 + 10) / 10_000))
+        base = self.base_amount(contract, contracts, average)
+        event = Liquidation(str(seq), seq, time, contract.id, side, price, average, broke, base, contracts)
+        if not fills:
+            return [(event, "T")]
+        flag: Flag = ("T", "T", "T", "M", "T", "M", "T", "MT")[draw >> 50 & 7]
+        other: Side = "BUY" if side == "SELL" else "SELL"
+        return [(event, flag), (replace(event, side=other), flag)] if flag == "MT" else [(event, flag)]
+
+    def _traded(self, contract: Contract, second: int) -> list[Trade]:
+        draw = bits(self.seed, contract.venue, contract.id, "trade", second)
+        trades: dict[str, Trade] = {}
+        for event, flag in self._liquidated(contract, second):
+            taker: Side = event.side if flag != "M" else "BUY" if event.side == "SELL" else "SELL"
+            fill = Trade(event.id, event.seq, event.time, taker, event.average_price, event.contracts, flag)
+            trades.setdefault(event.id, fill)
+        for number in range(1 + draw % 2):
+            seq, time = second * 1000 + 500 + number, second * 1000 + (draw >> 8 + 10 * number) % 1000
+            side: Side = "BUY" if draw >> 40 + number & 1 else "SELL"
+            if contract.trades_at(time):
+                price = self.on_tick(contract, self.price(contract.base, time))
+                trades[str(seq)] = Trade(str(seq), seq, time, side, price, (1 + (draw >> 44) % 40) * contract.lot, None)
+        return sorted(trades.values(), key=lambda trade: (trade.time, trade.seq))
+
+
+def _seconds(start: int, end: int) -> range:
+    return range(start // 1000, -(-end // 1000))
