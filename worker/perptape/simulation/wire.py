@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from perptape.simulation.market import Liquidation, Market
+    from perptape.simulation.contract import Liquidation, Trade
+    from perptape.simulation.market import Market
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +37,19 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """At most `amount` of cost per `window_ms`, sliding or fixed as the venue does it."""
+    """At most `amount` of cost per `window_ms`, sliding or fixed as the venue does it.
+
+    A cost named `<name>/<anything>` counts by itself under the limit `<name>` (per instrument, per endpoint).
+    """
 
     name: str
     amount: int
     window_ms: int
+    shape: Literal["fixed", "sliding", "bucket"] = "fixed"
+    """fixed: starts anew at every multiple of the window; sliding: over the last window; bucket: refills evenly."""
+    ban_after: int | None = None
+    """How many further requests over the limit lead to a ban (None: never)."""
+    ban_ms: int = 120_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,3 +108,27 @@ class Wire(Protocol):
 
     def control_frames(self, topic: Topic, market: Market, now: int) -> list[Any]:
         """The control topic's frames for one tick (the server calls it about once a second)."""
+
+
+@runtime_checkable
+class Sampling(Protocol):
+    """A wire whose venue drops events: the server pushes only what `sampled` keeps (bursts are pushed whole)."""
+
+    def sampled(self, events: Iterable[Liquidation]) -> list[Liquidation]:
+        """The events that the venue sends, in their order."""
+
+
+@runtime_checkable
+class Trading(Protocol):
+    """A wire with topics of kind "trades": the server hands it the trades since the last push."""
+
+    def trade_frames(self, topic: Topic, trades: Iterable[Trade], now: int) -> list[Any]:
+        """The frames that carry these trades on this topic."""
+
+
+@runtime_checkable
+class Maintainable(Protocol):
+    """A wire that has words of its own for maintenance (others answer a bare 503)."""
+
+    def unavailable(self, request: Request) -> Reply:
+        """What every call answers during maintenance."""
