@@ -1,0 +1,86 @@
+"""Liquidations: forced orders (or fills, by venue), with whose position it was and how often an equal event was seen."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any, Literal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from perptape.datasets.base import Dataset, Invalid, as_float, custom_from_file, custom_to_file, number, schema_of
+from perptape.exchanges.base import RawLiquidation
+from perptape.interval import NS
+
+SCHEMA = schema_of(
+    pa.field("side", pa.string(), False),
+    pa.field("position_side", pa.string(), False),
+    pa.field("price", pa.float64(), False),
+    pa.field("average_price", pa.float64()),
+    pa.field("quantity", pa.float64()),
+    pa.field("quantity_venue", pa.float64(), False),
+    pa.field("value_usd", pa.float64()),
+    pa.field("venue_id", pa.string()),
+    pa.field("ordinal", pa.int64(), False),
+)
+
+
+def _key(table: pa.Table) -> list[Any]:
+    """By the venue's id and side where there is an id; else by everything sent and the ordinal."""
+    anonymous = pc.is_null(table["venue_id"])
+    rest = ("ts_event", "price", "average_price", "quantity_venue", "ordinal")
+    return [table["venue_id"], table["side"], *(pc.if_else(anonymous, table[name], None) for name in rest)]
+
+
+LIQUIDATIONS = Dataset(
+    name="liquidations",
+    class_name="Liquidation",
+    directories=("custom_liquidation", "custom/Liquidation"),
+    span="day",
+    schema=SCHEMA,
+    key=_key,
+    prefer=lambda table: [table["ts_received"]],
+    sent=("side", "price", "average_price", "quantity_venue"),
+    to_file=custom_to_file("Liquidation"),
+    from_file=custom_from_file(SCHEMA),
+)
+
+Row = tuple[str, str, str, float, float | None, float | None, float, float | None, str | None, int, int, int, int]
+Unit = Literal["base", "contracts", "quote"]
+
+
+def key(raw: RawLiquidation) -> tuple[Any, ...]:
+    """What makes two events of one subscription equal: every value that was sent. For counting ordinals."""
+    return raw.instrument.id, raw.time, raw.side, raw.price, raw.average, raw.quantity, raw.venue_id
+
+
+def row(raw: RawLiquidation, unit: Unit, ordinal: int, received: int) -> Row:
+    """A row of the schema. `received` is ns. `unit` is what the venue's quantity is in. Raises Invalid."""
+    if raw.time is None or raw.time <= 0:
+        raise Invalid("time: the venue gave none")
+    if raw.side not in ("BUY", "SELL"):
+        raise Invalid(f"side: {raw.side!r} is neither BUY nor SELL")
+    price, average = number(raw.price, "price"), number(raw.average, "average price")
+    quantity = number(raw.quantity, "quantity")
+    if price is None or not price:
+        raise Invalid("price: the venue gave none")
+    if quantity is None:
+        raise Invalid("quantity: the venue gave none")
+    at = average or price
+    base, value = _sizes(raw, unit, quantity, at)
+    position = "SHORT" if raw.side == "BUY" else "LONG"
+    event = raw.time * NS
+    return (
+        raw.instrument.id, raw.side, position, float(price), as_float(average), as_float(base), float(quantity), as_float(value),
+        raw.venue_id, ordinal, received, event, event,
+    )  # fmt: skip
+
+
+def _sizes(raw: RawLiquidation, unit: Unit, quantity: Decimal, price: Decimal) -> tuple[Decimal, Decimal]:
+    """(base coin, USD value at `price`); USDT and USDC count as USD."""
+    size, linear = raw.instrument.contract_size, raw.instrument.linear
+    if unit == "quote" or (unit == "contracts" and not linear):
+        value = quantity if unit == "quote" else quantity * size
+        return value / price, value
+    base = quantity if unit == "base" else quantity * size
+    return base, base * price

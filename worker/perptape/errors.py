@@ -1,0 +1,48 @@
+"""What went wrong, sorted by what to do about it. Foreign errors are translated where they come in and nowhere else."""
+
+from __future__ import annotations
+
+
+class PerptapeError(Exception):
+    """Any failure that perptape itself reports. `str()` is one line that says what to do."""
+
+
+class Retry(PerptapeError):
+    """Ask again, not before `after` seconds (None: the caller's own backoff). `banned`: every call to the venue must stop until then."""
+
+    def __init__(self, message: str, after: float | None = None, *, banned: bool = False) -> None:
+        super().__init__(message)
+        self.after = after
+        self.banned = banned
+
+
+class Skip(PerptapeError):
+    """Asking again for this symbol or window is useless; the rest goes on. `shrink`: a smaller or later window may be served."""
+
+    def __init__(self, message: str, *, shrink: bool = False) -> None:
+        super().__init__(message)
+        self.shrink = shrink
+
+
+class Fatal(PerptapeError):
+    """This venue, or the configuration, cannot work until somebody changes something."""
+
+
+class UsageError(PerptapeError):
+    """The command line or the spec is wrong (exit 2)."""
+
+
+class StoreError(PerptapeError):
+    """The catalog cannot be read or written now (exit 3 for a run; a daemon goes on and tries again)."""
+
+
+class OriginConflict(UsageError):
+    """Simulated data would get into a live tape, or the other way round (exit 2, before anything is written)."""
+
+
+class FormatConflict(UsageError):
+    """The store was made in another catalog format, which is fixed for its life."""
+
+
+class Newer(StoreError):
+    """An object was written by a newer perptape; it is left alone."""

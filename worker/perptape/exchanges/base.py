@@ -1,0 +1,231 @@
+"""The port to a venue: what it can be asked, what it answers, and how it differs, as data.
+
+Pure. Adapters (`_ccxt`) and fakes implement `Exchange` and pass one contract suite. Raw values are as the venue sent them
+(strings where it sent strings); the datasets turn them into rows. Times are ms on the venue's clock, `received` on our clock
+shifted to the venue's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, Literal, Protocol, TypeVar
+
+from perptape.instruments import Instrument
+from perptape.interval import DAY, MINUTE, Interval
+
+Number = str | int | float | None
+"""A number as the venue sent it: a string where it sent one."""
+
+
+@dataclass(frozen=True, slots=True)
+class RawOpenInterest:
+    """Open interest of one instrument at one time: any of contracts, base coin and USD that the answer holds."""
+
+    instrument: Instrument
+    time: int | None
+    contracts: Number = None
+    base: Number = None
+    usd: Number = None
+    mark: Number = None
+    """A mark price that came in the same answer (current open interest only): USD may be derived from it."""
+
+
+@dataclass(frozen=True, slots=True)
+class RawFunding:
+    """One settled rate. `time` as sent (venues jitter by milliseconds)."""
+
+    instrument: Instrument
+    time: int | None
+    rate: Number
+
+
+@dataclass(frozen=True, slots=True)
+class RawPrediction:
+    """The rate that accrues now and when it will be settled (`next_time`, ms)."""
+
+    instrument: Instrument
+    time: int | None
+    rate: Number
+    next_time: int | None
+    next_rate: Number = None
+    interval_minutes: int | None = None
+    mark: Number = None
+    index: Number = None
+
+
+@dataclass(frozen=True, slots=True)
+class RawLiquidation:
+    """One liquidation. `side` is the liquidation ORDER's (BUY: a short was liquidated), turned where the venue sends the position's."""
+
+    instrument: Instrument
+    time: int | None
+    side: str
+    price: Number
+    average: Number
+    quantity: Number
+    """As sent, in the unit that the venue's `Feed.quantity_unit` says."""
+    venue_id: str | None = None
+
+
+RawT = TypeVar("RawT", covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Generic[RawT]):
+    """One or more replies of a venue, whole. `received` is ms on the venue's clock; `origin` is ``live`` or ``simulated:<seed>``."""
+
+    rows: Sequence[RawT]
+    received: int
+    origin: str = "live"
+    calls: int = 1
+    dropped: Sequence[str] = ()
+    """One line for each row of the payload that could not be understood (with the payload, shortened)."""
+
+
+@dataclass(frozen=True, slots=True)
+class PageRule:
+    """How a venue pages a history.
+
+    order `forward`: the oldest `limit` rows from the window's start on. `backward`: the newest `limit` rows before its end.
+    `span` is the longest window that one call may ask (None: any).
+    """
+
+    limit: int
+    order: Literal["forward", "backward"]
+    span: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """A history that a venue serves."""
+
+    page: PageRule
+    periods: tuple[int, ...] = ()
+    """The bucket lengths that it serves, ms, ascending (open interest only)."""
+    retention: int | None = None
+    """How far back it goes, ms; None: to the listing."""
+    publication_delay: int = 10 * MINUTE
+    """How long after a slot's end (a settlement) its row is certainly there."""
+    final_after: int = DAY
+    """A slot asked this long after its end, and still without a row, is empty."""
+    stamp: Literal["start", "end", "instant"] = "start"
+    """What time of its bucket a row carries, by the venue's documentation (unverified where the facts say so)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """A live feed of liquidations."""
+
+    scope: Literal["market", "symbol"]
+    """Whether one topic carries every instrument's events (it is subscribed whole and filtered) or each its own."""
+    completeness: Literal["complete", "sampled"]
+    rule: str
+    """What the venue itself drops, in its words; for `sampled` it is the claim's basis."""
+    push_interval: int
+    """ms between the venue's pushes, at least 2 s for what it is used for: claims end that much before the last mark."""
+    quiet_limit: int
+    """ms: the longest silence of the feed for which its time still counts as proven."""
+    control: str
+    """The busy topic on the same connection that proves the connection."""
+    quantity_unit: Literal["base", "contracts", "quote"]
+    repair: Literal["none", "recent", "trades"] = "none"
+    repair_retention: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """How a venue differs, as data. Every odd value carries its source as a comment in the venue's file."""
+
+    venue: str
+    title: str
+    nautilus_venue: str
+    default_perpetual: Callable[[str], str | None]
+    """base coin -> CCXT symbol of the venue's declared default perpetual of it."""
+    open_interest_history: History | None
+    funding_history: History
+    feed: Feed | None
+    no_feed: str = ""
+    """Why there is no liquidation feed, for whoever asks."""
+    open_interest_calls: Literal["one", "each"] = "one"
+    """Whether current open interest of many instruments is one call or one each."""
+    open_interest_sides: Literal["one", "both", "unknown"] = "unknown"
+    time_source: str = "venue"
+    """Where the time of current open interest comes from: the venue, or what stands in for it."""
+    circuit_failures: int = 5
+    notes: tuple[str, ...] = ()
+
+
+class Sink(Protocol):
+    """What a liquidation stream tells its owner, as it happens. Must not raise and must be quick (it runs in the read loop).
+
+    `received` is ns on the local clock shifted to the venue's. `connection` is a new random id for every subscription.
+    """
+
+    def acknowledged(self, connection: str, received: int) -> None:
+        """All topics of the connection are acknowledged: ordinals start anew."""
+
+    def control(self, connection: str, time: int | None, received: int) -> None:
+        """A control-topic message (`time`: the venue's stamp in ms where it has one)."""
+
+    def feed(self, connection: str, instrument: str | None, received: int) -> None:
+        """Any message of the feed, also of instruments that nobody wants: the feed speaks. None: a whole-market topic."""
+
+    def liquidation(self, connection: str, event: RawLiquidation, received: int) -> None:
+        """One event of a wanted instrument."""
+
+    def malformed(self, connection: str, message: str, received: int) -> None:
+        """A frame of the feed that could not be understood: kept, counted, never an end of the loop."""
+
+    def closed(self, connection: str, reason: str, received: int) -> None:
+        """The connection is gone; nothing more comes of it."""
+
+
+class Exchange(Protocol):
+    """One venue. Raises Retry, Skip or Fatal and nothing else."""
+
+    @property
+    def traits(self) -> Traits: ...
+
+    @property
+    def origin(self) -> str | None:
+        """``live`` or ``simulated:<seed>`` as the answers so far say; None before the first."""
+
+    @property
+    def offset(self) -> int:
+        """ms to add to the local clock to get the venue's, as measured so far (0 before the first answer)."""
+
+    async def now(self) -> int:
+        """The venue's clock in ms, asking it when the offset is not known yet."""
+
+    async def instruments(self) -> tuple[Instrument, ...]:
+        """All perpetuals, delisted ones too where the venue lists them. Cached by the caller."""
+
+    async def open_interest(self, instruments: Sequence[Instrument]) -> Answer[RawOpenInterest]:
+        """Current open interest in the fewest calls."""
+
+    async def open_interest_page(self, instrument: Instrument, period: int, window: Interval) -> Answer[RawOpenInterest]:
+        """One page of history: rows with time in `window` (a page limit and order per `traits.open_interest_history`)."""
+
+    async def funding(self, instruments: Sequence[Instrument]) -> Answer[RawPrediction]:
+        """Current rates and what comes next, in the fewest calls."""
+
+    async def funding_page(self, instrument: Instrument, window: Interval) -> Answer[RawFunding]:
+        """One page of settled rates."""
+
+    async def liquidations(self, instruments: Sequence[Instrument], sink: Sink) -> None:
+        """One connection: dials, subscribes, reports to `sink` until the connection ends (returns) or the task is cancelled.
+
+        Raises Retry when dialling or subscribing fails, Skip or Fatal as elsewhere. Reconnecting is the caller's.
+        """
+
+    async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How a venue is reached. `endpoint` replaces scheme and authority of every URL (ws:// for WebSockets)."""
+
+    endpoint: str | None = None
+    credentials: Mapping[str, str] = field(default_factory=dict)
+    timeout: float = 10.0

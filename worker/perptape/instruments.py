@@ -1,0 +1,126 @@
+"""What a perpetual is, and what a user's word for one means on a venue.
+
+Pure. The instrument id is NautilusTrader's own (``BTCUSDT-PERP.BINANCE``, ``BTCUSDT-LINEAR.BYBIT``, ``BTC-USD-PERP.HYPERLIQUID``,
+``BTC-USDT-SWAP.OKX``, ``BTC-PERPETUAL.DERIBIT``).
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+
+from perptape.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """One perpetual contract of one venue as it was listed. Decimal sizes; times in ms on the venue's clock."""
+
+    venue: str
+    id: str
+    """Nautilus' instrument id."""
+    symbol: str
+    """CCXT's unified symbol, ``BTC/USDT:USDT``."""
+    venue_id: str
+    """The venue's own id, ``BTCUSDT``."""
+    base: str
+    quote: str
+    settle: str
+    linear: bool
+    """True: one contract is `contract_size` base coins. False (inverse): one contract is `contract_size` units of the quote."""
+    contract_size: Decimal
+    multiplier: Decimal = Decimal(1)
+    tick: Decimal | None = None
+    lot: Decimal | None = None
+    funding_minutes: int | None = None
+    """The present settlement interval; it changes over time, so no past row may lean on it."""
+    listed: int | None = None
+    delisted: int | None = None
+
+    @property
+    def terms(self) -> str:
+        """A short hash of what makes a lifetime: contract size, multiplier, settle coin."""
+        text = f"{self.contract_size.normalize()}|{self.multiplier.normalize()}|{self.settle}"
+        return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """What one word of the user became on one venue. `instrument` is None when there is nothing to collect; `message` says why."""
+
+    asked: str
+    venue: str
+    instrument: Instrument | None
+    message: str = ""
+    substituted: bool = False
+
+
+_PERP = re.compile(r"^([A-Z0-9]+?)(USDT|USDC|USD)-PERP$")
+_UNIFIED = re.compile(r"^([^/:]+)/([^/:]+):([^/:]+)$")
+
+
+def contract_of(word: str) -> tuple[str, str, str] | None:
+    """(base, quote, settle) that a venue-neutral word names: ``BTCUSDT-PERP`` or ``BTC/USDT:USDT``; None for anything else."""
+    if match := _PERP.match(word.upper()):
+        base, quote = match.groups()
+        return base, quote, base if quote == "USD" else quote
+    if match := _UNIFIED.match(word):
+        base, quote, settle = (part.upper() for part in match.groups())
+        return base, quote, settle
+    return None
+
+
+def resolve(
+    word: str,
+    venue: str,
+    instruments: Iterable[Instrument],
+    *,
+    default: Callable[[str], str | None],
+    exact: bool = False,
+    known_elsewhere: bool = False,
+) -> Resolution:
+    """What `word` means on `venue`.
+
+    `instruments` are all that are known of the venue, delisted ones too. `default` gives the CCXT symbol of the venue's declared
+    default perpetual of a base coin, or None. A contract that the venue once listed and delisted is never substituted.
+
+    Raises UsageError, naming the nearest instruments, for a word that this venue does not know, unless it is a venue-neutral
+    name of a known base or `known_elsewhere` (another venue knows it): then it is skipped with a message.
+    """
+    known = tuple(instruments)
+    by_word = {form: one for one in sorted(known, key=lambda i: (i.delisted is None, i.listed or 0)) for form in _forms(one)}
+    found = by_word.get(word) or by_word.get(word.upper())
+    neutral = contract_of(word)
+    if found is None and neutral is not None:
+        found = by_word.get(f"{neutral[0]}/{neutral[1]}:{neutral[2]}")
+    if found is not None:
+        if found.delisted is not None:
+            return Resolution(word, venue, None, f"{venue} has delisted {found.id}: nothing to collect")
+        return Resolution(word, venue, found)
+    if neutral is not None and not exact:
+        substitute = by_word.get(default(neutral[0]) or "")
+        if substitute is not None and substitute.delisted is None:
+            return Resolution(word, venue, substitute, f"{venue} has no {word}: collecting {substitute.id} instead", substituted=True)
+    if known_elsewhere:
+        return Resolution(word, venue, None, f"{venue} has no {word}")
+    near = nearest(word, known)
+    hint = f"; nearest: {', '.join(near)}" if near else ""
+    raise UsageError(f"{venue} has no {word}{hint}")
+
+
+def _forms(one: Instrument) -> tuple[str, ...]:
+    return one.id, one.symbol, one.venue_id, one.id.rsplit(".", 1)[0]
+
+
+def nearest(word: str, instruments: Iterable[Instrument], count: int = 3) -> list[str]:
+    """The known ids most like `word`, best first."""
+    names: dict[str, str] = {}
+    for one in instruments:
+        for form in _forms(one):
+            names.setdefault(form.upper(), one.id)
+    matches = difflib.get_close_matches(word.upper(), names, n=count * 3, cutoff=0.4)
+    return list(dict.fromkeys(names[match] for match in matches))[:count]

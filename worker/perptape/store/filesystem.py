@@ -1,0 +1,66 @@
+"""The port to where bytes are kept: a folder, S3, or a fake. Whole objects, atomic, compared before they are replaced.
+
+Paths are relative, with ``/``, inside the store's root. All calls block (run them in a thread from asyncio). Implementations
+raise Absent for a 404 of the very object (never by listing), Conflict when another writer was faster, StoreError otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from perptape.errors import StoreError
+
+
+class Absent(StoreError):
+    """The object is not there (a 404 of a GET)."""
+
+
+class Conflict(StoreError):
+    """The object is not as it was when it was read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One object of a listing. `modified` is ms on the store's clock."""
+
+    path: str
+    size: int
+    modified: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An object as it was read: all of its bytes, and a version (an ETag, a digest) to compare when replacing it."""
+
+    data: bytes
+    version: str
+
+
+class FileSystem(Protocol):
+    """Where bytes are kept. Every write is whole or not at all, and durable when the call returns."""
+
+    @property
+    def swaps(self) -> bool:
+        """Whether `replace` compares and swaps atomically (True on a folder; probed on S3)."""
+
+    def read(self, path: str) -> Stored: ...
+
+    def create(self, path: str, data: bytes) -> None:
+        """Writes a new object under a unique name (an existing one of that name is replaced by the same bytes)."""
+
+    def replace(self, path: str, data: bytes, expected: str | None) -> str:
+        """Replaces the object whose version is `expected` (None: makes it where none is) and returns the new version.
+
+        Raises Conflict when it is another one by now.
+        """
+
+    def delete(self, path: str) -> None:
+        """Removes the object; one that is gone already is no error."""
+
+    def list(self, prefix: str) -> Sequence[Entry]:
+        """All objects below a folder path, sorted by path, never from a cache. A missing folder is empty."""
+
+    def now(self) -> int:
+        """The store's clock, ms."""
