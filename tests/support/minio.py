@@ -114,7 +114,8 @@ def process(binary: Path, directory: Path, port: int, server: Minio) -> Iterator
         "MINIO_BROWSER": "off",
         "MINIO_UPDATE": "off",
     }
-    command = [binary, "server", "--quiet", "--address", f"127.0.0.1:{port}", "--certs-dir", directory / "certs", directory / "data"]
+    command = [str(binary), "server", "--quiet", "--address", f"127.0.0.1:{port}"]
+    command += ["--certs-dir", str(directory / "certs"), str(directory / "data")]
     with (directory / "log").open("wb") as log:
         keeper = subprocess.Popen(
             ["/bin/sh", "-c", KEEPER, "minio", *command],

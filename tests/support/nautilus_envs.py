@@ -103,10 +103,10 @@ def install(python: Path, requirements: Path, target: Path) -> None:
     """Makes the environment under another name and gives it its own in one step (its Python finds its home by where it is)."""
     partial = target.with_name(f"{target.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)  # of a run that was killed; we hold the lock
-    own = partial / "bin/python"
+    own = str(partial / "bin/python")
     for command in (
-        [python, "-m", "venv", partial],
-        [own, "-m", "pip", "install", "--quiet", "--require-hashes", "--only-binary", ":all:", "--requirement", requirements],
+        [str(python), "-m", "venv", str(partial)],
+        [own, "-m", "pip", "install", "--quiet", "--require-hashes", "--only-binary", ":all:", "--requirement", str(requirements)],
         [own, "-c", "import nautilus_trader, pyarrow"],
     ):
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
