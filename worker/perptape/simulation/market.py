@@ -54,12 +54,16 @@ class Market:
 
     def contract(self, venue: str, id: str, now: int | None = None) -> Contract | None:
         """The lifetime under this id that trades at `now`, else the newest one."""
-        lifetimes = self._by_id.get((venue, id), ())
+        lifetimes = self.lifetimes(venue, id)
         if now is not None:
             for lifetime in lifetimes:
                 if lifetime.trades_at(now):
                     return lifetime
         return lifetimes[-1] if lifetimes else None
+
+    def lifetimes(self, venue: str, id: str) -> tuple[Contract, ...]:
+        """All lifetimes under an id, oldest first."""
+        return self._by_id.get((venue, id), ())
 
     @cached_property
     def _by_id(self) -> Mapping[tuple[str, str], tuple[Contract, ...]]:
