@@ -17,34 +17,13 @@ DAY = 1440 * MINUTE
 START = 1_767_139_200_000_000_000  # 2025-12-31T00:00:00Z: two days, two months
 BTC, HIP3 = "BTCUSDT-PERP.BINANCE", "xyz:TSLA-USD-PERP.HYPERLIQUID"  # a colon in a name is no special character
 
+NEVER_NULL = {"rate", "source_unit", "period_minutes", "next_funding_ns", "side", "position_side", "price", "quantity_venue", "ordinal"}
 CUSTOM = {  # class -> its columns between instrument_id and the times
-    "OpenInterest": {
-        "oi_contracts": pa.float64(),
-        "oi_base": pa.float64(),
-        "oi_usd": pa.float64(),
-        "source_unit": pa.string(),
-        "period_minutes": pa.int64(),
-    },
-    "FundingPrediction": {
-        "rate": pa.float64(),
-        "next_rate": pa.float64(),
-        "next_funding_ns": pa.int64(),
-        "interval_minutes": pa.int64(),
-        "mark_price": pa.float64(),
-        "index_price": pa.float64(),
-    },
-    "Liquidation": {
-        "side": pa.string(),
-        "position_side": pa.string(),
-        "price": pa.float64(),
-        "average_price": pa.float64(),
-        "quantity": pa.float64(),
-        "quantity_venue": pa.float64(),
-        "value_usd": pa.float64(),
-        "venue_id": pa.string(),
-        "ordinal": pa.int64(),
-    },
+    "OpenInterest": "oi_contracts oi_base oi_usd source_unit:s period_minutes:i",
+    "FundingPrediction": "rate next_rate next_funding_ns:i interval_minutes:i mark_price index_price",
+    "Liquidation": "side:s position_side:s price average_price quantity quantity_venue value_usd venue_id:s ordinal:i",
 }
+TYPES = {"": pa.float64(), "s": pa.string(), "i": pa.int64()}
 DIRECTORIES = {
     "nautilus1": {
         "OpenInterest": "custom_open_interest",
@@ -61,28 +40,44 @@ DIRECTORIES = {
 }
 
 
+def columns(kind: str) -> Iterator[pa.Field]:
+    """The columns of a custom class up to the times."""
+    yield pa.field("instrument_id", pa.string(), nullable=False)
+    for column in CUSTOM[kind].split():
+        name, _, letter = column.partition(":")
+        yield pa.field(name, TYPES[letter], nullable=name not in NEVER_NULL)
+
+
 def schema(kind: str, instrument: str, form: str) -> pa.Schema:
     """The columns of a data file, in order, and the metadata of its schema, which is the same in every file of a directory."""
-    stamp = pa.uint64() if form == "nautilus1" else pa.timestamp("ns", tz="UTC")
-    times = [pa.field("ts_received", pa.int64()), pa.field("ts_event", stamp, nullable=False), pa.field("ts_init", stamp, nullable=False)]
+    first = form == "nautilus1"
+    stamp = pa.uint64() if first else pa.timestamp("ns", tz="UTC")
+    times = [pa.field(name, stamp, nullable=False) for name in ("ts_event", "ts_init")]
+    times = [pa.field("ts_received", pa.int64(), nullable=False), *times]
     if kind != "FundingRateUpdate":
-        columns = [pa.field("instrument_id", pa.string()), *(pa.field(name, kind_) for name, kind_ in CUSTOM[kind].items())]
-        return pa.schema(columns + times, {"type_name": kind})
-    rate, interval = (pa.binary(), pa.uint16()) if form == "nautilus1" else (pa.string(), pa.uint64())
-    columns = [pa.field("rate", rate, nullable=False), pa.field("interval", interval), pa.field("next_funding_ns", stamp)]
-    return pa.schema(columns + times, {"instrument_id": instrument, "type_name": kind})
+        tail = [] if first else [pa.field("data_type", pa.string())]
+        return pa.schema([*columns(kind), *times, *tail], {"type_name": kind})
+    head = [
+        pa.field("rate", pa.binary() if first else pa.string(), nullable=False),
+        pa.field("interval", pa.uint16() if first else pa.uint64()),
+        pa.field("next_funding_ns", stamp),
+    ]
+    return pa.schema(head + times, {"instrument_id": instrument, "type_name": kind})
 
 
 def encoded(kind: str, instrument: str, form: str, rows: Rows) -> pa.Table:
     """The rows as a data file holds them."""
     wanted = schema(kind, instrument, form)
-    values = dict(rows)
+    values, count = complete(instrument, rows), len(rows["ts_init"])
+    values["data_type"] = [f'{{"type_name":"{kind}","metadata":null,"identifier":"{instrument}"}}'] * count
     if kind == "FundingRateUpdate" and form == "nautilus1":
         values["rate"] = [f'"{rate}"'.encode() for rate in rows["rate"]]  # JSON, quotes and all
-    count = len(values["ts_init"])
-    values.setdefault("instrument_id", [instrument] * count)
-    values.setdefault("ts_received", [stamp + 2 * MINUTE for stamp in values["ts_init"]])
     return pa.table([pa.array(values[field.name], field.type) for field in wanted], schema=wanted)
+
+
+def complete(instrument: str, rows: Rows) -> Rows:
+    """The rows with the columns that follow from where and when they are."""
+    return {"instrument_id": [instrument] * len(rows["ts_init"]), **rows, "ts_received": [at + 2 * MINUTE for at in rows["ts_init"]]}
 
 
 def open_interest(day: int) -> Rows:
@@ -141,10 +136,10 @@ def predictions(day: int) -> Rows:
     }
 
 
-def liquidations(day: int) -> Rows:
-    """A burst of three within one millisecond, two of them equal, and one hours later."""
+def liquidations(day: int, events: bool) -> Rows:
+    """A burst of three within one millisecond, two of them equal, and one hours later; or the columns alone."""
     stamps = [day + 600 * MINUTE + 5_000_000] * 3 + [day + 900 * MINUTE]
-    return {
+    rows: Rows = {
         "side": ["SELL", "SELL", "BUY", "BUY"],
         "position_side": ["LONG", "LONG", "SHORT", "SHORT"],
         "price": [89_000.5, 89_000.5, 91_000.0, 90_500.0],
@@ -157,6 +152,7 @@ def liquidations(day: int) -> Rows:
         "ts_event": stamps,
         "ts_init": stamps,
     }
+    return rows if events else {name: [] for name in rows}
 
 
 def market() -> Iterator[tuple[str, str, int, int, Rows]]:
@@ -166,8 +162,7 @@ def market() -> Iterator[tuple[str, str, int, int, Rows]]:
         yield "OpenInterest", BTC, day, end, open_interest(day)
         yield "OpenInterest", HIP3, day, end, samples(day)
         yield "FundingPrediction", BTC, day, end, predictions(day)
-        empty = {name: [] for name in liquidations(day)}
-        yield "Liquidation", BTC, day, end, liquidations(day) if day == START else empty
+        yield "Liquidation", BTC, day, end, liquidations(day, events=day == START)
     december, january, february = (int(datetime(*month, 1, tzinfo=UTC).timestamp()) * 10**9 for month in ((2025, 12), (2026, 1), (2026, 2)))
     settled = [START + 480 * MINUTE * index for index in range(6)]
     rates = ["0.0001", "0.0002", "-0.00005", "0.00010000", "0", "0.0003"]

@@ -9,6 +9,7 @@ import re
 import subprocess
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -88,3 +89,19 @@ def load(root: Path | str, form: str, minio: Minio | None = None) -> dict[str, d
     for question, answer in zip(asked, answers, strict=True):
         loaded.setdefault(DATASETS[question["kind"]], {})[question["instrument"]] = Loaded(**answer)
     return loaded
+
+
+def paid_funding(root: Path | str, instrument: str, marks: dict[int, Decimal], side: str, minio: Minio | None = None) -> dict[str, Any]:
+    """What a 2.x backtest that holds one unit all along (`side`: long or short) pays: `gained` in USDT, and the rates that it was shown.
+
+    `marks`: the settlements to hold through (ns) and the mark price just before each.
+    """
+    request = {
+        "root": str(root),
+        "storage": {"object_store": minio.object_store_options()} if minio else None,
+        "instrument": instrument,
+        "long": side == "long",
+        "marks": {str(at): str(price) for at, price in marks.items()},
+    }
+    answer: dict[str, Any] = script("nautilus2", "funding_nautilus2.py", request)
+    return answer

@@ -6,7 +6,7 @@ so the annotations do not say that a value may be missing; the docstrings do, an
 """
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 try:
     from nautilus_trader import __version__ as _version
@@ -50,7 +50,7 @@ class FundingPrediction(Data):
 
     instrument_id: InstrumentId
     rate: float
-    """Of the settlement at `next_funding_ns`, as predicted; may be None."""
+    """Of the settlement at `next_funding_ns`, as predicted."""
     next_rate: float
     """Of the settlement after that one; may be None."""
     next_funding_ns: int
@@ -89,10 +89,10 @@ class Liquidation(Data):
 
 
 def unwrapped(rows: Iterable[Any]) -> Iterator[Any]:
-    """The rows themselves, out of the `CustomData` in which a catalog hands them over."""
+    """The rows themselves, out of the `CustomData` in which a catalog hands them over and an engine wants them."""
     return (getattr(row, "data", row) for row in rows)
 
 
-def of_period(rows: Iterable[Any], minutes: int) -> Iterator[OpenInterest]:
-    """The open interest of one period, out of what a catalog returned: a file holds all the periods that were collected."""
-    return (row for row in cast(Iterator[OpenInterest], unwrapped(rows)) if row.period_minutes == minutes)
+def of_period(rows: Iterable[Any], minutes: int) -> Iterator[Any]:
+    """The open interest of one period, wrapped or not as it came: a file holds all the periods that were collected of its instrument."""
+    return (row for row in rows if getattr(row, "data", row).period_minutes == minutes)
