@@ -105,12 +105,18 @@ class History:
     """The bucket lengths that it serves, ms, ascending (open interest only)."""
     retention: int | None = None
     """How far back it goes, ms; None: to the listing."""
+    retention_of: Mapping[int, int] = field(default_factory=dict)
+    """period -> how far back that one goes, where it differs from `retention` (OKX keeps fine buckets for days, coarse ones for months)."""
     publication_delay: int = 10 * MINUTE
     """How long after a slot's end (a settlement) its row is certainly there."""
     final_after: int = DAY
     """A slot asked this long after its end, and still without a row, is empty."""
     stamp: Literal["start", "end", "instant"] = "start"
     """What time of its bucket a row carries, by the venue's documentation (unverified where the facts say so)."""
+
+    def kept(self, period: int | None = None) -> int | None:
+        """How far back a period goes, ms; None: to the listing."""
+        return self.retention if period is None else self.retention_of.get(period, self.retention)
 
 
 @dataclass(frozen=True, slots=True)
