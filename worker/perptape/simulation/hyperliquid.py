@@ -22,7 +22,6 @@ JITTER = 100  # ms after the hour that a settlement is stamped with; ...00:00.03
 SETTLED_AFTER = 2_000  # a settlement shows in the history this long after its time [A]
 
 _LIGHT = {"l2Book", "allMids", "clearinghouseState", "orderStatus", "spotClearinghouseState", "exchangeStatus"}
-_TRADES = 10  # recentTrades
 _USDC = {"name": "USDC", "szDecimals": 8, "weiDecimals": 8, "index": 0, "tokenId": "0x6d1e7cde53ba9467b783cb7c530ce054",
          "isCanonical": True, "evmContract": None, "fullName": None}  # fmt: skip
 _SPOT = {"tokens": [_USDC], "universe": []}
@@ -243,14 +242,6 @@ def _trade(coin: str, trade: Trade) -> dict[str, Any]:
     }
 
 
-def _recent_trades(body: Mapping[str, Any], market: Market, now: int) -> Reply:
-    contract = market.contract("hyperliquid", str(body.get("coin")), now)
-    if contract is None:
-        return _NOTHING
-    newest = market.trades(contract, now - 30_000, now)[::-1]
-    return Reply(200, [_trade(contract.id, each) for each in newest[:_TRADES]])
-
-
 _ANSWERS: Mapping[str, Callable[[Mapping[str, Any], Market, int], Reply]] = {
     "exchangeStatus": lambda body, market, now: Reply(200, {"specialStatuses": None, "time": now}),
     "meta": _meta,
@@ -261,5 +252,4 @@ _ANSWERS: Mapping[str, Callable[[Mapping[str, Any], Market, int], Reply]] = {
     "allMids": lambda body, market, now: Reply(200, _mids(market, now)),
     "fundingHistory": _funding_history,
     "predictedFundings": _predicted_fundings,
-    "recentTrades": _recent_trades,
 }
