@@ -1,0 +1,114 @@
+"""Asks a venue: waits when it must, asks again when that may help, and gives up when the time is over.
+
+A thin shell over `circuit`. Everything that waits, tells time or draws chance is given.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from perptape.collect.circuit import Circuit, backoff
+from perptape.errors import PerptapeError, Retry
+from perptape.times import iso
+
+T = TypeVar("T")
+
+
+class VenueStopped(PerptapeError):
+    """No more calls to this venue in this run: its ban, pause or silence outlasts the deadline."""
+
+
+@dataclass(slots=True)
+class Environment:
+    """What the collector must not reach for itself. `clock` is wall ms, `monotonic` seconds, `chance` draws from [0, 1)."""
+
+    clock: Callable[[], int]
+    monotonic: Callable[[], float]
+    sleep: Callable[[float], Awaitable[Any]]
+    chance: Callable[[], float]
+
+
+@dataclass(slots=True)
+class Asking:
+    """One venue's calls. `deadline`: monotonic second by which all must end (None: never). `patience`: seconds without progress."""
+
+    venue: str
+    environment: Environment
+    circuit: Circuit
+    deadline: float | None = None
+    patience: float = 300.0
+    attempts: int = 5
+    calls: int = 0
+    on_trouble: Callable[[str], None] = lambda message: None
+    _progress: float = field(default=0.0)
+    _probe: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def __post_init__(self) -> None:
+        self._progress = self.environment.monotonic()
+
+    def progressed(self) -> None:
+        self._progress = self.environment.monotonic()
+
+    @property
+    def over(self) -> bool:
+        """Whether the deadline has passed."""
+        return self.deadline is not None and self.environment.monotonic() >= self.deadline
+
+    @property
+    def end(self) -> float:
+        """The monotonic second by which waiting is useless."""
+        patience = self._progress + self.patience
+        return patience if self.deadline is None else min(self.deadline, patience)
+
+    async def ask(self, call: Callable[[], Awaitable[T]]) -> T:
+        """The call's answer. Raises Skip and Fatal as they come, Retry when attempts are used up, VenueStopped when time is."""
+        attempt = 0
+        while True:
+            await self._turn()
+            try:
+                if self.circuit.open:
+                    async with self._probe:
+                        await self._turn()
+                        return await self._once(call)
+                return await self._once(call)
+            except Retry as error:
+                attempt += 1
+                if attempt >= self.attempts and not self.circuit.open:
+                    raise
+                if error.after is None:
+                    await self._wait(backoff(attempt, self.environment.chance()))
+
+    async def _once(self, call: Callable[[], Awaitable[T]]) -> T:
+        self.calls += 1
+        try:
+            answer = await call()
+        except Retry as error:
+            was_open = self.circuit.open
+            self.circuit = self.circuit.failed(error, self.environment.monotonic())
+            if self.circuit.open and not was_open:
+                self.on_trouble(f"{self.venue}: {self.circuit.failures} failures in a row, asking one call at a time: {error}")
+            elif error.banned:
+                self.on_trouble(f"{self.venue}: banned for {error.after or 0:.0f} s: {error}")
+            raise
+        self.circuit = self.circuit.succeeded()
+        self.progressed()
+        return answer
+
+    async def _turn(self) -> None:
+        """Waits until a call may be made."""
+        while (wait := self.circuit.paused_until - self.environment.monotonic()) > 0:
+            await self._wait(wait)
+        if self.environment.monotonic() >= self.end:
+            raise VenueStopped(
+                f"{self.venue}: the time for this run is over" + (f" ({self.circuit.reason})" if self.circuit.reason else "")
+            )
+
+    async def _wait(self, seconds: float) -> None:
+        until = self.environment.monotonic() + seconds
+        if until > self.end:
+            end = self.environment.clock() + int(seconds * 1000)
+            raise VenueStopped(f"{self.venue}: no call before {iso(end)}, which is past this run's deadline: {self.circuit.reason}")
+        await self.environment.sleep(seconds)

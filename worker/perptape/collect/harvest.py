@@ -1,0 +1,139 @@
+"""What an answer is worth: rows to store and claims that it proves.
+
+Pure. A value that is dropped (NaN, negative, no time) is never claimed: its time stays open and is asked again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from perptape.claims import SETTLED, Claim
+from perptape.collect.grids import Grid
+from perptape.collect.paginate import MARGIN, page
+from perptape.collect.plan import Window
+from perptape.datasets import funding, funding_prediction, open_interest
+from perptape.datasets.base import Invalid
+from perptape.errors import Retry
+from perptape.exchanges.base import PageRule, RawFunding, RawOpenInterest, RawPrediction
+from perptape.interval import DAY, MINUTE, NS, Interval, floor, gaps, intersection, slots, union
+
+JITTER = 5_000
+"""ms: a bucket stamped this close to a boundary belongs to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Harvest:
+    """Rows (tuples in the dataset's order), claims, one line per dropped value, and the window still to be asked."""
+
+    rows: Sequence[tuple[Any, ...]]
+    claims: Sequence[Claim] = ()
+    dropped: Sequence[str] = ()
+    left: Interval | None = None
+    suspicious: int = 0
+    raws: Sequence[RawFunding] = field(default=())
+
+
+def slot_of(time: int, period: int) -> int:
+    """The start of the slot that a stamp belongs to."""
+    nearest = (time + period // 2) // period * period
+    return nearest if abs(time - nearest) <= JITTER else floor(time, period)
+
+
+def history_page(window: Window, asked: Interval, raws: Sequence[RawOpenInterest], grid: Grid, rule: PageRule, received: int) -> Harvest:
+    """A page of open-interest history. Raises Retry for an answer that proves nothing."""
+    assert grid.period is not None
+    try:
+        shown = page(window.span, asked, [raw.time for raw in raws if raw.time is not None], rule)
+    except ValueError as error:
+        raise Retry(f"{window.instrument}: {error}") from error
+    rows, dropped, have, unusable = [], [], set(), set()
+    for raw in raws:
+        try:
+            row = open_interest.row(raw, grid.period // MINUTE, received)
+        except Invalid as error:
+            dropped.append(f"{window.instrument}: {error}")
+            unusable.add(slot_of(raw.time or 0, grid.period))
+            continue
+        slot = slot_of(row[7] // NS, grid.period)
+        if slot in window.span:
+            have.add(slot)
+            rows.append(row)
+    due_edge = floor(received - grid.rules.delay, grid.period)
+    claimed = shown.proven.intersection(Interval(0, max(due_edge, 0)))
+    claims = _slot_claims(window.instrument, grid, claimed, have, unusable - have, received) if claimed else ()
+    zeros = sum(1 for row in rows if not any(row[1:4]))
+    return Harvest(rows, claims, dropped, shown.left, suspicious=zeros if zeros < len(rows) else 0)
+
+
+def _slot_claims(instrument: str, grid: Grid, span: Interval, have: set[int], unusable: set[int], asked: int) -> tuple[Claim, ...]:
+    assert grid.period is not None
+    whole = [Interval(slot, slot + grid.period) for slot in slots(span, grid.period) if slot + grid.period <= span.end]
+    complete = union(slot for slot in whole if slot.start in have)
+    empty = gaps(whole, [*complete, *(Interval(slot, slot + grid.period) for slot in unusable)])
+    return (
+        *(Claim(instrument, grid.name, "complete", s.start, s.end, "", asked, asked).coarse() for s in complete),
+        *(Claim(instrument, grid.name, "asked", s.start, s.end, "", asked, asked) for s in empty),
+    )
+
+
+def funding_page(
+    window: Window, asked: Interval, raws: Sequence[RawFunding], before: Sequence[RawFunding], grid: Grid, rule: PageRule, received: int
+) -> Harvest:
+    """A page of settled rates. `before`: the rows of this window's earlier pages. Rows are made by `settlements` in the end.
+
+    No settlement interval is longer than a day, so a day or more without a row is not believed: Retry.
+    """
+    try:
+        shown = page(window.span, asked, [funding.settled_at(raw.time) for raw in raws if raw.time is not None], rule)
+    except ValueError as error:
+        raise Retry(f"{window.instrument}: {error}") from error
+    if not raws and not before and len(window.span) >= DAY:
+        raise Retry(f"{window.instrument}: no settlement in {len(window.span) // DAY} days; not believed")
+    good, dropped = funding.rows(raws, received) if raws else ([], [])
+    times = {row[5] // NS for row in good}
+    usable = [raw for raw in raws if raw.time is not None and funding.settled_at(raw.time) in times]
+    bad = [Interval(t - MARGIN, t + MARGIN) for raw in raws if raw.time and (t := funding.settled_at(raw.time)) not in times]
+    proven = intersection([shown.proven], [Interval(0, max(received - grid.rules.delay, 0))])
+    claims = [Claim(window.instrument, SETTLED, "complete", s.start, s.end, "", received, received).coarse() for s in gaps(proven, bad)]
+    return Harvest((), claims, dropped, shown.left, raws=usable)
+
+
+def settlements(raws: Sequence[RawFunding], received: int, fixed_interval: int | None) -> Sequence[tuple[Any, ...]]:
+    """The rows of an unbroken span's settlements, each with the interval to the one before it."""
+    return funding.rows(raws, received, fixed_interval)[0] if raws else ()
+
+
+def samples(raws: Sequence[RawOpenInterest], grid: Grid, received: int) -> Harvest:
+    """Current open interest of many instruments, as samples: the first in a slot claims it whole."""
+    rows, dropped, claims = [], [], []
+    for raw in raws:
+        try:
+            row = open_interest.row(raw, 0, received)
+        except Invalid as error:
+            dropped.append(f"{raw.instrument.id}: {error}")
+            continue
+        rows.append(row)
+        claims.append(_sample_claim(raw.instrument.id, grid, row[7] // NS, received))
+    zeros = sum(1 for row in rows if not any(row[1:4]))
+    return Harvest(rows, claims, dropped, suspicious=zeros if zeros < len(rows) else 0)
+
+
+def predictions(raws: Sequence[RawPrediction], grid: Grid, received: int) -> Harvest:
+    """Current funding of many instruments, as samples of the prediction."""
+    rows, dropped, claims = [], [], []
+    for raw in raws:
+        try:
+            row = funding_prediction.row(raw, received)
+        except Invalid as error:
+            dropped.append(f"{raw.instrument.id}: {error}")
+            continue
+        rows.append(row)
+        claims.append(_sample_claim(raw.instrument.id, grid, row[8] // NS, received))
+    return Harvest(rows, claims, dropped)
+
+
+def _sample_claim(instrument: str, grid: Grid, time: int, received: int) -> Claim:
+    slot = floor(time, grid.every)
+    return Claim(instrument, grid.name, "complete", slot, slot + grid.every, "", received, received).coarse()

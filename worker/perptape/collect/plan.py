@@ -1,0 +1,94 @@
+"""What to ask a venue for now, in what order: windows cut from open time.
+
+Pure. A window holds at most one page; neighbouring gaps that fit one page share it. Order: the newest window of every instrument,
+then windows that would pass out of retention during the run, then newest first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from perptape.claims import SETTLED, Coverage, Want
+from perptape.collect.grids import Grid
+from perptape.collect.paginate import MARGIN, slots_per_page
+from perptape.exchanges.base import PageRule
+from perptape.interval import DAY, Interval, union
+from perptape.standing import State, finer_claims, states, wanted
+
+OVERLAP = DAY + MARGIN
+"""A funding window starts this much early: longer than any settlement interval, so the first wanted row's interval is known."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Window:
+    """One thing to ask: history of `instrument` on `grid` over `span` (ms); a sample's span is its slot."""
+
+    instrument: str
+    grid: str
+    span: Interval
+
+
+def judged(
+    grid: Grid, instrument: str, coverage: Coverage, wants: Sequence[Want], horizon: int, now: int, listed: Interval
+) -> tuple[State, ...]:
+    """The standing of one instrument's grid: wanted (while it was listed) against claimed."""
+    spans = [both for span in wanted(wants, grid.name, horizon, now) if (both := span.intersection(listed)) is not None]
+    claims = coverage.of_grid(instrument, grid.name)
+    damage = tuple(d for d in coverage.damage if d.instrument == instrument)
+    return states(spans, grid.name, claims, grid.rules, now, finer=finer_claims(coverage, instrument, grid.name), damage=damage)
+
+
+def due(found: Iterable[State], now: int) -> tuple[Interval, ...]:
+    """The open time that may be asked for now."""
+    return union(state.span for state in found if state.status == "open" and state.not_before <= now)
+
+
+def windows(instrument: str, grid: Grid, open_time: Sequence[Interval], rule: PageRule, now: int) -> tuple[Window, ...]:
+    """Windows of one page each over the open time, newest first; the edge's reaches up to `now`."""
+    if not open_time:
+        return ()
+    if grid.name == SETTLED:
+        return _settled(instrument, grid, open_time, rule, now)
+    assert grid.period is not None
+    reach = slots_per_page(rule) * grid.period
+    if rule.span is not None:
+        reach = min(reach, max(rule.span - 2 * MARGIN, grid.period))
+    out: list[Window] = []
+    left = list(open_time)
+    while left:
+        end = left[-1].end
+        floor = end - reach
+        inside = [span for span in left if span.end > floor]
+        start = max(inside[0].start, floor)
+        out.append(Window(instrument, grid.name, Interval(start, end)))
+        left = [Interval(s.start, min(s.end, start)) for s in left if s.start < start]
+    newest = out[0]
+    edge = now - grid.rules.delay - grid.period
+    if newest.span.end > edge:  # what is past the due edge comes along for nothing
+        out[0] = Window(instrument, grid.name, Interval(newest.span.start, max(newest.span.end, min(now, newest.span.start + reach))))
+    return tuple(out)
+
+
+def _settled(instrument: str, grid: Grid, open_time: Sequence[Interval], rule: PageRule, now: int) -> tuple[Window, ...]:
+    """One window per unbroken stretch, early by an overlap, and at the edge by `final_after`, up to now: settlements are no grid."""
+    out = []
+    for span in open_time:
+        start = span.start - OVERLAP
+        if span.end >= now - grid.rules.delay - MARGIN:
+            start, span = min(start, now - grid.rules.final_after), Interval(span.start, now)
+        floor = grid.rules.floor(now)
+        out.append(Window(instrument, grid.name, Interval(max(start, floor, 0), span.end)))
+    merged = union(window.span for window in out)
+    return tuple(Window(instrument, grid.name, span) for span in reversed(merged))
+
+
+def ordered(per_instrument: Iterable[Sequence[Window]], retention_floor: int, run_estimate: int) -> tuple[Window, ...]:
+    """All windows in the order in which they are asked."""
+    lists = [list(found) for found in per_instrument if found]
+    first = [found[0] for found in lists]
+    rest = [window for found in lists for window in found[1:]]
+    expiring = sorted((w for w in rest if w.span.start < retention_floor + run_estimate), key=lambda w: (w.span.start, w.instrument))
+    chosen = set(expiring)
+    others = sorted((w for w in rest if w not in chosen), key=lambda w: (-w.span.end, w.instrument))
+    return (*first, *expiring, *others)

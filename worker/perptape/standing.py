@@ -1,0 +1,212 @@
+"""What each wanted time stands at: complete, sampled, empty, unproven, pending, open or lost, and why.
+
+Pure: computed from wants, claims and the venue's rules, never stored, so a late segment turns `lost` back. First fill, increments,
+catch-up, repair and the list of holes are all this one function. Times are ms on the venue's clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from perptape.claims import SETTLED, STREAM, Claim, Coverage, Damage, Want, grid_step
+from perptape.interval import MINUTE, Interval, ceil, floor, gaps, intersection, union
+
+Status = Literal["complete", "sampled", "empty", "unproven", "pending", "open", "lost"]
+COVERED: tuple[Status, ...] = ("complete", "sampled", "empty")
+
+STREAM_PENDING = 3 * MINUTE
+"""A stream's last minutes are on their way: it rolls once a minute, and claims end a push interval before the last mark."""
+
+CONFIRMED_AFTER = 60 * MINUTE
+"""`asked` becomes `empty` only when two answers at least this far apart agree: a venue that says [] for a while must not make holes
+permanent. The hour is ours; the design asks for lateness alone."""
+
+REASONS = ("retention", "missed sample", "damaged", "process down", "disconnected", "disk full", "unknown")
+"""Why time is lost: a closed list."""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What one span stands at. `not_before`: an open span that was asked already is asked again only then."""
+
+    span: Interval
+    status: Status
+    reason: str = ""
+    not_before: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How one grid of one venue is judged.
+
+    obtainable: the venue can still be asked for the past (a history, or a stream's repair). retention: how far back, None for
+    ever. delay: after a slot's end (a settlement) its row is certainly out. every: an `asked` slot is asked again this often.
+    settle_every: the present settlement interval (settled only).
+    """
+
+    obtainable: bool
+    delay: int
+    final_after: int
+    every: int
+    retention: int | None = None
+    settle_every: int = 60 * MINUTE
+
+    def floor(self, now: int) -> int:
+        """The oldest time that can still be asked for."""
+        if not self.obtainable:
+            return now
+        return 0 if self.retention is None else now - self.retention
+
+
+def wanted(wants: Iterable[Want], grid: str, horizon: int, now: int) -> tuple[Interval, ...]:
+    """The time up to now that these wants of one instrument and grid reach over, on the grid's slots."""
+    step = grid_step(grid)
+    spans = []
+    for want in wants:
+        start, end = want.start, min(want.reach(horizon), now)
+        if step is not None and grid.startswith("sample/"):
+            start, end = floor(start, step), ceil(end, step)
+        elif step is not None:
+            start, end = ceil(start, step), floor(end, step)
+        if start < end:
+            spans.append(Interval(start, end))
+    return union(spans)
+
+
+def states(
+    spans: Iterable[Interval],
+    grid: str,
+    claims: Sequence[Claim],
+    rules: Rules,
+    now: int,
+    *,
+    finer: Sequence[Claim] = (),
+    damage: Sequence[Damage] = (),
+) -> tuple[State, ...]:
+    """Every millisecond of `spans` with what it stands at, in order; neighbours of equal standing are one.
+
+    `claims` are those of this instrument and grid; `finer` those of finer period grids, whose complete time satisfies this one.
+    """
+    left = union(spans)
+    found: list[State] = []
+
+    def take(status: Status, over: Iterable[Interval], reason: str = "", not_before: int = 0) -> None:
+        nonlocal left
+        part = intersection(left, over)
+        found.extend(State(span, status, reason, not_before) for span in part)
+        left = tuple(gaps(left, part))
+
+    by_kind = {kind: [c for c in claims if c.kind == kind] for kind in ("complete", "sampled", "asked", "live", "hole")}
+    complete = union([c.span for c in by_kind["complete"]] + list(_whole_slots(finer, grid)))
+    take("complete", complete)
+    take("sampled", (c.span for c in by_kind["sampled"]))
+    oldest = min((span.start for span in complete), default=0)
+    final = list(_final(by_kind["asked"], grid, rules.final_after))
+    take("empty", intersection(final, [Interval(oldest, max(now, oldest))]))
+    take("unproven", (c.span for c in by_kind["live"]))
+    take("pending", [_pending(grid, claims, rules, now)])
+    if grid == STREAM or not rules.obtainable:
+        _lose(take, grid, by_kind["hole"], damage, now, rules)
+    else:
+        take("lost", final, "retention")
+        take("lost", [Interval(0, max(rules.floor(now), 0))], "retention")
+    for claim in by_kind["asked"]:
+        take("open", [claim.span], "", claim.asked_last + rules.every)
+    take("open", left)
+    return _merged(found)
+
+
+def _lose(take: Callable[..., None], grid: str, holes: Sequence[Claim], damage: Sequence[Damage], now: int, rules: Rules) -> None:
+    reachable = rules.floor(now)
+    if rules.obtainable:  # a stream with repair: younger holes are still open
+        for hole in holes:
+            take("lost", [Interval(min(hole.start, reachable), min(hole.end, reachable))], hole.cause)
+        take("lost", [Interval(0, max(reachable, 0))], "unknown")
+        return
+    take("lost", (Interval(d.start, d.end) for d in damage), "damaged")
+    for hole in holes:
+        take("lost", [hole.span], hole.cause or "unknown")
+    step = grid_step(grid)
+    if step is not None and grid.startswith("sample/"):
+        take("lost", [Interval(0, floor(now, step))], "missed sample")
+    else:
+        take("lost", [Interval(0, now)], "unknown")
+
+
+def _final(asked: Sequence[Claim], grid: str, final_after: int) -> Iterator[Interval]:
+    """The slots that were asked so long after their end that no row will come any more, and asked twice."""
+    step = grid_step(grid)
+    if step is None:
+        return
+    for claim in asked:
+        if claim.asked_last - claim.asked_first < CONFIRMED_AFTER:
+            continue
+        end = min(claim.end, floor(max(claim.asked_last - final_after, 0), step))
+        if claim.start < end:
+            yield Interval(claim.start, end)
+
+
+def _pending(grid: str, claims: Sequence[Claim], rules: Rules, now: int) -> Interval:
+    """The time at the edge that nobody can have yet: no work, no gap."""
+    step = grid_step(grid)
+    if grid == STREAM:
+        return Interval(now - STREAM_PENDING, now)
+    if grid == SETTLED:
+        known = max((c.end for c in claims if c.kind == "complete"), default=0)
+        due = ceil(known, rules.settle_every) + rules.delay <= now
+        return Interval(max(now - rules.delay, 0), now) if due else Interval(known, max(now, known))
+    if step is None or grid.startswith("sample/"):
+        return Interval(now, now)
+    edge = floor(now - rules.delay, step)
+    return Interval(edge, max(now, edge))
+
+
+def _whole_slots(finer: Sequence[Claim], grid: str) -> Iterator[Interval]:
+    step = grid_step(grid)
+    if step is None:
+        return
+    for span in union(c.span for c in finer if c.kind == "complete"):
+        start, end = ceil(span.start, step), floor(span.end, step)
+        if start < end:
+            yield Interval(start, end)
+
+
+def _merged(found: Iterable[State]) -> tuple[State, ...]:
+    out: list[State] = []
+    for state in sorted(found, key=lambda s: s.span):
+        last = out[-1] if out else None
+        if (
+            last
+            and last.span.end == state.span.start
+            and (last.status, last.reason, last.not_before)
+            == (
+                state.status,
+                state.reason,
+                state.not_before,
+            )
+        ):
+            out[-1] = State(Interval(last.span.start, state.span.end), state.status, state.reason, state.not_before)
+        else:
+            out.append(state)
+    return tuple(out)
+
+
+def watermark(found: Sequence[State]) -> int | None:
+    """The end of the newest run without an open or lost gap (unproven passes, pending does not count); None where nothing is covered."""
+    good = union(s.span for s in found if s.status in (*COVERED, "unproven"))
+    return good[-1].end if good else None
+
+
+def finer_claims(coverage: Coverage, instrument: str, grid: str) -> tuple[Claim, ...]:
+    """The claims of period grids that divide this one: wanted 1h is satisfied by claimed 5m."""
+    step = grid_step(grid)
+    if step is None or grid.startswith("sample/"):
+        return ()
+    return tuple(
+        claim
+        for other in coverage.grids(instrument)
+        if other != grid and not other.startswith("sample/") and (size := grid_step(other)) is not None and step % size == 0
+        for claim in coverage.of_grid(instrument, other)
+    )
