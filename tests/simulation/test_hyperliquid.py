@@ -133,7 +133,7 @@ def test_subscriptions_are_echoed_and_pings_answered() -> None:
 
 def test_a_trade_does_not_say_whether_it_liquidated_anybody() -> None:
     trades = MARKET.trades(BTC, NOW - 60_000, NOW)
-    (frame,) = WIRE.trade_frames(Topic("trades", "trades:BTC", "BTC"), trades, NOW)
+    (frame,) = WIRE.trade_frames(Topic("trades", "trades:BTC", "BTC"), trades, NOW, MARKET)
     assert [(row["time"], row["side"], Decimal(row["sz"])) for row in frame["data"]] == [
         (each.time, "B" if each.side == "BUY" else "A", each.contracts) for each in trades
     ]

@@ -89,7 +89,7 @@ class HyperliquidWire:
         """None: the venue tells a liquidation to its parties only."""
         return []
 
-    def trade_frames(self, topic: Topic, trades: Iterable[Trade], now: int) -> list[Any]:
+    def trade_frames(self, topic: Topic, trades: Iterable[Trade], now: int, market: Market) -> list[Any]:
         data = [_trade(topic.contract or "", each) for each in trades]
         return [{"channel": "trades", "data": data}] if data else []
 
