@@ -182,6 +182,8 @@ def test_a_subscription_is_acknowledged_and_an_unknown_one_refused() -> None:
     assert [(topic.kind, topic.contract) for topic in said.added] == [("liquidations", None), ("control", BTC.id)]
     left = WIRE.receive({"op": "unsubscribe", "args": [tickers]}, "/ws/v5/public", NOW)
     assert left.removed == said.added[1:]
+    futures = WIRE.receive({"op": "subscribe", "args": [{"channel": "liquidation-orders", "instType": "FUTURES"}]}, "/ws/v5/public", NOW)
+    assert (futures.frames[0]["event"], futures.added) == ("subscribe", ())
     assert WIRE.receive("ping", "/ws/v5/public", NOW).frames == ("pong",)
     assert WIRE.receive({"op": "dance"}, "/ws/v5/public", NOW).frames[0]["code"] == "60012"
 

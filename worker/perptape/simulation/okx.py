@@ -78,13 +78,14 @@ class OkxWire:
         topics: list[Topic] = []
         for argument in arguments:
             topic = _topic(argument)
-            if topic is None:
+            if topic is None and not _quiet(argument):
                 frames.append(
                     _stream_error("60018", f"Wrong URL or {argument} doesn't exist. Please use the correct URL, channel and parameters")
                 )
                 continue
             frames.append({"event": message["op"], "arg": argument, "connId": _CONNECTION})
-            topics.append(topic)
+            if topic is not None:
+                topics.append(topic)
         if message["op"] == "subscribe":
             return Subscribed(frames=tuple(frames), added=tuple(topics))
         return Subscribed(frames=tuple(frames), removed=tuple(topics))
@@ -119,12 +120,17 @@ def _topic(argument: Any) -> Topic | None:
     if not isinstance(argument, dict):
         return None
     channel, id = argument.get("channel"), argument.get("instId", "")
-    if channel == "liquidation-orders" and argument.get("instType") in ("SWAP", "FUTURES", "MARGIN", "OPTION"):
-        kind = "liquidations" if argument["instType"] == "SWAP" else "none"
-        return Topic(kind, f"liquidation-orders:{argument['instType']}", None)
-    if channel in _CONTROL and id.endswith("-SWAP"):
+    if channel == "liquidation-orders" and argument.get("instType") == "SWAP":
+        return Topic("liquidations", "liquidation-orders:SWAP", None)
+    if channel in _CONTROL and isinstance(id, str) and id.endswith("-SWAP"):
         return Topic("control", f"{channel}:{id}", id)
     return None
+
+
+def _quiet(argument: Any) -> bool:
+    """Whether the venue takes this subscription and the simulated market has nothing to say on it."""
+    known = isinstance(argument, dict) and argument.get("channel") == "liquidation-orders"
+    return known and argument.get("instType") in ("FUTURES", "MARGIN", "OPTION")
 
 
 def _stream_error(code: str, message: str) -> dict[str, str]:
