@@ -1,5 +1,6 @@
 """Funding of the tape is paid by a 2.x backtest as the venue paid it: each settled rate once, at the mark price of its time."""
 
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
@@ -9,16 +10,6 @@ from support import nautilus_golden as golden
 from support.nautilus_load import paid_funding
 
 pytestmark = pytest.mark.nautilus
-
-
-@pytest.fixture
-def tape(tmp_path: Path) -> Path:
-    def put(path: str, content: bytes) -> None:
-        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / path).write_bytes(content)
-
-    golden.write("nautilus2", put)
-    return tmp_path
 
 
 def settled(instrument: str) -> dict[int, Decimal]:
@@ -32,12 +23,14 @@ def settled(instrument: str) -> dict[int, Decimal]:
 
 @pytest.mark.parametrize("instrument", [golden.BTC, golden.HIP3], ids=["every 8 hours", "every hour"])
 @pytest.mark.parametrize(("side", "sign"), [("long", -1), ("short", 1)])
-def test_a_position_held_through_all_settlements_pays_exactly_their_sum(tape: Path, instrument: str, side: str, sign: int) -> None:
+def test_a_position_held_through_all_settlements_pays_exactly_their_sum(
+    folder_of: Callable[[str], Path], instrument: str, side: str, sign: int
+) -> None:
     rates = settled(instrument)
     marks = {at: Decimal("40000.5") + 100 * index for index, at in enumerate(sorted(rates))}
     owed = sum((rate * marks[at] for at, rate in rates.items()), Decimal(0))
     assert owed != 0
-    backtest = paid_funding(tape, instrument, marks, side)
+    backtest = paid_funding(folder_of("nautilus2"), instrument, marks, side)
     assert backtest["positions"] == 1
     assert [at for at, _ in backtest["seen"]] == sorted(rates)
     assert Decimal(backtest["gained"]) == sign * owed

@@ -1,5 +1,6 @@
 """Real NautilusTrader, 1.x and 2.x, loads every dataset, from a folder and from S3."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,8 @@ Catalog = dict[str, dict[str, Loaded]]
 
 
 @pytest.fixture(scope="module")
-def loaded(folder: Path, form: str) -> Catalog:
-    return load(folder, form)
+def loaded(folder_of: Callable[[str], Path], form: str) -> Catalog:
+    return load(folder_of(form), form)
 
 
 def written() -> dict[str, dict[str, int]]:
@@ -35,8 +36,8 @@ def test_every_row_of_every_dataset_is_loaded(loaded: Catalog) -> None:
 
 
 @pytest.mark.s3
-def test_s3_gives_what_the_folder_gives(loaded: Catalog, form: str, bucket: str, minio: Minio) -> None:
-    assert load(bucket, form, minio) == loaded
+def test_s3_gives_what_the_folder_gives(loaded: Catalog, form: str, bucket_of: Callable[[str], str], minio: Minio) -> None:
+    assert load(bucket_of(form), form, minio) == loaded
 
 
 def test_the_names_of_the_files_leave_no_interval_missing(loaded: Catalog) -> None:
