@@ -48,8 +48,8 @@ class Liquidations(Model):
     """Liquidations, streamed live; no venue gives their past."""
 
     replicas: Annotated[StrictInt, Field(ge=1, le=10)] = 2
-    """How many streams of the same events run beside one another, so that the loss of one leaves no hole: pods in a cluster, connections on a
-    laptop."""
+    """How many streams of the same events run beside one another, so that the loss of one leaves no hole: pods in a cluster,
+    connections on a laptop."""
 
 
 class Collect(Model):

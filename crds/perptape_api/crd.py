@@ -3,8 +3,8 @@
 from typing import Final
 
 from perptape_api import names
-from perptape_api.collection import CollectionSpec
 from perptape_api.model import Model
+from perptape_api.resource import CollectionSpec
 from perptape_api.schema import Schema, flattened
 from perptape_api.status import Status
 

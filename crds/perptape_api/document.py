@@ -4,16 +4,13 @@ import typing
 from collections.abc import Iterator
 from typing import Any, Literal
 
-import yaml
 from pydantic import ValidationError
 
-from perptape_api import yamltext
-from perptape_api.collection import Collection, CollectionSpec
 from perptape_api.errors import SpecError
 from perptape_api.model import Model, nearest, shown
 from perptape_api.names import API_VERSION, KIND
-
-Path = yamltext.Path
+from perptape_api.resource import Collection, CollectionSpec
+from perptape_api.text import Path, Unreadable, plain
 
 EXPECTED = {
     "string_type": "must be text: put it in quotes, for YAML reads numbers, yes, no, on and off as other things",
@@ -26,29 +23,43 @@ EXPECTED = {
     "missing": "is missing",
 }
 
+MOST_FAULTS = 20
+
+BOUNDS = {
+    "too_short": ("min_length", "at least"),
+    "too_long": ("max_length", "at most"),
+    "greater_than_equal": ("ge", "at least"),
+    "less_than_equal": ("le", "at most"),
+}
+
 
 def load(text: str, source: str, *, unknown: Literal["forbid", "ignore"] = "forbid") -> Collection:
     """The collection in a YAML or JSON text; SpecError where it is none. `source` is what messages call it, as in a file's name."""
     try:
-        document = yamltext.plain(text)
-    except yamltext.Unreadable as error:
+        document = plain(text)
+    except Unreadable as error:
         raise SpecError(source, (str(error),)) from error
     try:
         return parse(document, source, unknown=unknown)
     except Faults as error:
-        raise SpecError(source, tuple(_on_line(text, path, said) for path, said in error.faults)) from None
+        raise SpecError(source, _with_lines(text, error)) from None
 
 
 def parse(document: object, source: str, *, unknown: Literal["forbid", "ignore"] = "forbid") -> Collection:
-    """The collection in a document of plain values. In a cluster the API server has pruned what it does not know: `ignore` what is newer still."""
-    faults = tuple(_out_of_place(document)) or tuple(_empties(document, ()))
-    if faults:
-        raise Faults(source, faults)
-    wanted = {key: value for key, value in typing.cast(dict[str, Any], document).items() if key != "status"}
+    """The collection in a document of plain values. In a cluster, where the CRD may be newer than this code, `ignore` unknown fields."""
     try:
-        return Collection.model_validate(wanted, by_alias=True, by_name=False, extra=unknown)
+        faults = tuple(_out_of_place(document)) or tuple(_empties(document, ()))
+        if faults:
+            raise Faults(source, faults)
+        wanted = {key: value for key, value in typing.cast(dict[str, Any], document).items() if key != "status"}
+        extra = None if unknown == "forbid" else unknown  # None: each block's own way, since metadata has more than is of concern here
+        return Collection.model_validate(wanted, by_alias=True, by_name=False, extra=extra)
     except ValidationError as error:
-        raise Faults(source, tuple((tuple(fault["loc"]), _said(dict(fault))) for fault in error.errors(include_url=False))) from None
+        found = [fault for fault in error.errors(include_url=False) if not _follows(dict(fault))]
+        told = tuple((tuple(fault["loc"]), _said(dict(fault))) for fault in found[:MOST_FAULTS])
+        raise Faults(source, told, len(found) - len(told)) from None
+    except RecursionError as error:
+        raise SpecError(source, ("is nested too deeply",)) from error
 
 
 def document(collection: Collection) -> dict[str, Any]:
@@ -58,15 +69,19 @@ def document(collection: Collection) -> dict[str, Any]:
 
 def dump(collection: Collection) -> str:
     """The collection as YAML, defaults written out; `load` gives the same collection back."""
-    return yaml.safe_dump(document(collection), sort_keys=False, allow_unicode=True, width=120)
+    from perptape_api import yamltext
+
+    return yamltext.dumped(document(collection))
 
 
 class Faults(SpecError):
     """A SpecError that still knows the paths."""
 
-    def __init__(self, source: str, faults: tuple[tuple[Path, str], ...]) -> None:
-        super().__init__(source, tuple(f"{dotted(path)}: {said}" if path else said for path, said in faults))
-        self.faults = faults
+    def __init__(self, source: str, faults: tuple[tuple[Path, str], ...], more: int = 0) -> None:
+        self.faults = faults[:MOST_FAULTS]
+        more += len(faults) - len(self.faults)
+        self.more = (f"and {more} faults more",) if more else ()
+        super().__init__(source, (*(f"{dotted(path)}: {said}" if path else said for path, said in self.faults), *self.more))
 
 
 def dotted(path: Path) -> str:
@@ -77,11 +92,12 @@ def dotted(path: Path) -> str:
     return text.removeprefix(".")
 
 
-def _on_line(text: str, path: Path, said: str) -> str:
-    if not path:
-        return said
-    line = yamltext.line(text, path)
-    return f"{dotted(path)}: {said}" + ("" if line is None else f" (line {line})")
+def _with_lines(text: str, error: Faults) -> tuple[str, ...]:
+    from perptape_api import yamltext
+
+    places = yamltext.places(text, [path for path, _ in error.faults])
+    told = zip(error.lines, places, strict=False)
+    return (*(line if place is None else f"{line} (line {place})" for line, place in told), *error.more)
 
 
 def _out_of_place(document: object) -> Iterator[tuple[Path, str]]:
@@ -89,10 +105,8 @@ def _out_of_place(document: object) -> Iterator[tuple[Path, str]]:
     if not isinstance(document, dict) or not all(isinstance(key, str) for key in document):
         yield (), f"must be a {KIND}: a block with apiVersion, kind, metadata and spec"
     elif "spec" not in document and document.keys() & {field.alias for field in CollectionSpec.model_fields.values()}:
-        yield (
-            (),
-            f"holds only a spec's content: add `apiVersion: {API_VERSION}`, `kind: {KIND}`, `metadata: {{name: …}}`, and put it under `spec:`",
-        )
+        missing = f"`apiVersion: {API_VERSION}`, `kind: {KIND}`, `metadata: {{name: …}}`"
+        yield (), f"holds only a spec's content: add {missing}, and put it under `spec:`"
     else:
         for field, value in (("apiVersion", API_VERSION), ("kind", KIND)):
             if field not in document:
@@ -126,14 +140,18 @@ def _said(fault: dict[str, Any]) -> str:
     if kind == "literal_error":
         allowed = tuple(context["expected"].replace(" or ", ", ").replace("'", "").split(", "))
         return f"{shown(value)} is not one of {', '.join(allowed)}{nearest(value, allowed) if isinstance(value, str) else ''}"
-    if kind in ("too_short", "too_long"):
-        least = "min_length" if kind == "too_short" else "max_length"
-        return f"has {context['actual_length']} items, {'at least' if kind == 'too_short' else 'at most'} {context[least]} are allowed"
-    if kind in ("greater_than_equal", "less_than_equal"):
-        return f"{shown(value)} is too {'small' if 'ge' in context else 'great'}: {'at least' if 'ge' in context else 'at most'} {context.get('ge', context.get('le'))}"
+    if kind in BOUNDS:
+        bound, side = BOUNDS[kind]
+        counted = f"has {context['actual_length']} items" if "actual_length" in context else f"{shown(value)} is not allowed"
+        return f"{counted}: {side} {context[bound]}"
     if kind == "missing":
         return EXPECTED[kind]
     return f"{EXPECTED.get(kind, str(fault['msg']).lower())}, not {shown(value)}"
+
+
+def _follows(fault: dict[str, Any]) -> bool:
+    """Whether a list is called too short only because its items were refused, which is told already."""
+    return bool(fault["type"] == "too_short" and len(fault["input"]) >= fault["ctx"]["min_length"])
 
 
 def _fields(path: Path) -> tuple[str, ...]:

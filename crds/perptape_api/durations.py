@@ -4,7 +4,6 @@ import re
 from typing import Any, Final, Self
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
-from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 from perptape_api.model import OneOf, shown
@@ -13,7 +12,9 @@ UNITS: Final = {"m": 60_000, "h": 3_600_000, "d": 86_400_000}
 PATTERN: Final = "(0|[1-9][0-9]{0,6})m|(0|[1-9][0-9]{0,4})h|(0|[1-9][0-9]{0,3})d"  # each unit up to about 20 years
 LONGEST: Final = 8
 
-EVERY: Final = tuple("1m 2m 3m 4m 5m 6m 10m 12m 15m 20m 30m 1h 2h 3h 4h 6h 8h 12h 1d".split())
+MINUTES: Final = (1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30)
+HOURS: Final = (1, 2, 3, 4, 6, 8, 12)
+EVERY: Final[tuple[str, ...]] = (*(f"{n}m" for n in MINUTES), *(f"{n}h" for n in HOURS), "1d")
 """What cron can say evenly."""
 
 
@@ -33,11 +34,18 @@ class Duration(str):
         return int(self[:-1]) * UNITS[self[-1]]
 
     @classmethod
-    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_after_validator_function(cls, core_schema.str_schema(), serialization=core_schema.to_string_ser_schema())
+    def read(cls, value: object) -> Self:
+        """The duration that a document says; a bare number says none."""
+        if not isinstance(value, str):
+            raise ValueError(f"{shown(value)} has no unit: write a whole number and one of m, h, d, as in 5m, 12h or 30d")
+        return cls(value)
 
     @classmethod
-    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(cls.read, serialization=core_schema.to_string_ser_schema())
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         return {"type": "string", "pattern": f"^({PATTERN})$", "maxLength": LONGEST}
 
 
@@ -50,5 +58,5 @@ class Every(Duration):
         return super().__new__(cls, OneOf(EVERY).check(text))
 
     @classmethod
-    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         return {"type": "string", "enum": list(EVERY), "maxLength": 3}

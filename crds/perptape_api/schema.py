@@ -4,8 +4,8 @@ import copy
 from collections.abc import Iterator
 from typing import Any, Final
 
-from perptape_api.collection import Collection
 from perptape_api.model import Model
+from perptape_api.resource import Collection
 
 Schema = dict[str, Any]
 

@@ -112,7 +112,8 @@ class Store(Model):
     format: Literal["nautilus1", "nautilus2"] = "nautilus1"
     """Which NautilusTrader reads the data files as they are: 1.x or 2.x."""
     publish_every: Every | None = None
-    """How often what was collected is folded into data files: 15m on a volume and 1h on S3 when left out. The library sees new rows before that."""
+    """How often what was collected is folded into data files: 15m on a volume and 1h on S3 when left out. The library sees new rows
+    before that."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(

@@ -64,11 +64,13 @@ class Symbols(Model):
         Annotated[tuple[SymbolName, ...], Field(min_length=1, max_length=MAX_NAMES, json_schema_extra=SET), AfterValidator(_different)]
         | None
     ) = None
-    """Symbols, the same for every venue: BTCUSDT-PERP, a CCXT symbol (BTC/USDT:USDT), a Nautilus id (BTCUSDT-LINEAR.BYBIT) or a venue's own id."""
+    """Symbols, the same for every venue: BTCUSDT-PERP, a CCXT symbol (BTC/USDT:USDT), a Nautilus id (BTCUSDT-LINEAR.BYBIT) or a
+    venue's own id."""
     select: Select | None = None
     """A choice by properties, made by each worker at its start and every hour."""
     exact: StrictBool = False
-    """When true, a contract that a venue never listed is left out there, and not replaced by the venue's default perpetual of the same base."""
+    """When true, a contract that a venue never listed is left out there, and not replaced by the venue's default perpetual of the
+    same base."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(

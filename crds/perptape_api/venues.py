@@ -11,7 +11,7 @@ HOST: Final = r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]{2
 Exchange = Annotated[str, OneOf(EXCHANGES)]
 Endpoint = Annotated[
     str,
-    Form(f"https?://({HOST})(:({PORT}))?", 300, "write http(s)://host or http(s)://host:port and nothing after it; paths stay the venue's"),
+    Form(f"https?://({HOST})(:({PORT}))?", 300, "write http(s)://host or http(s)://host:port and nothing after it, not even a '/'"),
 ]
 ObjectName = Annotated[
     str,
@@ -38,5 +38,5 @@ class Venue(Model):
     credentials: Credentials | None = None
     """A Secret with the keys apiKey, apiSecret and, where the exchange has one, passphrase. Public data needs none."""
     endpoint: Endpoint | None = None
-    """Replaces scheme and authority of every REST URL, and with ws:// or wss:// of every WebSocket URL; paths stay the venue's. For proxies and
-    simulated venues."""
+    """Replaces scheme and authority of every REST URL, and with ws:// or wss:// of every WebSocket URL; paths stay the venue's. For
+    proxies and simulated venues."""

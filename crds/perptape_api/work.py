@@ -10,7 +10,7 @@ import json
 from typing import Any
 
 from perptape_api.collect import Liquidations
-from perptape_api.collection import CollectionSpec
+from perptape_api.resource import CollectionSpec
 from perptape_api.store import Store
 
 Slice = dict[str, Any]
