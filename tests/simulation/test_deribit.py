@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -99,6 +100,20 @@ def test_trades_of_a_window_come_oldest_first_in_pages_and_flag_liquidations() -
     assert len(result(method, instrument_name=BTC.id, start_timestamp=NOW - HOUR)["trades"]) == 10
     newest = result(method, instrument_name=BTC.id, start_timestamp=NOW - HOUR, end_timestamp=end, sorting="desc", count=1)
     assert newest == {"trades": [rows[-1]], "has_more": True}
+
+
+def test_trades_and_rates_of_a_ticker_listed_again_cover_both_lifetimes() -> None:
+    again = NOW // HOUR * HOUR
+    market = MARKET.relisted("deribit", BTC.id, again, Decimal(1))
+    query = {"instrument_name": BTC.id, "start_timestamp": str(again - 60_000), "end_timestamp": str(again + 60_000), "count": "1000"}
+    path = "/api/v2/public/get_last_trades_by_instrument_and_time"
+    for sorting in ("asc", "desc"):
+        trades = WIRE.reply(Request("GET", path, {**query, "sorting": sorting}, None, NOW), market).body["result"]["trades"]
+        assert [row["timestamp"] for row in trades] == sorted((row["timestamp"] for row in trades), reverse=sorting == "desc")
+        sizes = {(row["timestamp"] >= again, row["amount"] / row["contracts"]) for row in trades}
+        assert sizes == {(False, 10.0), (True, 1.0)}
+    rates = WIRE.reply(Request("GET", "/api/v2/public/get_funding_rate_history", query, None, NOW), market).body["result"]
+    assert [row["timestamp"] for row in rates] == [again]
 
 
 @pytest.mark.parametrize("listed", [BTC, SOL])

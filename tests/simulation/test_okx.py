@@ -124,6 +124,17 @@ def test_current_funding_names_its_time_and_the_next_one_and_predicts_nothing_be
     assert len(data("public/funding-rate", instId="ANY")) == len(data("public/instruments", instType="SWAP"))
 
 
+def test_a_ticker_listed_again_shows_each_lifetime_in_its_own_contracts() -> None:
+    again = NOW // DAY * DAY - DAY
+    market = MARKET.relisted("okx", BTC.id, again, Decimal("0.1"))
+    old, new = market.lifetimes("okx", BTC.id)
+    rows = data(HISTORY, market=market, instId=BTC.id, period="1H", begin=again - 3 * HOUR, end=again + 3 * HOUR)
+    sizes = [(int(row[0]), Decimal(row[2]) / Decimal(row[1])) for row in rows]
+    assert sizes == [(again + hour * HOUR, (new if hour >= 0 else old).contract_size) for hour in (2, 1, 0, -1, -2)]
+    times = [int(row["fundingTime"]) for row in data("public/funding-rate-history", market=market, instId=BTC.id)]
+    assert times == [each.time for each in MARKET.settlements(BTC, NOW - 80 * DAY, NOW)][:-101:-1]
+
+
 @pytest.mark.parametrize(
     ("path", "query", "code"),
     [

@@ -5,21 +5,22 @@ Pure. Marked: [D] the venue's documentation, [M] measured by others on the live 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from perptape.simulation import deribit_rows as rows
+from perptape.simulation.history import oldest_settled
 
 if TYPE_CHECKING:
-    from perptape.simulation.contract import Contract, Trade
+    from perptape.simulation.contract import Contract
     from perptape.simulation.market import Market
 
 HOUR, DAY = 3_600_000, 86_400_000
 FUNDING_PAGE = 744  # 31 days of hours: the oldest of the window [M]
 TRADES_DEFAULT, TRADES_PAGE = 10, 1000  # [D]
 SETTLED_AFTER = 5_000  # an hour's row shows this long after the hour [A]
-_CHUNK = 600_000
+_CHUNK = 300_000
 
 Query = Mapping[str, str]
 
@@ -139,12 +140,11 @@ def _funding_rate_value(query: Query, market: Market, now: int) -> float:
 
 def _funding_rate_history(query: Query, market: Market, now: int) -> list[dict[str, Any]]:
     """Hourly rows of [start, end], ascending, the oldest 744 of them: a longer window loses its newest part."""
-    contract = _contract(query, market, now, listed=False)
+    lifetimes = market.lifetimes("deribit", _contract(query, market, now, listed=False).id)
     start, end = _integer(query, "start_timestamp"), min(_integer(query, "end_timestamp"), now - SETTLED_AFTER)
-    begin = max(start, contract.listed)
-    settled = market.settlements(contract, begin - 8 * HOUR, min(end + 1, begin + (FUNDING_PAGE + 1) * HOUR))
-    inside = [place for place, each in enumerate(settled) if each.time >= begin][:FUNDING_PAGE]
-    return [rows.funding(market, contract, settled[max(0, place - 7) : place + 1]) for place in inside]
+    settled = oldest_settled(market, lifetimes, start - 8 * HOUR, end + 1, FUNDING_PAGE + 8)
+    inside = [place for place, (_, each) in enumerate(settled) if each.time >= start][:FUNDING_PAGE]
+    return [rows.funding(market, settled[place][0], [each for _, each in settled[max(0, place - 7) : place + 1]]) for place in inside]
 
 
 def _trades_by_time(query: Query, market: Market, now: int) -> dict[str, Any]:
@@ -152,12 +152,12 @@ def _trades_by_time(query: Query, market: Market, now: int) -> dict[str, Any]:
     contract = _contract(query, market, now, listed=False)
     start, end = _integer(query, "start_timestamp", 0), min(_integer(query, "end_timestamp", now), now - 1)
     newest_first = query.get("sorting") == "desc" or not query.get("start_timestamp")
-    return _trades(market, contract, start, end + 1, _count(query), newest_first)
+    return _trades(market, contract.id, start, end + 1, _count(query), newest_first)
 
 
 def _last_trades(query: Query, market: Market, now: int) -> dict[str, Any]:
     contract = _contract(query, market, now, listed=False)
-    return _trades(market, contract, 0, now, _count(query), query.get("sorting") != "asc")
+    return _trades(market, contract.id, 0, now, _count(query), query.get("sorting") != "asc")
 
 
 def _count(query: Query) -> int:
@@ -167,21 +167,25 @@ def _count(query: Query) -> int:
     return count
 
 
-def _trades(market: Market, contract: Contract, start: int, end: int, count: int, newest_first: bool) -> dict[str, Any]:
+def _trades(market: Market, id: str, start: int, end: int, count: int, newest_first: bool) -> dict[str, Any]:
     """A page, gathered from the end that it begins at."""
-    start = max(start, contract.listed)
-    end = end if contract.delisted is None else min(end, contract.delisted)
-    found: list[Trade] = []
-    while start < end and len(found) <= count:
-        if newest_first:
-            begin = max(start, end - _CHUNK)
-            found += market.trades(contract, begin, end)[::-1]
-            end = begin
-        else:
-            until = min(end, start + _CHUNK)
-            found += market.trades(contract, start, until)
-            start = until
-    return {"trades": [rows.trade(market, contract, each) for each in found[:count]], "has_more": len(found) > count}
+    found: list[dict[str, Any]] = []
+    for contract, begin, until in _chunks(market.lifetimes("deribit", id), start, end, newest_first):
+        trades = market.trades(contract, begin, until)
+        found += [rows.trade(market, contract, each) for each in (trades[::-1] if newest_first else trades)]
+        if len(found) > count:
+            break
+    return {"trades": found[:count], "has_more": len(found) > count}
+
+
+def _chunks(lifetimes: Sequence[Contract], start: int, end: int, newest_first: bool) -> Iterator[tuple[Contract, int, int]]:
+    """[start, end) in pieces of a few minutes, each within one lifetime."""
+    for contract in reversed(lifetimes) if newest_first else lifetimes:
+        first = max(start, contract.listed)
+        last = end if contract.delisted is None else min(end, contract.delisted)
+        begins = range(first, last, _CHUNK)
+        for begin in reversed(begins) if newest_first else begins:
+            yield contract, begin, min(begin + _CHUNK, last)
 
 
 _METHODS: Mapping[str, Callable[[Query, Market, int], Any]] = {

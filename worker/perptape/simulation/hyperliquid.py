@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeGuard
 
+from perptape.simulation.history import oldest_settled
 from perptape.simulation.wire import Limit, Reply, Request, Subscribed, Topic
 
 if TYPE_CHECKING:
@@ -192,19 +193,20 @@ def _funding_history(body: Mapping[str, Any], market: Market, now: int) -> Reply
     start, end = body.get("startTime"), body.get("endTime")
     if not _whole(start) or not (end is None or _whole(end)) or not isinstance(body.get("coin"), str):
         return _UNREADABLE
-    contract = market.contract("hyperliquid", body["coin"])
-    if contract is None:
+    lifetimes = market.lifetimes("hyperliquid", body["coin"])
+    if not lifetimes:
         return _NOTHING
     last = min(now - SETTLED_AFTER, now if end is None else end)
-    first = max(start, contract.listed)
-    settled = market.settlements(contract, first - JITTER, min(last, first + (PAGE + 2) * HOUR) + 1)
-    stamped = [(each, each.time + market.jitter(contract, each.time, JITTER)) for each in settled]
-    inside = [(each, time) for each, time in stamped if first <= time <= last][:PAGE]
-    rows = [
-        {"coin": contract.id, "fundingRate": _text(each.rate), "premium": _premium(market, contract.base, each.time), "time": time}
-        for each, time in inside
+    rows: list[dict[str, Any]] = [
+        {
+            "coin": contract.id,
+            "fundingRate": _text(settled.rate),
+            "premium": _premium(market, contract.base, settled.time),
+            "time": settled.time + market.jitter(contract, settled.time, JITTER),
+        }
+        for contract, settled in oldest_settled(market, lifetimes, start - JITTER, last + 1, PAGE + 1)[: PAGE + 1]
     ]
-    return Reply(200, rows)
+    return Reply(200, [row for row in rows if start <= row["time"] <= last][:PAGE])
 
 
 def _predicted_fundings(body: Mapping[str, Any], market: Market, now: int) -> Reply:

@@ -7,10 +7,10 @@ the live venue, [A] assumed here.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 from perptape.simulation import okx_rows as rows
+from perptape.simulation.history import newest_settled
 from perptape.simulation.wire import Reply, Request
 
 if TYPE_CHECKING:
@@ -131,25 +131,28 @@ def _page(request: Request, newer: str, older: str, kept: int, until: int) -> tu
 
 
 def _funding_rate_history(request: Request, market: Market) -> list[Any]:
-    contract = _one(request, market)
+    lifetimes, count = market.lifetimes("okx", _one(request, market).id), _count(request)
     start, end = _page(request, "before", "after", FUNDING_KEPT, request.now - SETTLED_AFTER + 1)
-    newest_first = market.settlements(contract, start, end)[::-1]  # `before` alone answers the latest ones, not the next ones [D]
-    return [rows.settlement(market, contract, each) for each in newest_first[: _count(request)]]
+    newest_first = newest_settled(market, lifetimes, start, end, count)[::-1]
+    return [rows.settlement(market, *each) for each in newest_first[:count]]  # `before` alone answers the latest, not the next ones [D]
 
 
 def _open_interest_history(request: Request, market: Market) -> list[Any]:
-    contract = _one(request, market)
+    lifetimes, count = market.lifetimes("okx", _one(request, market).id), _count(request)
     period = request.query.get("period") or "5m"
     if period not in PERIODS:
         raise Refused("51000", "Parameter period error", 400)
     length, shift, kept = PERIODS[period]
     start, end = _page(request, "begin", "end", kept, request.now + 1)
-    start = max(start, contract.listed)
-    newest = (end - 1 + shift) // length * length - shift
-    times = range(newest, start - 1, -length)[: _count(request)]
-    # the bucket that is still open is listed too, and moves with the market until it is final [M 2026-09]
-    final = [market.published(contract, opened + length - SLOT) <= request.now for opened in times]
-    return [rows.open_interest_bucket(market, contract, *each) for each in zip(times, repeat(request.now), final, strict=False)]
+    answered: list[Any] = []
+    for contract in reversed(lifetimes):
+        until = end if contract.delisted is None else min(end, contract.delisted)
+        newest = (until - 1 + shift) // length * length - shift
+        for opened in range(newest, max(start, contract.listed) - 1, -length)[: count - len(answered)]:
+            # the bucket that is still open is listed too, and moves with the market until it is final [M 2026-09]
+            final = market.published(contract, opened + length - SLOT) <= request.now
+            answered.append(rows.open_interest_bucket(market, contract, opened if final else request.now, opened))
+    return answered
 
 
 def _liquidation_orders(request: Request, market: Market) -> list[Any]:

@@ -78,9 +78,9 @@ def open_interest(market: Market, contract: Contract, now: int) -> Row:
     return {"instId": contract.id, "instType": "SWAP", "oi": contracts, "oiCcy": base, "oiUsd": worth, "ts": str(now)}
 
 
-def open_interest_bucket(market: Market, contract: Contract, opened: int, now: int, final: bool) -> list[str]:
-    """A row of the history, [ts, oi, oiCcy, oiUsd]. Until it is final it shows the open interest of now (measured on the live venue)."""
-    return [str(opened), *_held(market, contract, opened if final else now)]
+def open_interest_bucket(market: Market, contract: Contract, seen: int, opened: int) -> list[str]:
+    """A row of the history, [ts, oi, oiCcy, oiUsd], with the open interest that was `seen`: at `opened`, or now while it is not final."""
+    return [str(opened), *_held(market, contract, seen)]
 
 
 def funding_rate(market: Market, contract: Contract, now: int) -> Row:
