@@ -44,6 +44,13 @@ def test_the_names_of_the_files_leave_no_interval_missing(loaded: Catalog) -> No
     assert {name: one.missing for instruments in loaded.values() for name, one in instruments.items() if one.missing} == {}
 
 
+def test_the_fields_of_our_classes_are_the_columns_in_their_order(loaded: Catalog, form: str) -> None:
+    for kind in golden.CUSTOM:
+        first = loaded[DATASETS[kind]][golden.BTC].first
+        assert first is not None
+        assert list(first) == [name for name in golden.schema(kind, golden.BTC, form).names if name != "data_type"]
+
+
 def test_rows_come_in_the_order_in_which_a_backtest_sees_them(loaded: Catalog) -> None:
     assert all(one.in_order for instruments in loaded.values() for one in instruments.values())
 
