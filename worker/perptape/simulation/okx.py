@@ -40,8 +40,8 @@ class OkxWire:
 
     venue = "okx"
     limits = _LIMITS
-    push_interval_ms = 1000
-    """At most one order per contract and second [D]: what the last second held goes out together."""
+    push_interval_ms = 2000
+    """At most one order per contract and second [D]; two seconds go out together, so that frames hold several details [A]."""
 
     def owns(self, path: str) -> bool:
         return path.startswith("/api/v5/")
