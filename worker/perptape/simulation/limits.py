@@ -99,6 +99,10 @@ class Limits:
         """What this address has used by limit."""
         return {name: round(count.used) for (who, name), count in self._counts.items() if who == address}
 
+    def spacing(self, costs: Mapping[str, int]) -> float:
+        """How far apart (venue ms) requests of these costs must be so that they never meet a limit."""
+        return max((cost * count.window / count.limit.amount for count, cost in self._matching("", costs)), default=0.0)
+
     def report(self) -> dict[str, object]:
         """Everything counted, for people and tests."""
         addresses = sorted({address for address, _ in self._counts})

@@ -77,10 +77,17 @@ class Subscribed:
 class Wire(Protocol):
     """A venue's wire format. All methods are pure."""
 
-    venue: str
-    limits: tuple[Limit, ...]
-    push_interval_ms: int
-    """How often the venue pushes a liquidation topic: events since the last push go out together (0: each at once)."""
+    @property
+    def venue(self) -> str:
+        """The exchange's name."""
+
+    @property
+    def limits(self) -> tuple[Limit, ...]:
+        """What one address may ask for."""
+
+    @property
+    def push_interval_ms(self) -> int:
+        """How often the venue pushes a liquidation topic: events since the last push go out together (0: each at once)."""
 
     def owns(self, path: str) -> bool:
         """Whether an HTTP path is one of this venue's (a server may carry all five venues on one port)."""
@@ -122,8 +129,8 @@ class Sampling(Protocol):
 class Trading(Protocol):
     """A wire with topics of kind "trades": the server hands it the trades since the last push."""
 
-    def trade_frames(self, topic: Topic, trades: Iterable[Trade], now: int) -> list[Any]:
-        """The frames that carry these trades on this topic."""
+    def trade_frames(self, topic: Topic, trades: Iterable[Trade], now: int, market: Market) -> list[Any]:
+        """The frames that carry these trades on this topic; `market` knows their contract."""
 
 
 @runtime_checkable
