@@ -62,7 +62,7 @@ class Model(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """Text of one form: a pattern that Python, Go and JavaScript read alike, its greatest length, and what it says when refused."""
+    """Text of one form, printable: a pattern that Python, Go and JavaScript read alike, its greatest length, what is said of others."""
 
     pattern: str
     longest: int
@@ -77,7 +77,7 @@ class Form:
     def check(self, text: str) -> str:
         if len(text) > self.longest:
             raise ValueError(f"has {len(text)} characters, at most {self.longest} are allowed; {self.says}")
-        if re.fullmatch(self.pattern, text) is None:
+        if re.fullmatch(self.pattern, text) is None or not text.isprintable():
             raise ValueError(f"{shown(text)} is not allowed: {self.says}")
         return text
 

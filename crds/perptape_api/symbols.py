@@ -8,10 +8,12 @@ from pydantic import AfterValidator, Field, StrictBool, StrictInt
 from perptape_api.model import Form, Model, Rule, shown
 
 MAX_NAMES: Final = 1000
-Coin = Annotated[str, Form(r"[^\x00-\x20\x7f,/:]+", 32, "write a coin's code as the venue does, as in BTC or USDT")]
+Coin = Annotated[str, Form(r"[^\x00-\x20\x7f-\xa0,/:]+", 32, "write a coin's code as the venue does, as in BTC or USDT")]
 SymbolName = Annotated[
     str,
-    Form(r"[^\x00-\x20\x7f,]+", 64, "write one symbol without spaces or commas, as in BTCUSDT-PERP, BTC/USDT:USDT or a venue's own id"),
+    Form(
+        r"[^\x00-\x20\x7f-\xa0,]+", 64, "write one symbol without spaces or commas, as in BTCUSDT-PERP, BTC/USDT:USDT or a venue's own id"
+    ),
 ]
 
 
@@ -41,7 +43,7 @@ class Select(Model):
     """The quote coin, as in USDT."""
     base: Annotated[tuple[Coin, ...], Field(min_length=1, max_length=200, json_schema_extra=SET), AfterValidator(_different)] | None = None
     """The base coins, as in BTC and ETH."""
-    match: Annotated[str, Form(r"[^\x00-\x1f\x7f]+", 200, "write a regular expression"), AfterValidator(_compiles)] | None = None
+    match: Annotated[str, Form(r"[^\x00-\x1f\x7f-\xa0]+", 200, "write a regular expression"), AfterValidator(_compiles)] | None = None
     """A regular expression, looked for in the plain name (BTCUSDT-PERP)."""
     top: Annotated[StrictInt, Field(ge=1, le=MAX_NAMES)] | None = None
     """At most so many per venue: those that come first when ordered by `by`."""

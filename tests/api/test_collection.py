@@ -77,6 +77,7 @@ RULES: list[tuple[Callable[[Document], Any], str]] = [
     (lambda d: d["spec"]["symbols"].update(names=[f"A{n}" for n in range(1001)]), "spec.symbols.names: has 1001 items: at most 1000"),
     (lambda d: d["spec"]["symbols"].update(names=["A", "B", "A"]), "spec.symbols.names: names 'A' twice: remove one of them"),
     (lambda d: d["spec"]["symbols"].update(names=["BTC USDT"]), "spec.symbols.names[0]: 'BTC USDT' is not allowed: write one symbol"),
+    (lambda d: d["spec"]["symbols"].update(names=["BTC\u2028"]), "spec.symbols.names[0]: 'BTC\\u2028' is not allowed: write one symbol"),
     (lambda d: d["spec"]["symbols"].update(names=[True]), "spec.symbols.names[0]: must be text: put it in quotes"),
     (lambda d: d["spec"].update(collect={}), "spec.collect: collect at least one of openInterest, funding and liquidations"),
     (
