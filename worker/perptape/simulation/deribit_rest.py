@@ -59,7 +59,7 @@ def answer(method: str, query: Query, market: Market, now: int) -> Answer:
 
 
 def socket_answer(method: str, now: int) -> Answer:
-    """The answers of the WebSocket that need no market."""
+    """The answers of the WebSocket that need no market. A heartbeat is agreed to and never asked for: no client here wants one."""
     if method == "public/test":
         return Answer({"version": "1.2.26"})
     if method == "public/get_time":
