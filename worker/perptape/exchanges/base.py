@@ -120,6 +120,17 @@ class History:
 
 
 @dataclass(frozen=True, slots=True)
+class CallLimit:
+    """`amount` of cost per `window` ms and IP, as the venue counts it."""
+
+    name: str
+    amount: int
+    window: int
+    header: str | None = None
+    """The answer's header that tells how much of it the whole IP has used, where the venue sends one."""
+
+
+@dataclass(frozen=True, slots=True)
 class Feed:
     """A live feed of liquidations."""
 
@@ -156,8 +167,11 @@ class Traits:
     open_interest_calls: Literal["one", "each"] = "one"
     """Whether current open interest of many instruments is one call or one each."""
     open_interest_sides: Literal["one", "both", "unknown"] = "unknown"
+    funding_fixed_interval: int | None = None
+    """Minutes that every stored settlement covers, where the venue's are not told apart by their distance (Deribit's hourly interest)."""
     time_source: str = "venue"
     """Where the time of current open interest comes from: the venue, or what stands in for it."""
+    limits: tuple[CallLimit, ...] = ()
     circuit_failures: int = 5
     notes: tuple[str, ...] = ()
 
@@ -235,3 +249,5 @@ class Access:
     endpoint: str | None = None
     credentials: Mapping[str, str] = field(default_factory=dict)
     timeout: float = 10.0
+    speed: float = 1.0
+    """How many times as fast as the real venue's the limits of calls refill (a simulated venue's may be compressed)."""

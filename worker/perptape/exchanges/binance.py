@@ -6,8 +6,14 @@ Pure: what differs, as data, and how its answers read. Sources: [doc] developers
 
 from __future__ import annotations
 
-from perptape.exchanges.base import Feed, History, PageRule, Traits
-from perptape.interval import DAY, HOUR, MINUTE
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from perptape.exchanges.base import CallLimit, Feed, History, PageRule, RawFunding, RawOpenInterest, RawPrediction, Traits
+from perptape.exchanges.calls import Call, Conversation, Reaction, Reply, Rows, asked, at, decimal, items, read, some, whole
+from perptape.instruments import Instrument
+from perptape.interval import DAY, HOUR, MINUTE, Interval
 
 TRAITS = Traits(
     venue="binance",
@@ -35,5 +41,100 @@ TRAITS = Traits(
     ),
     open_interest_calls="each",  # [doc] openInterest takes one symbol
     open_interest_sides="one",
+    limits=(
+        CallLimit("weight", 2400, MINUTE, header="x-mbx-used-weight-1m"),  # [doc] exchangeInfo's rateLimits
+        CallLimit("data", 1000, 5 * MINUTE),  # [doc] /futures/data, by IP
+        CallLimit("funding", 500, 5 * MINUTE),  # [doc] fundingRate and fundingInfo share it; CCXT paces 20 a second
+    ),
     notes=("liquidations: at most one order per symbol and second is sent; sums are too low",),
 )
+
+CCXT = "binanceusdm"
+CODES: dict[str, Reaction] = {
+    "-1130": "shrink",  # "parameter 'startTime' is invalid.": older than 30 days (CCXT issue #23712)
+    "-1121": "skip",  # "Invalid symbol."
+    "-4108": "skip",  # "Symbol is on delivering or delivered or settling or closed or pre-trading."
+    "-1003": "limit",
+    "-1008": "retry",  # "Server is currently overloaded"
+}
+_PERIODS = {5: "5m", 15: "15m", 30: "30m", 60: "1h", 120: "2h", 240: "4h", 360: "6h", 720: "12h", 1440: "1d"}
+_NEVER = 4_133_404_800_000  # [seen] the deliveryDate of every perpetual that is not being delisted
+_EIGHT_HOURS = 480  # [doc] fundingInfo lists only symbols whose terms were adjusted: the rest settle every 8 h
+_EXCHANGE_INFO = Call("fapiPublicGetExchangeInfo", cost={"weight": 1})
+_FUNDING_INFO = Call("fapiPublicGetFundingInfo", cost={"funding": 1})
+_PREMIUM_INDEX = Call("fapiPublicGetPremiumIndex", cost={"weight": 10})
+
+
+def clock() -> Conversation[int | None]:
+    (reply,) = yield [Call("fapiPublicGetTime", cost={"weight": 1})]
+    return whole(at(reply.payload, "serverTime"))
+
+
+def instruments() -> Conversation[Rows[Instrument]]:
+    """All, delisted ones too: they stay listed for a while with status SETTLING or CLOSE."""
+    listing, funding = yield [_EXCHANGE_INFO, _FUNDING_INFO]
+    hours = {item["symbol"]: int(item["fundingIntervalHours"]) for item in items(funding.payload)}
+    return read(some(listing.payload, "symbols"), lambda item: _instrument(item, hours, listing.received))
+
+
+def _instrument(item: Any, hours: Mapping[str, int], now: int) -> Instrument | None:
+    if not item["contractType"].endswith("PERPETUAL") or item["status"] == "PENDING_TRADING":
+        return None
+    id, base, quote, settle = item["symbol"], item["baseAsset"], item["quoteAsset"], item["marginAsset"]
+    filters = {each["filterType"]: each for each in item["filters"]}
+    ends = whole(item.get("deliveryDate")) or _NEVER
+    gone = item["status"] != "TRADING"
+    return Instrument(
+        venue="binance", id=f"{id}-PERP.BINANCE", symbol=f"{base}/{quote}:{settle}", venue_id=id, base=base, quote=quote, settle=settle,
+        linear=True, contract_size=decimal(item.get("contractSize")) or Decimal(1),
+        tick=decimal(filters.get("PRICE_FILTER", {}).get("tickSize")), lot=decimal(filters.get("LOT_SIZE", {}).get("stepSize")),
+        funding_minutes=hours.get(id, _EIGHT_HOURS // 60) * 60, listed=whole(item.get("onboardDate")),
+        delisted=min(ends, now) if gone else None,
+    )  # fmt: skip
+
+
+def open_interest(instruments: Sequence[Instrument]) -> Conversation[Rows[RawOpenInterest]]:
+    """One call each, and one for all mark prices: the answer holds base coins only."""
+    calls = [Call("fapiPublicGetOpenInterest", {"symbol": one.venue_id}, {"weight": 1}, one) for one in instruments]
+    marks, *replies = yield [_PREMIUM_INDEX, *calls]
+    mark = {item["symbol"]: item["markPrice"] for item in items(marks.payload)}
+
+    def row(pair: tuple[Instrument, Reply]) -> RawOpenInterest:
+        one, payload = pair[0], pair[1].payload
+        return RawOpenInterest(one, whole(at(payload, "time")), base=at(payload, "openInterest"), mark=mark.get(one.venue_id))
+
+    return read(zip(instruments, replies, strict=True), row)
+
+
+def open_interest_page(instrument: Instrument, period: int, window: Interval) -> Conversation[Rows[RawOpenInterest]]:
+    params = {"symbol": instrument.venue_id, "period": _PERIODS[period // MINUTE], "limit": 500} | _bounds(window)
+    (reply,) = yield [Call("fapiDataGetOpenInterestHist", params, {"data": 1}, instrument)]
+
+    def row(item: Any) -> RawOpenInterest:
+        return RawOpenInterest(instrument, whole(item["timestamp"]), base=item["sumOpenInterest"], usd=item["sumOpenInterestValue"])
+
+    return read(items(reply.payload), row)
+
+
+def funding(instruments: Sequence[Instrument]) -> Conversation[Rows[RawPrediction]]:
+    premium, info = yield [_PREMIUM_INDEX, _FUNDING_INFO]
+    hours = {item["symbol"]: int(item["fundingIntervalHours"]) for item in items(info.payload)}
+
+    def row(item: Any, one: Instrument) -> RawPrediction:
+        return RawPrediction(
+            one, whole(item["time"]), item["lastFundingRate"], whole(item["nextFundingTime"]),
+            interval_minutes=hours.get(one.venue_id, _EIGHT_HOURS // 60) * 60, mark=item["markPrice"], index=item["indexPrice"],
+        )  # fmt: skip
+
+    return asked(items(premium.payload), lambda item: str(item["symbol"]), instruments, row)
+
+
+def funding_page(instrument: Instrument, window: Interval) -> Conversation[Rows[RawFunding]]:
+    params = {"symbol": instrument.venue_id, "limit": 1000} | _bounds(window)
+    (reply,) = yield [Call("fapiPublicGetFundingRate", params, {"funding": 1}, instrument)]
+    return read(items(reply.payload), lambda item: RawFunding(instrument, whole(item["fundingTime"]), item["fundingRate"]))
+
+
+def _bounds(window: Interval) -> dict[str, int]:
+    """Always both: a lone startTime is not the start of a page on every endpoint. Both are inclusive."""
+    return {"startTime": window.start, "endTime": window.end - 1}

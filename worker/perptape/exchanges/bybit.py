@@ -6,8 +6,15 @@ Pure: what differs, as data, and how its answers read. Sources: [doc] bybit-exch
 
 from __future__ import annotations
 
-from perptape.exchanges.base import Feed, History, PageRule, Traits
-from perptape.interval import DAY, HOUR, MINUTE
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+from urllib.parse import unquote
+
+from perptape.exchanges.base import CallLimit, Feed, History, PageRule, RawFunding, RawOpenInterest, RawPrediction, Traits
+from perptape.exchanges.calls import Call, Conversation, Reaction, Rows, asked, at, decimal, items, read, some, whole
+from perptape.instruments import Instrument
+from perptape.interval import DAY, HOUR, MINUTE, SECOND, Interval
 
 TRAITS = Traits(
     venue="bybit",
@@ -32,8 +39,113 @@ TRAITS = Traits(
         quantity_unit="base",
     ),
     open_interest_sides="unknown",  # [doc] v5 says "the sum of both sides", v3 said "single side"
+    limits=(CallLimit("ip", 600, 5 * SECOND),),  # [doc] Rate Limit, by IP; beyond it a 403 that lasts 10 minutes
     notes=(
         "open interest now is taken from the tickers: the history's newest bucket is up to its period old",
         "liquidations: price is the bankruptcy price, not a fill",
     ),
 )
+
+CCXT = "bybit"
+CODES: dict[str, Reaction] = {
+    "10016": "retry",  # "Internal server error": CCXT files it under its bare ExchangeError
+    "10000": "retry",  # "Server Timeout"
+    "10006": "limit",
+    "10018": "limit",
+    "10001": "skip",  # "params error": a symbol that is not known
+    "110074": "skip",  # a contract that is not live
+}
+_PERIODS = {5: "5min", 15: "15min", 30: "30min", 60: "1h", 240: "4h", 1440: "1d"}
+_STATES = ("Trading", "Closed")  # [doc] without a status only the live ones are listed
+_ONE = {"ip": 1}
+
+
+def clock() -> Conversation[int | None]:
+    (reply,) = yield [Call("publicGetV5MarketTime", cost=_ONE)]
+    return whole(at(reply.payload, "time"))
+
+
+def instruments() -> Conversation[Rows[Instrument]]:
+    """All pages of the live and of the closed; every page but the last says where the next one starts."""
+    found: list[Any] = []
+    cursors: dict[str, str] = dict.fromkeys(_STATES, "")
+    while cursors:
+        replies = yield [_listing(state, cursor) for state, cursor in cursors.items()]
+        for state, reply in zip(list(cursors), replies, strict=True):
+            page = (some if state == "Trading" and not found else items)(reply.payload, "result", "list")
+            found += page
+            cursors[state] = unquote(reply.payload["result"].get("nextPageCursor") or "") if page else ""
+        cursors = {state: cursor for state, cursor in cursors.items() if cursor}
+    return read(found, _instrument)
+
+
+def _listing(state: str, cursor: str) -> Call:
+    params = {"category": "linear", "status": state, "limit": 1000} | ({"cursor": cursor} if cursor else {})
+    return Call("publicGetV5MarketInstrumentsInfo", params, _ONE)
+
+
+def _instrument(item: Any) -> Instrument | None:
+    if item["contractType"] != "LinearPerpetual":
+        return None
+    id, base, quote, settle = item["symbol"], item["baseCoin"], item["quoteCoin"], item["settleCoin"]
+    gone = item["status"] == "Closed"
+    return Instrument(
+        venue="bybit", id=f"{id}-LINEAR.BYBIT", symbol=f"{base}/{quote}:{settle}", venue_id=id, base=base, quote=quote, settle=settle,
+        linear=True, contract_size=Decimal(1), tick=decimal(item["priceFilter"]["tickSize"]), lot=decimal(item["lotSizeFilter"]["qtyStep"]),
+        funding_minutes=whole(item.get("fundingInterval")) or None, listed=whole(item["launchTime"]),
+        delisted=whole(item["deliveryTime"]) if gone else None,
+    )  # fmt: skip
+
+
+def open_interest(instruments: Sequence[Instrument]) -> Conversation[Rows[RawOpenInterest]]:
+    """All symbols' tickers in one call: `open-interest` would answer a bucket that is up to its period old."""
+    tickers, time = yield from _tickers()
+
+    def row(item: Any, one: Instrument) -> RawOpenInterest:
+        return RawOpenInterest(one, time, base=item["openInterest"], usd=item["openInterestValue"], mark=item["markPrice"])
+
+    return asked(tickers, _symbol, instruments, row)
+
+
+def open_interest_page(instrument: Instrument, period: int, window: Interval) -> Conversation[Rows[RawOpenInterest]]:
+    params = _page(instrument, window) | {"intervalTime": _PERIODS[period // MINUTE]}
+    (reply,) = yield [Call("publicGetV5MarketOpenInterest", params, _ONE, instrument)]
+    return read(
+        items(reply.payload, "result", "list"),
+        lambda item: RawOpenInterest(instrument, whole(item["timestamp"]), base=item["openInterest"]),
+    )
+
+
+def funding(instruments: Sequence[Instrument]) -> Conversation[Rows[RawPrediction]]:
+    tickers, time = yield from _tickers()
+
+    def row(item: Any, one: Instrument) -> RawPrediction:
+        hours = whole(item.get("fundingIntervalHour"))
+        return RawPrediction(
+            one, time, item["fundingRate"], whole(item["nextFundingTime"]),
+            interval_minutes=hours * 60 if hours else one.funding_minutes, mark=item["markPrice"], index=item["indexPrice"],
+        )  # fmt: skip
+
+    return asked(tickers, _symbol, instruments, row)
+
+
+def funding_page(instrument: Instrument, window: Interval) -> Conversation[Rows[RawFunding]]:
+    (reply,) = yield [Call("publicGetV5MarketFundingHistory", _page(instrument, window), _ONE, instrument)]
+    return read(
+        items(reply.payload, "result", "list"),
+        lambda item: RawFunding(instrument, whole(item["fundingRateTimestamp"]), item["fundingRate"]),
+    )
+
+
+def _symbol(item: Any) -> str:
+    return str(item["symbol"])
+
+
+def _tickers() -> Conversation[tuple[list[Any], int | None]]:
+    (reply,) = yield [Call("publicGetV5MarketTickers", {"category": "linear"}, _ONE)]
+    return some(reply.payload, "result", "list"), whole(at(reply.payload, "time"))
+
+
+def _page(instrument: Instrument, window: Interval) -> dict[str, Any]:
+    """Always both ends: a lone startTime is ignored. Both are inclusive."""
+    return {"category": "linear", "symbol": instrument.venue_id, "limit": 200, "startTime": window.start, "endTime": window.end - 1}

@@ -16,6 +16,7 @@ TRAITS = Traits(
     open_interest_history=None,  # no endpoint serves one
     # [ccxt] get_funding_rate_history: at most 744 hourly rows, the oldest of the window; CCXT's pages of 31 days lose 24 h each
     funding_history=History(page=PageRule(limit=744, order="forward", span=30 * DAY), stamp="instant"),
+    funding_fixed_interval=60,  # interest_1h, so that rows sum to what was paid
     feed=Feed(
         scope="symbol",
         completeness="complete",

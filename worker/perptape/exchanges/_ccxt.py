@@ -1,0 +1,197 @@
+"""Any venue through CCXT's client: carries out the conversations of its file and keeps to its limits.
+
+Neither CCXT's unified history methods nor its pager nor its limiter are used (facts: they lose rows, and share nothing).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from email.utils import parsedate_to_datetime
+from typing import Any, TypeVar
+
+from perptape.errors import Retry, Skip
+from perptape.exchanges._ccxt_client import WATCH, Watch, made
+from perptape.exchanges._ccxt_errors import Translator
+from perptape.exchanges._ccxt_lite import errors
+from perptape.exchanges.base import Access, Answer, RawFunding, RawOpenInterest, RawPrediction, Sink, Traits
+from perptape.exchanges.calls import Call, Conversation, Reply, Rows, Venue
+from perptape.exchanges.offset import Offset, measured
+from perptape.exchanges.pacing import Pace
+from perptape.instruments import Instrument
+from perptape.interval import MINUTE, Interval
+
+T = TypeVar("T")
+ORIGIN = "x-perptape-origin"
+MEASURED_FOR = 10 * MINUTE
+"""How long a measured offset is trusted without asking again."""
+DOUBT = 250
+"""ms: an offset less certain than this (a Date header has whole seconds) is measured by asking the venue's clock."""
+_LOG = logging.getLogger(__name__)
+
+
+class CcxtExchange:
+    """Implements `Exchange` for any venue file. `clock` is the local wall clock in ns; `ids` names connections."""
+
+    def __init__(self, venue: Venue, access: Access, clock: Callable[[], int], ids: Callable[[], str]) -> None:
+        self._venue, self._access, self._clock, self._ids = venue, access, clock, ids
+        self._client = made("async_support", venue.CCXT, access, clock)
+        self._translator = Translator(venue.TRAITS.venue, errors(), venue.CODES)
+        self._pace = Pace(venue.TRAITS.limits, access.speed)
+        self._offset: Offset | None = None
+        self._origin: str | None = None
+        self._banned = 0.0
+
+    @property
+    def traits(self) -> Traits:
+        return self._venue.TRAITS
+
+    @property
+    def origin(self) -> str | None:
+        return self._origin
+
+    @property
+    def offset(self) -> int:
+        return self._offset.ms if self._offset is not None else 0
+
+    async def now(self) -> int:
+        local = self._clock() // 1_000_000
+        known = self._offset
+        if known is None or known.doubt > DOUBT or local - known.at > MEASURED_FOR:
+            await self._told(self._venue.clock())
+        return self._clock() // 1_000_000 + self.offset
+
+    async def instruments(self) -> tuple[Instrument, ...]:
+        answer = await self._answer(self._venue.instruments())
+        for line in answer.dropped:
+            _LOG.warning("%s lists a contract that cannot be understood: %s", self.traits.venue, line)
+        return tuple(answer.rows)
+
+    async def open_interest(self, instruments: Sequence[Instrument]) -> Answer[RawOpenInterest]:
+        return await self._answer(self._venue.open_interest(instruments))
+
+    async def open_interest_page(self, instrument: Instrument, period: int, window: Interval) -> Answer[RawOpenInterest]:
+        history = self.traits.open_interest_history
+        if history is None or period not in history.periods:
+            raise Skip(f"{self.traits.venue} serves no history of open interest every {period // MINUTE} min")
+        return await self._answer(self._venue.open_interest_page(instrument, period, window), window)
+
+    async def funding(self, instruments: Sequence[Instrument]) -> Answer[RawPrediction]:
+        return await self._answer(self._venue.funding(instruments))
+
+    async def funding_page(self, instrument: Instrument, window: Interval) -> Answer[RawFunding]:
+        return await self._answer(self._venue.funding_page(instrument, window), window)
+
+    async def liquidations(self, instruments: Sequence[Instrument], sink: Sink) -> None:
+        if self.traits.feed is None:
+            raise Skip(self.traits.no_feed)
+        raise NotImplementedError
+
+    async def close(self) -> None:
+        await self._client.close()
+
+    # -- conversations
+
+    async def _answer(self, conversation: Conversation[Rows[T]], window: Interval | None = None) -> Answer[T]:
+        (rows, dropped), replies = await self._held(conversation)
+        if dropped and not rows:
+            raise Retry(f"{self.traits.venue}: nothing in the answer can be understood: {dropped[0]}")
+        if window is not None:
+            rows = [row for row in rows if _inside(row, window)]
+        received = max((reply.received for reply in replies), default=self._clock() // 1_000_000 + self.offset)
+        return Answer(rows, received, self._origin or "live", len(replies), tuple(dropped))
+
+    async def _told(self, conversation: Conversation[int | None]) -> None:
+        """Measures the offset by the venue's clock; where it has none, the Date header of the answer has done so already."""
+        (call,) = next(conversation)
+        reply, watch = await self._call(call)
+        try:
+            conversation.send([reply])
+        except StopIteration as done:
+            if done.value is not None:
+                self._measure(watch, done.value, done.value)
+        except (ValueError, LookupError, TypeError) as error:
+            raise self._translator.translated(error, watch.seen, reply.received) from error
+
+    async def _held(self, conversation: Conversation[T]) -> tuple[T, list[Reply]]:
+        replies: list[Reply] = []
+        said: list[Reply] | None = None
+        while True:
+            try:
+                calls = conversation.send(said) if said is not None else next(conversation)
+            except StopIteration as done:
+                return done.value, replies
+            except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
+                raise self._translator.translated(error, Watch().seen, self._clock() // 1_000_000 + self.offset) from error
+            said = await self._all(calls)
+            replies += said
+
+    async def _all(self, calls: Sequence[Call]) -> list[Reply]:
+        """The replies in the order of the calls; the first failure ends the others, but a refusal of one instrument beside others."""
+        if len(calls) == 1:
+            return [(await self._call(calls[0]))[0]]
+        several = sum(call.instrument is not None for call in calls) > 1
+        tasks = [asyncio.create_task(self._beside(call, several)) for call in calls]
+        try:
+            return list(await asyncio.gather(*tasks))
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _beside(self, call: Call, several: bool) -> Reply:
+        try:
+            return (await self._call(call))[0]
+        except Skip as refused:
+            if not several or call.instrument is None:
+                raise
+            return Reply({"refused": str(refused)}, self._clock() // 1_000_000 + self.offset)
+
+    async def _call(self, call: Call) -> tuple[Reply, Watch]:
+        if (left := self._banned - time.monotonic()) > 0:
+            raise Retry(f"{self.traits.venue} has banned this address", left, banned=True)
+        if (wait := self._pace.wait(call.cost, time.monotonic() * 1000)) > 0:
+            await asyncio.sleep(wait / 1000)
+        watch = Watch()
+        token = WATCH.set(watch)
+        try:
+            payload = await getattr(self._client, call.method)(dict(call.params))
+        except Exception as error:
+            self._note(watch)
+            found = self._translator.translated(error, watch.seen, self._clock() // 1_000_000 + self.offset)
+            if isinstance(found, Retry) and found.banned and found.after is not None:
+                self._banned = time.monotonic() + found.after
+            raise found from error
+        finally:
+            WATCH.reset(token)
+        self._note(watch)
+        self._translator.answered()
+        return Reply(payload, watch.received // 1_000_000 + self.offset, _date(watch.seen.headers.get("date"))), watch
+
+    def _note(self, watch: Watch) -> None:
+        """What the headers of any answer tell: whose data it is, the venue's clock, the use of the limits."""
+        if not watch.seen.status:
+            return
+        headers = watch.seen.headers
+        self._origin = headers.get(ORIGIN, "live")
+        self._pace.observe(headers, time.monotonic() * 1000)
+        if (date := _date(headers.get("date"))) is not None:
+            self._measure(watch, date, date + 999)
+
+    def _measure(self, watch: Watch, earliest: int, latest: int) -> None:
+        self._offset = measured(self._offset, watch.sent // 1_000_000, watch.received // 1_000_000, earliest, latest)
+
+
+def _inside(row: Any, window: Interval) -> bool:
+    """Whether a row of a page was asked for; one without a time is for the dataset to refuse."""
+    return row.time is None or row.time in window
+
+
+def _date(header: str | None) -> int | None:
+    """The venue's time (ms) of a Date header, at most 999 ms before the answer."""
+    try:
+        return int(parsedate_to_datetime(header).timestamp() * 1000) if header else None
+    except ValueError:
+        return None

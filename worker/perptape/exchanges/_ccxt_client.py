@@ -1,0 +1,84 @@
+"""CCXT's client, set up as we use it: transport, signing and URLs; no retries, no limiter, no cache of its own.
+
+Every answer is seen whole (status, headers, when it was asked for and came) before CCXT judges it, apart for each call, because
+CCXT keeps the last headers of all calls in one attribute.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from perptape.exchanges._ccxt_errors import Seen
+from perptape.exchanges._ccxt_lite import exchange_class
+
+if TYPE_CHECKING:
+    from perptape.exchanges.base import Access
+
+_AUTHORITY = re.compile(r"^(http|ws)s?://[^/]+")
+_CREDENTIALS = {"apiKey": "apiKey", "apiSecret": "secret", "passphrase": "password"}
+
+
+@dataclass(slots=True)
+class Watch:
+    """What became of one call; times are ns of the local clock."""
+
+    sent: int = 0
+    received: int = 0
+    seen: Seen = field(default_factory=Seen)
+
+
+WATCH: ContextVar[Watch] = ContextVar("watch")
+"""The call that the current task makes."""
+
+
+def made(package: str, name: str, access: Access, clock: Callable[[], int]) -> Any:
+    """An instance of CCXT's class: `package` is ``async_support`` or ``pro``."""
+    base = exchange_class(package, name)
+    secure = access.endpoint is None or not access.endpoint.startswith("http://")
+    config: dict[str, Any] = {
+        "enableRateLimit": False,  # perptape.exchanges.pacing does it, for limits that several endpoints share too
+        "timeout": int(access.timeout * 1000),
+        "options": {"maxRetriesOnFailure": 0},  # CCXT would repeat a 418 at once
+        "verify": secure,  # no TLS context is made for a plain endpoint (50 ms)
+    }
+    config |= {ours: access.credentials[name] for name, ours in _CREDENTIALS.items() if name in access.credentials}
+    client = type(f"Perptape{base.__name__}", (_Seeing, base), {})(config)
+    client.clock = clock
+    client.quoteJsonNumbers = True
+    client.enableLastHttpResponse = client.enableLastJsonResponse = client.enableLastResponseHeaders = False
+    if not secure:
+        client.timeout_on_exit = 0  # the wait after closing is for TLS
+    if access.endpoint is not None:
+        client.urls["api"] = redirected(client.urls["api"], access.endpoint.rstrip("/"))
+    return client
+
+
+def redirected(urls: Any, endpoint: str) -> Any:
+    """The same URLs with another scheme and authority; those of WebSockets with ws for http."""
+    if isinstance(urls, Mapping):
+        return {key: redirected(value, endpoint) for key, value in urls.items()}
+    if not isinstance(urls, str):
+        return urls
+    socket = re.sub("^http", "ws", endpoint)
+    return _AUTHORITY.sub(lambda match: socket if match[1] == "ws" else endpoint, urls)
+
+
+class _Seeing:
+    """A CCXT exchange that notes each answer in the call's own `Watch`."""
+
+    clock: Callable[[], int]
+
+    async def fetch(self, url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
+        if (watch := WATCH.get(None)) is not None:
+            watch.sent = self.clock()
+        return await super().fetch(url, method, headers, body)  # type: ignore[misc]
+
+    def on_rest_response(self, code: int, reason: str, url: str, method: str, headers: Any, body: str, *rest: Any) -> Any:
+        if (watch := WATCH.get(None)) is not None:
+            watch.received = self.clock()
+            watch.seen = Seen(code, {name.lower(): value for name, value in headers.items()}, body[:2000])
+        return super().on_rest_response(code, reason, url, method, headers, body, *rest)  # type: ignore[misc]

@@ -1,0 +1,168 @@
+"""What a venue is asked and how its answers are read, without asking: a venue's file holds conversations of calls and replies.
+
+Pure. A conversation is a generator: it yields the calls that can be made at once, is sent their replies in the same order, and
+returns what it read. `_ccxt` carries conversations out; tests hand in payloads.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
+from typing import Any, Literal, Protocol, TypeVar
+
+from perptape.exchanges.base import RawFunding, RawOpenInterest, RawPrediction, Traits
+from perptape.instruments import Instrument
+from perptape.interval import Interval
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request. `method` is CCXT's name of the endpoint (``fapiPublicGetOpenInterest``)."""
+
+    method: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+    cost: Mapping[str, int] = field(default_factory=dict)
+    """What it costs in which of `Traits.limits`; ``name/instrument`` counts by itself under the limit `name`."""
+    instrument: Instrument | None = None
+    """Whom alone it is about: beside others, its refusal is a line in `Answer.dropped`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The payload as the venue sent it, numbers as strings. `received`: ms on the venue's clock; `date`: the answer's Date header."""
+
+    payload: Any
+    received: int
+    date: int | None = None
+
+
+class Malformed(ValueError):
+    """An answer that the venue does not give when it is well: HTML with 200, an empty body, a list where an object belongs."""
+
+
+class Unlisted(ValueError):
+    """An answer about all contracts that has none of those asked for: the venue does not list them (any more)."""
+
+
+Rows = tuple[list[T], list[str]]
+"""(rows, one line for each item of a payload that could not be understood)."""
+
+Conversation = Generator[Sequence[Call], Sequence[Reply], T]
+
+
+def at(payload: Any, *path: str | int) -> Any:
+    """What stands at `path` of a payload; raises Malformed, showing the payload, where nothing does."""
+    found = payload
+    for step in path:
+        try:
+            found = found[step]
+        except (KeyError, IndexError, TypeError):
+            raise Malformed(f"no {'.'.join(map(str, path))} in the answer: {short(payload)}") from None
+    return found
+
+
+def items(payload: Any, *path: str | int) -> list[Any]:
+    """The list at `path`; raises Malformed for anything else."""
+    found = at(payload, *path)
+    if not isinstance(found, list):
+        raise Malformed(f"no list at {'.'.join(map(str, path)) or 'the top'} of the answer: {short(payload)}")
+    return found
+
+
+def some(payload: Any, *path: str | int) -> list[Any]:
+    """The list at `path` of an answer that is never empty (a list of all contracts)."""
+    found = items(payload, *path)
+    if not found:
+        raise Malformed(f"an empty list at {'.'.join(map(str, path)) or 'the top'} of the answer: {short(payload)}")
+    return found
+
+
+def read(found: Iterable[Any], make: Callable[[Any], T | None]) -> Rows[T]:
+    """Each item through `make` (None: not wanted); one that it cannot understand becomes a line and ends nothing."""
+    rows: list[T] = []
+    dropped: list[str] = []
+    for item in found:
+        try:
+            row = make(item)
+        except (LookupError, TypeError, ValueError, InvalidOperation, AttributeError) as error:
+            dropped.append(f"{type(error).__name__} {error}: {short(item)}")
+            continue
+        if row is not None:
+            rows.append(row)
+    return rows, dropped
+
+
+def asked(
+    found: Iterable[Any], id: Callable[[Any], str], wanted: Sequence[Instrument], make: Callable[[Any, Instrument], T | None]
+) -> Rows[T]:
+    """The items of the `wanted` out of an answer about all; a line for each that it lacks. Raises Unlisted where it lacks every one."""
+    left = {one.venue_id: one for one in wanted}
+
+    def mine(item: Any) -> T | None:
+        one = left.get(id(item))
+        if one is None:
+            return None
+        row = make(item, one)
+        del left[one.venue_id]
+        return row
+
+    rows, dropped = read(found, mine)
+    if wanted and len(left) == len(wanted) and not dropped:
+        raise Unlisted(f"does not list {', '.join(left)}")
+    return rows, dropped + [f"{one.venue_id}: not in the answer" for one in left.values()]
+
+
+def whole(value: Any) -> int | None:
+    """A time or count that may be sent as text; None for nothing."""
+    if value is None or value == "":
+        return None
+    return int(value) if isinstance(value, int | str) else int(Decimal(str(value)))
+
+
+def decimal(value: Any) -> Decimal | None:
+    """An exact number of a list of contracts; None for nothing."""
+    return None if value is None or value == "" else Decimal(str(value))
+
+
+def short(payload: Any, length: int = 200) -> str:
+    """A payload on one line for a log."""
+    text = payload if isinstance(payload, str) else json.dumps(payload, default=str)
+    text = " ".join(text.split())
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+Reaction = Literal["retry", "limit", "maintenance", "shrink", "skip", "fatal"]
+"""What a venue's own error code means for the caller."""
+
+
+def error_code(body: str) -> str | None:
+    """The venue's own error code in an answer: the first code, retCode or sCode that is not 0."""
+    found = _CODE.findall(body[:2000])
+    return next((code for code in found if code != "0"), None)
+
+
+_CODE = re.compile(r'"(?:code|retCode|sCode)"\s*:\s*"?(-?\d+)')
+
+
+class Venue(Protocol):
+    """One venue's file: its differences as data, and how its answers are read."""
+
+    TRAITS: Traits
+    CCXT: str
+    """CCXT's class."""
+    CODES: Mapping[str, Reaction]
+    """The venue's error codes that CCXT files under a class which says too little or the wrong thing."""
+
+    def clock(self) -> Conversation[int | None]:
+        """The venue's time in ms; None where only the Date header tells it."""
+
+    def instruments(self) -> Conversation[Rows[Instrument]]: ...
+    def open_interest(self, instruments: Sequence[Instrument]) -> Conversation[Rows[RawOpenInterest]]: ...
+    def open_interest_page(self, instrument: Instrument, period: int, window: Interval) -> Conversation[Rows[RawOpenInterest]]: ...
+    def funding(self, instruments: Sequence[Instrument]) -> Conversation[Rows[RawPrediction]]: ...
+    def funding_page(self, instrument: Instrument, window: Interval) -> Conversation[Rows[RawFunding]]: ...
