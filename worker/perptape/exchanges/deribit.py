@@ -5,8 +5,14 @@ Pure: what differs, as data, and how its answers read. Sources: [doc] docs.derib
 
 from __future__ import annotations
 
-from perptape.exchanges.base import Feed, History, PageRule, Traits
-from perptape.interval import DAY, MINUTE
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+from perptape.exchanges.base import CallLimit, Feed, History, PageRule, RawFunding, RawOpenInterest, RawPrediction, Traits
+from perptape.exchanges.calls import Call, Conversation, Malformed, Reaction, Rows, asked, at, decimal, items, read, some, whole
+from perptape.instruments import Instrument
+from perptape.interval import DAY, HOUR, MINUTE, SECOND, Interval, floor
 
 TRAITS = Traits(
     venue="deribit",
@@ -27,8 +33,103 @@ TRAITS = Traits(
         quantity_unit="contracts",
         repair="trades",
     ),
+    limits=(
+        CallLimit("credits", 100, 5 * SECOND),  # [doc] 50 000 credits at 500 a call, 10 000 come back a second
+        CallLimit("instruments", 50, 50 * SECOND),  # [doc] get_instruments: 1 a second
+    ),
     notes=(
         "liquidations: fills of trades, by trade id",
         "funding accrues every millisecond and is stored as the hourly interest; the 8-hour figure is the prediction's",
     ),
 )
+
+CCXT = "deribit"
+CODES: dict[str, Reaction] = {
+    "13503": "retry",  # "unavailable": CCXT files it under its bare ExchangeError
+    "10028": "limit",
+    "10040": "retry",  # "retry"
+    "10041": "retry",  # "settlement_in_progress"
+    "10047": "retry",  # "matching_engine_queue_full"
+    "11051": "maintenance",
+    "13020": "skip",  # "not_found"
+    "-32602": "skip",  # "Invalid params"
+}
+_CREDIT = {"credits": 1}
+_NEVER = 32_503_708_800_000  # [seen] the expiration of a perpetual
+
+
+def clock() -> Conversation[int | None]:
+    (reply,) = yield [Call("publicGetGetTime", cost=_CREDIT)]
+    return whole(at(reply.payload, "result"))
+
+
+def instruments() -> Conversation[Rows[Instrument]]:
+    """Those listed now and the expired."""
+    live, gone = yield [_listing("false"), _listing("true")]
+    now = live.received
+    return read(some(live.payload, "result") + items(gone.payload, "result"), lambda item: _instrument(item, now))
+
+
+def _listing(expired: str) -> Call:
+    return Call("publicGetGetInstruments", {"currency": "any", "kind": "future", "expired": expired}, {"instruments": 1})
+
+
+def _instrument(item: Any, now: int) -> Instrument | None:
+    if item["settlement_period"] != "perpetual":
+        return None
+    id, base, quote, settle = item["instrument_name"], item["base_currency"], item["quote_currency"], item["settlement_currency"]
+    gone = str(item["is_active"]).lower() != "true"
+    ends = whole(item.get("expiration_timestamp")) or _NEVER
+    return Instrument(
+        venue="deribit", id=f"{id}.DERIBIT", symbol=f"{base}/{quote}:{settle}", venue_id=id, base=base, quote=quote, settle=settle,
+        linear=item["instrument_type"] == "linear", contract_size=Decimal(str(item["contract_size"])), tick=decimal(item["tick_size"]),
+        lot=decimal(item["min_trade_amount"]), funding_minutes=60, listed=whole(item["creation_timestamp"]),
+        delisted=min(ends, now) if gone else None,
+    )  # fmt: skip
+
+
+def open_interest(instruments: Sequence[Instrument]) -> Conversation[Rows[RawOpenInterest]]:
+    """One call for each coin of settlement. The figure is USD on an inverse perpetual, base coin on a linear one."""
+    summaries = yield from _summaries(instruments)
+
+    def row(item: Any, one: Instrument) -> RawOpenInterest:
+        held = item["open_interest"]
+        time, mark = whole(item["creation_timestamp"]), item["mark_price"]
+        return RawOpenInterest(one, time, base=held, mark=mark) if one.linear else RawOpenInterest(one, time, usd=held, mark=mark)
+
+    return asked(summaries, _name, instruments, row)
+
+
+def open_interest_page(instrument: Instrument, period: int, window: Interval) -> Conversation[Rows[RawOpenInterest]]:
+    raise Malformed("Deribit serves no history of open interest")
+
+
+def funding(instruments: Sequence[Instrument]) -> Conversation[Rows[RawPrediction]]:
+    """`current_funding` is the rate that accrues now, for 8 hours; the hour's interest is paid at the next full hour."""
+    summaries = yield from _summaries(instruments)
+
+    def row(item: Any, one: Instrument) -> RawPrediction:
+        time = int(item["creation_timestamp"])
+        return RawPrediction(
+            one, time, item["current_funding"], floor(time, HOUR) + HOUR, interval_minutes=480, mark=item["mark_price"],
+            index=item.get("estimated_delivery_price"),
+        )  # fmt: skip
+
+    return asked(summaries, _name, instruments, row)
+
+
+def funding_page(instrument: Instrument, window: Interval) -> Conversation[Rows[RawFunding]]:
+    """Both bounds are inclusive. The hour's own interest, so that rows sum to what was paid (`interest_8h` overlaps eightfold)."""
+    params = {"instrument_name": instrument.venue_id, "start_timestamp": window.start, "end_timestamp": window.end - 1}
+    (reply,) = yield [Call("publicGetGetFundingRateHistory", params, _CREDIT, instrument)]
+    return read(items(reply.payload, "result"), lambda item: RawFunding(instrument, whole(item["timestamp"]), item["interest_1h"]))
+
+
+def _name(item: Any) -> str:
+    return str(item["instrument_name"])
+
+
+def _summaries(instruments: Sequence[Instrument]) -> Conversation[list[Any]]:
+    coins = sorted({one.settle for one in instruments})
+    replies = yield [Call("publicGetGetBookSummaryByCurrency", {"currency": coin, "kind": "future"}, _CREDIT) for coin in coins]
+    return [item for reply in replies for item in items(reply.payload, "result")]

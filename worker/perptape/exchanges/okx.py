@@ -5,8 +5,14 @@ Pure: what differs, as data, and how its answers read. Sources: [doc] okx.com/do
 
 from __future__ import annotations
 
-from perptape.exchanges.base import Feed, History, PageRule, Traits
-from perptape.interval import DAY, HOUR, MINUTE
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from perptape.exchanges.base import CallLimit, Feed, History, PageRule, RawFunding, RawOpenInterest, RawPrediction, Traits
+from perptape.exchanges.calls import Call, Conversation, Reaction, Rows, asked, at, decimal, items, read, some, whole
+from perptape.instruments import Instrument
+from perptape.interval import DAY, HOUR, MINUTE, SECOND, Interval
 
 TRAITS = Traits(
     venue="okx",
@@ -36,8 +42,118 @@ TRAITS = Traits(
         repair_retention=7 * DAY,  # [doc] liquidation-orders by REST: "the recent 7 days"
     ),
     open_interest_sides="one",
+    limits=(
+        # [doc] by IP; where the rule is "IP + instrument" each instrument counts by itself
+        CallLimit("time", 10, 2 * SECOND),
+        CallLimit("instruments", 20, 2 * SECOND),
+        CallLimit("open-interest", 20, 2 * SECOND),
+        CallLimit("open-interest-history", 10, 2 * SECOND),
+        CallLimit("funding-rate", 10, 2 * SECOND),
+        CallLimit("funding-rate-history", 10, 2 * SECOND),
+    ),
     notes=(
         "liquidations: price is the bankruptcy price, not a fill; after a subscription old orders may be repeated",
         "funding: the realised rate is stored, not the last prediction",
     ),
 )
+
+CCXT = "okx"
+CODES: dict[str, Reaction] = {
+    "50001": "maintenance",  # "Service temporarily unavailable"
+    "50004": "retry",  # "Endpoint request timeout"
+    "50011": "limit",
+    "50013": "retry",  # "Systems are busy"
+    "50026": "retry",  # "System error"
+    "51000": "skip",
+    "51001": "skip",  # "Instrument ID … doesn't exist"
+}
+# buckets of 6H and more open at 16:00 UTC unless the period's name says utc
+_PERIODS = {5: "5m", 15: "15m", 30: "30m", 60: "1H", 120: "2H", 240: "4H", 360: "6Hutc", 720: "12Hutc", 1440: "1Dutc"}
+_SWAPS = {"instType": "SWAP"}
+
+
+def clock() -> Conversation[int | None]:
+    (reply,) = yield [Call("publicGetPublicTime", cost={"time": 1})]
+    return whole(at(reply.payload, "data", 0, "ts"))
+
+
+def instruments() -> Conversation[Rows[Instrument]]:
+    """Those listed now; the venue names no delisted ones."""
+    listing, rates = yield [_instruments_call(), _rates_call()]
+    minutes = dict(read(items(rates.payload, "data"), lambda item: (str(item["instId"]), _interval(item)))[0])
+    return read(some(listing.payload, "data"), lambda item: _instrument(item, minutes))
+
+
+def _instruments_call() -> Call:
+    return Call("publicGetPublicInstruments", _SWAPS, {"instruments": 1})
+
+
+def _rates_call() -> Call:
+    return Call("publicGetPublicFundingRate", {"instId": "ANY"}, {"funding-rate/ANY": 1})
+
+
+def _instrument(item: Any, minutes: Mapping[str, int | None]) -> Instrument | None:
+    if item["state"] not in ("live", "suspend"):
+        return None
+    id, settle = item["instId"], item["settleCcy"]
+    base, quote = item["instFamily"].split("-")[:2]
+    multiplier = decimal(item.get("ctMult")) or Decimal(1)
+    return Instrument(
+        venue="okx", id=f"{id}.OKX", symbol=f"{base}/{quote}:{settle}", venue_id=id, base=base, quote=quote, settle=settle,
+        linear=item["ctType"] == "linear", contract_size=Decimal(item["ctVal"]) * multiplier, multiplier=multiplier,
+        tick=decimal(item["tickSz"]), lot=decimal(item["lotSz"]), funding_minutes=minutes.get(id), listed=whole(item["listTime"]),
+    )  # fmt: skip
+
+
+def open_interest(instruments: Sequence[Instrument]) -> Conversation[Rows[RawOpenInterest]]:
+    (reply,) = yield [Call("publicGetPublicOpenInterest", _SWAPS, {"open-interest": 1})]
+
+    def row(item: Any, one: Instrument) -> RawOpenInterest:
+        return RawOpenInterest(one, whole(item["ts"]), contracts=item["oi"], base=item["oiCcy"], usd=item.get("oiUsd"))
+
+    return asked(items(reply.payload, "data"), _id, instruments, row)
+
+
+def open_interest_page(instrument: Instrument, period: int, window: Interval) -> Conversation[Rows[RawOpenInterest]]:
+    """Without the bucket that is still open: its figures move until it ends."""
+    params = {"period": _PERIODS[period // MINUTE], "begin": window.start - 1, "end": window.end}
+    cost = {f"open-interest-history/{instrument.venue_id}": 1}
+    (reply,) = yield [Call("publicGetRubikStatContractsOpenInterestHistory", _page(instrument) | params, cost, instrument)]
+
+    def row(item: Any) -> RawOpenInterest | None:
+        time = int(item[0])
+        return RawOpenInterest(instrument, time, item[1], item[2], item[3]) if time + period <= reply.received else None
+
+    return read(items(reply.payload, "data"), row)
+
+
+def funding(instruments: Sequence[Instrument]) -> Conversation[Rows[RawPrediction]]:
+    (reply,) = yield [_rates_call()]
+
+    def row(item: Any, one: Instrument) -> RawPrediction:
+        time, following = whole(item.get("ts")), item.get("nextFundingRate")
+        return RawPrediction(one, time, item["fundingRate"], whole(item["fundingTime"]), following, _interval(item))
+
+    return asked(items(reply.payload, "data"), _id, instruments, row)
+
+
+def funding_page(instrument: Instrument, window: Interval) -> Conversation[Rows[RawFunding]]:
+    params = {"before": window.start - 1, "after": window.end}
+    cost = {f"funding-rate-history/{instrument.venue_id}": 1}
+    (reply,) = yield [Call("publicGetPublicFundingRateHistory", _page(instrument) | params, cost, instrument)]
+    return read(items(reply.payload, "data"), lambda item: RawFunding(instrument, whole(item["fundingTime"]), item["realizedRate"]))
+
+
+def _id(item: Any) -> str:
+    return str(item["instId"])
+
+
+def _interval(item: Any) -> int | None:
+    """Minutes between the coming settlement and the one after it."""
+    coming, after = whole(item["fundingTime"]), whole(item["nextFundingTime"])
+    return (after - coming) // MINUTE if coming and after and after > coming else None
+
+
+def _page(instrument: Instrument) -> dict[str, Any]:
+    """Both bounds of a page are exclusive, and both are always sent: `before` alone would answer the newest rows."""
+    return {"instId": instrument.venue_id, "limit": 100}

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from perptape.exchanges.base import CallLimit
 
-BURST = 0.04
+BURST = 0.045
 """The share of a limit that may go at once; the rest refills evenly, so that burst + refill over one window is the limit."""
 
 
