@@ -53,7 +53,7 @@ class BinanceWire:
         return Reply(418 if banned else 429, rest.failure(-1003, told), {"Retry-After": str(retry_after_s)})
 
     def unavailable(self, request: Request) -> Reply:
-        return Reply(503, rest.failure(-1008, "Server is currently overloaded with other requests. Please try again in a few minutes."))
+        return Reply(503, rest.failure(-1001, "Internal error; unable to process your request. Please try again."))
 
     def usage(self, used: Mapping[str, int]) -> Mapping[str, str]:
         return {"x-mbx-used-weight-1m": str(used.get("weight", 0))}
