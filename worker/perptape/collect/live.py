@@ -1,0 +1,172 @@
+"""One venue's liquidations from its sockets to segments: connections, the log that every event reaches first, rolls, the store.
+
+The shell of the stream: `stream_connection` keeps connections alive, `stream_batch` takes what they say, `stream_writer` brings it to
+the log and the store, `marks` decides what is claimed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from random import Random
+
+import structlog
+
+from perptape.claims import Want
+from perptape.collect.marks import Rules
+from perptape.collect.stream_adopt import Segments
+from perptape.collect.stream_batch import ConnectionSink, Intake
+from perptape.collect.stream_connection import Place
+from perptape.collect.stream_log import StreamLog
+from perptape.collect.stream_report import LiveReport, Pace
+from perptape.collect.stream_thread import Offload, Thread
+from perptape.collect.stream_writer import Writer
+from perptape.collect.watchdog import Watch
+from perptape.datasets.liquidations import LIQUIDATIONS, Row
+from perptape.errors import Fatal, Retry, Skip
+from perptape.exchanges.base import Exchange, Feed
+from perptape.instruments import Instrument
+from perptape.store.log import Logs
+
+_log = structlog.get_logger(__name__)
+
+
+class LiveStream:
+    """A venue's stream. `clock` is local ms; times are shifted to the venue's clock by the exchange's offset.
+
+    `since`: instrument -> when an earlier process stopped listening (`Adopted.since`), from where on this one records a hole.
+    `on_row` gets every row at once, of every connection; it must be quick and not raise.
+    """
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        instruments: Sequence[Instrument],
+        *,
+        logs: Logs,
+        segments: Segments,
+        wants: Callable[[int], tuple[Want, ...]],
+        clock: Callable[[], int],
+        random: Random,
+        since: Mapping[str, int] | None = None,
+        replicas: int = 1,
+        pace: Pace | None = None,
+        watch: Watch | None = None,
+        on_row: Callable[[Row], None] | None = None,
+        buffer: int = 200_000,
+        log_limit: int = 64 * 2**20,
+        on_disk: Offload | None = None,
+        on_store: Offload | None = None,
+    ) -> None:
+        self._exchange = exchange
+        self._instruments = tuple(instruments)
+        self._logs = logs
+        self._segments = segments
+        self._wants = wants
+        self._clock = clock
+        self._random = random
+        self._since = dict(since or {})
+        self._replicas = replicas
+        self._pace = pace or Pace()
+        self._watch = watch or Watch()
+        self._on_row = on_row
+        self._buffer = buffer
+        self._log_limit = log_limit
+        self._on_disk = on_disk
+        self._on_store = on_store
+        self.report = LiveReport(exchange.traits.venue, LIQUIDATIONS.name, len(self._instruments))
+        self._said = _log.bind(venue=self.report.venue, dataset=self.report.dataset)
+
+    def now(self) -> int:
+        """ms on the venue's clock."""
+        return self._clock() + self._exchange.offset
+
+    async def run(self, stop: asyncio.Event) -> LiveReport:
+        """Streams until `stop` is set or the venue says that it never will. Raises StoreError if no log can be made."""
+        feed = self._exchange.traits.feed
+        if feed is None:
+            self.report.ended = self._exchange.traits.no_feed or f"{self.report.venue} has no liquidation feed"
+            return self.report
+        try:
+            await self._exchange.now()
+        except (Fatal, Skip) as error:
+            self.report.ended = str(error)
+            return self.report
+        except Retry as error:
+            self.report.last_error = str(error)  # the connections will tell
+        threads = [Thread("perptape-log"), Thread("perptape-store")]
+        disk, store = self._on_disk or threads[0], self._on_store or threads[1]
+        try:
+            log = await disk(lambda: self._opened(feed))
+            await self._streamed(feed, log, disk, store, stop)
+        finally:
+            for thread in threads:
+                thread.close()
+        return self.report
+
+    def _opened(self, feed: Feed) -> StreamLog:
+        rules = Rules.of(feed, (one.id for one in self._instruments))
+        return StreamLog(
+            self._logs,
+            LIQUIDATIONS,
+            self.report.venue,
+            rules,
+            opened=self.now(),
+            since={one: time for one, time in self._since.items() if one in rules.instruments},
+            new_id=lambda: f"{self._random.getrandbits(64):016x}",
+            limit=self._log_limit,
+        )
+
+    async def _streamed(self, feed: Feed, log: StreamLog, disk: Offload, store: Offload, stop: asyncio.Event) -> None:
+        intake = Intake(self._buffer, self.report.counts)
+        sinks = [self._sink(intake, feed) for _ in range(self._replicas)]
+        writer = self._writer(log, intake, sinks, disk, store)
+        stopping = asyncio.Event()
+        places = [asyncio.create_task(self._place(sink).keep(stopping)) for sink in sinks]
+        rhythms = [asyncio.create_task(one(stopping)) for one in (writer.flushing, writer.rolling, writer.putting)]
+        stopped = asyncio.create_task(stop.wait())
+        await asyncio.wait({stopped, *places, *rhythms}, return_when=asyncio.FIRST_COMPLETED)
+        deadline = asyncio.get_running_loop().time() + self._pace.stop
+        stopping.set()
+        for task in (stopped, *places, rhythms[-1]):
+            task.cancel()
+        await asyncio.wait({*places, *rhythms}, timeout=2 * self._pace.farewell)
+        try:
+            async with asyncio.timeout_at(deadline):
+                await writer.end()
+        except TimeoutError:
+            self.report.complete = False
+        for task in (*places, *rhythms):
+            if task.done() and not task.cancelled() and (error := task.exception()) is not None:
+                raise error
+        outcome = self.report.ended or "stopped"
+        self._said.info("stream ended", rows=self.report.counts.events, outcome=outcome, stored=self.report.complete)
+
+    def _sink(self, intake: Intake, feed: Feed) -> ConnectionSink:
+        clock = asyncio.get_running_loop().time
+        market = feed.scope == "market"
+        return ConnectionSink(intake, feed.quantity_unit, market=market, on_row=self._on_row, on_malformed=self._malformed, clock=clock)
+
+    def _place(self, sink: ConnectionSink) -> Place:
+        report, random = self.report, self._random
+        return Place(self._exchange, self._instruments, sink, report, now=self.now, random=random, pace=self._pace, watch=self._watch)
+
+    def _writer(self, log: StreamLog, intake: Intake, sinks: Sequence[ConnectionSink], disk: Offload, store: Offload) -> Writer:
+        return Writer(
+            log,
+            self._segments,
+            intake,
+            sinks,
+            self.report,
+            wants=self._wants,
+            now=self.now,
+            random=self._random,
+            pace=self._pace,
+            disk=disk,
+            store=store,
+        )
+
+    def _malformed(self, connection: str, message: str) -> None:
+        count = self.report.counts.malformed
+        if count <= 10 or count % 1_000 == 0:
+            self._said.warning("malformed frame", connection=connection, outcome="counted", malformed=count, payload=message[:200])

@@ -1,0 +1,228 @@
+"""What a stream's marks prove: claims on the grid `stream`, never across a reconnect and never past the last mark.
+
+Pure. A connection proves the time from the first control message after its acknowledgement to the last one, less the venue's push
+interval (kind `live`). A feed proves the part of it in which it spoke and was never silent for longer than its quiet limit
+(`complete`, or `sampled` where the venue itself drops events). Time in which no connection was there is a `hole`. Claiming at any
+moment, then going on, claims the same in the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from perptape.claims import STREAM, Claim, join
+from perptape.exchanges.base import Feed
+from perptape.interval import Interval, gaps, union
+from perptape.store.log_record import Mark
+
+LEAST_PUSH = 2_000  # ms; a venue's promise to push more often than that is not one to build on
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """By what a stream's marks become claims. Kept in its log, so that a replay claims the same whatever has changed since."""
+
+    instruments: tuple[str, ...]
+    push: int
+    quiet: int
+    kind: Literal["complete", "sampled"]
+    basis: str
+    market: bool
+    """Whether one topic speaks for every instrument."""
+
+    @classmethod
+    def of(cls, feed: Feed, instruments: Iterable[str]) -> Rules:
+        basis = feed.rule if feed.completeness == "sampled" else "feed"
+        push = max(feed.push_interval, LEAST_PUSH)
+        return cls(tuple(sorted(set(instruments))), push, feed.quiet_limit, feed.completeness, basis, feed.scope == "market")
+
+    @classmethod
+    def read(cls, said: Mapping[str, Any]) -> Rules:
+        return cls(**{**said, "instruments": tuple(said["instruments"])})
+
+
+@dataclass(slots=True)
+class _Chain:
+    """A feed that speaks: proven from `start` (what is before is claimed) to `last`."""
+
+    start: int
+    last: int
+
+
+@dataclass(slots=True)
+class _Connection:
+    """`since`: no claim before it. `first`: the first control message; `last`: the newest; `claimed`: proven and said up to it."""
+
+    since: int
+    first: int | None = None
+    last: int = 0
+    claimed: int = 0
+    chains: dict[str, _Chain] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Proof:
+    """A span that a connection proved; `topic` is None for the connection itself."""
+
+    connection: str
+    topic: str | None
+    span: Interval
+    asked: int
+
+
+class Proofs:
+    """The fold of a stream's marks."""
+
+    def __init__(self, rules: Rules, opened: int, since: Mapping[str, int]) -> None:
+        self._rules = rules
+        self._said = {one: min(since.get(one, opened), opened) for one in rules.instruments}
+        self._downtime = {one: start for one, start in self._said.items() if one in since}
+        self._open: dict[str, _Connection] = {}
+        self._proven: list[_Proof] = []
+        self._live: tuple[Interval, ...] = ()
+        self._dropped: list[tuple[int, str]] = []
+        self.last = opened
+        """The time of the newest mark."""
+
+    @property
+    def said(self) -> Mapping[str, int]:
+        """Instrument -> the time before which everything is claimed or known to be missed."""
+        return self._said
+
+    @property
+    def open(self) -> tuple[str, ...]:
+        """The connections that are not closed."""
+        return tuple(self._open)
+
+    def see(self, mark: Mark) -> None:
+        self.last = max(self.last, mark.time)
+        if mark.kind == "acknowledged":
+            self._end(mark.connection)
+            self._open[mark.connection] = _Connection(mark.time)
+            return
+        if mark.kind == "dropped":
+            self._dropped.append((mark.time, mark.text))
+            for name in list(self._open):
+                self._end(name)
+            return
+        if mark.kind == "closed":
+            self._end(mark.connection)
+            return
+        found = self._open.get(mark.connection)
+        if found is None:
+            return
+        if mark.kind == "control":
+            if found.first is None:
+                found.first = found.claimed = found.last = max(mark.time, found.since)
+            found.last = max(found.last, mark.time)
+        elif mark.kind == "feed":
+            self._spoke(mark.connection, found, mark)
+        else:  # malformed: it may have held an event of any topic
+            self._break(mark.connection, found)
+
+    def _spoke(self, name: str, found: _Connection, mark: Mark) -> None:
+        chain = found.chains.get(mark.topic)
+        if chain is not None and mark.time - chain.last <= self._rules.quiet:
+            chain.last = max(chain.last, mark.time)
+            return
+        if chain is not None:
+            self._prove(name, mark.topic, found, chain)
+        time = max(mark.time, found.since)
+        found.chains[mark.topic] = _Chain(time, time)
+
+    def _end(self, name: str) -> None:
+        found = self._open.pop(name, None)
+        if found is not None:
+            self._advance(name, found)
+
+    def _break(self, name: str, found: _Connection) -> None:
+        for topic, chain in found.chains.items():
+            self._prove(name, topic, found, chain)
+        found.chains.clear()
+
+    def _advance(self, name: str, found: _Connection) -> None:
+        """Everything that the connection proves by now."""
+        if found.first is None:
+            return
+        end = found.last - self._rules.push
+        if end > found.claimed:
+            self._proven.append(_Proof(name, None, Interval(found.claimed, end), found.last))
+            found.claimed = end
+        for topic, chain in found.chains.items():
+            self._prove(name, topic, found, chain)
+
+    def _prove(self, name: str, topic: str, found: _Connection, chain: _Chain) -> None:
+        if found.first is None:
+            return
+        start, end = max(chain.start, found.first), min(chain.last, found.last) - self._rules.push
+        if end > start:
+            self._proven.append(_Proof(name, topic, Interval(start, end), min(chain.last, found.last)))
+            chain.start = end
+
+    def claims(self, time: int) -> tuple[Claim, ...]:
+        """What was proven or missed since the last call. `time`: now; where nobody listens, all up to it is missed."""
+        for name, found in self._open.items():
+            self._advance(name, found)
+        proven, self._proven = self._proven, []
+        self._live = union([*self._live, *(p.span for p in proven if p.topic is None)])
+        claims = [claim for proof in proven for claim in self._claimed(proof)]
+        claims += self._holes(self._known_to(time))
+        return join(claims)
+
+    def _claimed(self, proof: _Proof) -> Iterator[Claim]:
+        """Of a market's topic, and of the connection, all instruments; of a symbol's, its own."""
+        rules, span = self._rules, proof.span
+        everyone = proof.topic is None or rules.market
+        kind, basis = ("live", "connection") if proof.topic is None else (rules.kind, rules.basis)
+        for instrument in rules.instruments if everyone else {proof.topic} & set(rules.instruments):
+            yield Claim(instrument, STREAM, kind, span.start, span.end, basis, span.start, proof.asked, frozenset({proof.connection}))  # type: ignore[arg-type]
+
+    def _known_to(self, time: int) -> int:
+        """The time before which no open connection can prove anything more."""
+        pending = [found.since if found.first is None else found.claimed for found in self._open.values()]
+        return min(pending, default=max([time, *(span.end for span in self._live)]))
+
+    def _holes(self, end: int) -> Iterator[Claim]:
+        for instrument, start in self._said.items():
+            if start >= end:
+                continue
+            for gap in gaps([Interval(start, end)], self._live):
+                yield Claim(instrument, STREAM, "hole", gap.start, gap.end, "", gap.start, gap.end, cause=self._cause(instrument, gap))
+            self._said[instrument] = end
+        self._live = tuple(span for span in self._live if span.end > end)
+        self._dropped = [(time, cause) for time, cause in self._dropped if time >= end]
+
+    def _cause(self, instrument: str, gap: Interval) -> str:
+        for time, cause in self._dropped:
+            if gap.start <= time <= gap.end:
+                return cause
+        return "process down" if gap.start == self._downtime.get(instrument) else "disconnected"
+
+    def horizons(self) -> Mapping[str, int]:
+        """Instrument -> the time before which no later claim begins: rows from then on are still needed."""
+        rules, out = self._rules, {}
+        common = [self._floor(found) for found in self._open.values()]
+        for instrument in rules.instruments:
+            topic = "" if rules.market else instrument
+            chains = [max(c.chains[topic].start, c.since) for c in self._open.values() if topic in c.chains]
+            out[instrument] = min([*common, *chains], default=self.last)
+        return out
+
+    @staticmethod
+    def _floor(found: _Connection) -> int:
+        return found.since if found.first is None else found.claimed
+
+    def resume(self) -> tuple[Mark, ...]:
+        """Marks that say what the open connections have proven and not yet claimed: the beginning of the next log."""
+        out: list[Mark] = []
+        for name, found in self._open.items():
+            chains = {topic: chain for topic, chain in found.chains.items() if found.last - chain.last <= self._rules.quiet}
+            start = min([self._floor(found), *(chain.start for chain in chains.values())])
+            out.append(Mark("acknowledged", name, start))
+            if found.first is not None:
+                out += [Mark("control", name, start), Mark("control", name, found.last)]
+            for topic, chain in chains.items():
+                out += [Mark("feed", name, chain.start, topic), Mark("feed", name, chain.last, topic)]
+        return tuple(out)

@@ -1,0 +1,32 @@
+"""How often an equal event was seen before, on the same subscription.
+
+Pure. Counted once, at receipt; two replicas that each saw an event twice say 0 and 1 both, so that their union is the greatest of
+their counts and never the sum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+
+class Ordinals:
+    """Counts of one subscription. Make a new one at every acknowledgement.
+
+    A connection may live for weeks, so events are forgotten once more than `limit` different ones came after them: equal events
+    carry the same time and come together.
+    """
+
+    def __init__(self, limit: int = 100_000) -> None:
+        self._limit = limit
+        self._now: dict[Hashable, int] = {}
+        self._before: dict[Hashable, int] = {}
+
+    def count(self, key: Hashable) -> int:
+        """0 for the first event with this key, 1 for the second, and so on."""
+        seen = self._now.get(key)
+        if seen is None:
+            seen = self._before.get(key, 0)
+            if len(self._now) >= self._limit:
+                self._before, self._now = self._now, {}
+        self._now[key] = seen + 1
+        return seen

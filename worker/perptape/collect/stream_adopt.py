@@ -1,0 +1,102 @@
+"""Logs that a dead process left: replayed into the segments that it made or would have made, then removed.
+
+Blocking. A replay claims no more than the log's last mark, names its segments as the writer did, and may itself be killed at any
+point: the next one makes the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import pyarrow as pa
+import structlog
+
+from perptape.claims import Claim, Want
+from perptape.collect.stream_tail import Segment, Tail
+from perptape.errors import StoreError
+from perptape.store.log import Log, Logs
+from perptape.store.log_record import Closed, Mark, Marks, Record
+
+_log = structlog.get_logger(__name__)
+
+
+class Segments(Protocol):
+    """The part of a tape that streams need. Blocks; putting the same name again puts the same."""
+
+    def put(self, name: str, venue: str, dataset: str, rows: pa.Table, claims: tuple[Claim, ...], wants: tuple[Want, ...]) -> None:
+        """The segment is in the store when this returns. Raises StoreError."""
+
+
+def put(segments: Segments, segment: Segment) -> None:
+    segments.put(segment.name, segment.venue, segment.dataset, segment.rows, segment.claims, segment.wants)
+
+
+@dataclass(slots=True)
+class Adopted:
+    """What the logs of dead processes said, and how far."""
+
+    said: dict[tuple[str, str], dict[str, int]] = field(default_factory=dict)
+    """(venue, dataset) -> instrument -> the time up to which everything is claimed or known to be missed."""
+    rows: int = 0
+    logs: int = 0
+    waiting: list[str] = field(default_factory=list)
+    """Logs whose segments the store did not take; they are left to a later adoption."""
+
+    def since(self, venue: str, dataset: str) -> dict[str, int]:
+        return self.said.get((venue, dataset), {})
+
+
+def adopt(logs: Logs, segments: Segments, *, stop: Callable[[], bool] = lambda: False) -> Adopted:
+    """Brings every log whose lock is free into the store, whatever venue's it is. A store that is away leaves them for the next call.
+
+    Call it once before the streams begin, so that each knows since when nobody listened, and again while any are `waiting`.
+    """
+    found = Adopted()
+    for log, records in logs.adopt():
+        try:
+            _adopt_one(log, records, segments, found, stop)
+        finally:
+            log.release()
+    return found
+
+
+def _adopt_one(log: Log, records: list[Record], segments: Segments, found: Adopted, stop: Callable[[], bool]) -> None:
+    tail = Tail.of(records)
+    head = tail.head
+    found.logs += 1
+    try:
+        if not tail.closed:
+            _end(log, tail)
+        said = found.said.setdefault((head.venue, head.dataset), {})
+        for instrument, time in tail.said.items():
+            said[instrument] = max(time, said.get(instrument, time))
+        for segment in tail.unconfirmed.values():
+            if stop():
+                raise StoreError("stopped before the store had all of it")
+            put(segments, segment)
+            found.rows += segment.rows.num_rows
+        log.remove()
+        outcome = "in the store"
+    except StoreError as error:
+        found.waiting.append(log.name)
+        outcome = str(error)
+    _log.info("log adopted", venue=head.venue, dataset=head.dataset, log=log.name, segments=len(tail.unconfirmed), outcome=outcome)
+
+
+def _end(log: Log, tail: Tail) -> None:
+    """The end of what was open, the last roll, at the time of the last mark, and the log's end.
+
+    Each is durable before the next is made, so that whoever is killed here and comes again makes the same.
+    """
+    if tail.open:
+        _write(log, tail, Marks(tuple(Mark("closed", name, tail.last, text="process down") for name in tail.open)))
+    if not tail.rolled:
+        _write(log, tail, tail.roll(tail.last, ()))
+    _write(log, tail, Closed())
+
+
+def _write(log: Log, tail: Tail, record: Record) -> None:
+    log.write([record])
+    tail.add(record)

@@ -1,0 +1,210 @@
+"""What a connection's read loop hands over: rows with their ordinals, and marks, until the next write to the log.
+
+Nothing here blocks, raises or touches a disk: it runs inside the read loop, thousands of times a second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from perptape.collect.ordinals import Ordinals
+from perptape.datasets.base import Invalid
+from perptape.datasets.liquidations import Row, Unit, key, row
+from perptape.exchanges.base import RawLiquidation
+from perptape.interval import NS, SECOND
+from perptape.store.log_record import Mark, MarkKind
+
+COALESCED = 200  # ms; marks of one topic that are nearer than that say nothing more than the last of them
+SHORTENED = 2_000  # characters of a malformed frame that are kept
+
+
+@dataclass(slots=True)
+class Batch:
+    """Rows and marks in the order of their receipt."""
+
+    rows: list[Row] = field(default_factory=list)
+    marks: list[Mark] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.rows) + len(self.marks)
+
+    def extend(self, other: Batch) -> None:
+        self.rows += other.rows
+        self.marks += other.marks
+
+
+@dataclass(slots=True)
+class Counts:
+    """What was received, over all connections of a stream."""
+
+    events: int = 0
+    malformed: int = 0
+    dropped: int = 0
+    ahead: int = 0
+    """Rows whose event time was more than a second ahead of the venue's clock: kept."""
+    connections: int = 0
+    last_event: int | None = None
+    lag: int | None = None
+    """ms between the newest row's event time and its receipt."""
+
+
+class Intake:
+    """The bounded batch of all connections, and what became of events that did not fit."""
+
+    def __init__(self, limit: int, counts: Counts) -> None:
+        self._limit = limit
+        self._batch = Batch()
+        self._dropping = False
+        self.counts = counts
+
+    def __len__(self) -> int:
+        return len(self._batch)
+
+    def add(self, row: Row) -> bool:
+        """False: there is no room, and the stream's time is broken here."""
+        if self._dropping or len(self._batch.rows) >= self._limit:
+            self._dropping = True
+            self.counts.dropped += 1
+            return False
+        self._batch.rows.append(row)
+        return True
+
+    def mark(self, mark: Mark) -> None:
+        if self._dropping or len(self._batch.marks) >= self._limit:
+            self._dropping = True
+            return
+        self._batch.marks.append(mark)
+
+    def take(self) -> Batch:
+        """Everything so far; the batch is empty afterwards."""
+        taken, self._batch = self._batch, Batch()
+        return taken
+
+    def give_back(self, batch: Batch) -> None:
+        """What could not be written, to be tried again before anything newer."""
+        batch.extend(self._batch)
+        self._batch = batch
+
+    def resumed(self, time: int) -> bool:
+        """What there was is durable. True: something had been dropped, which is now marked: connections must be acknowledged anew."""
+        if not self._dropping:
+            return False
+        self._dropping = False
+        self._batch.marks.append(Mark("dropped", "", time, text="disk full"))
+        return True
+
+
+class ConnectionSink:
+    """The Sink of one connection slot; it may see many connections, one after the other."""
+
+    def __init__(
+        self,
+        intake: Intake,
+        unit: Unit,
+        *,
+        market: bool,
+        on_row: Callable[[Row], None] | None,
+        on_malformed: Callable[[str, str], None],
+        clock: Callable[[], float],
+    ) -> None:
+        self._intake = intake
+        self._unit = unit
+        self._market = market
+        self._on_row = on_row
+        self._on_malformed = on_malformed
+        self._clock = clock
+        self._ordinals = Ordinals()
+        self.counted = ""
+        """The connection that ordinals are counted for: the newest one."""
+        self._said: dict[str | None, int] = {}
+        self._unsaid: dict[str | None, int] = {}
+        self.connection: str | None = None
+        self.heard: float | None = None
+        """When the control topic spoke last, on our monotonic clock (the acknowledgement counts)."""
+
+    def acknowledged(self, connection: str, received: int) -> None:
+        if self.connection is not None:
+            self.closed(self.connection, "subscribed anew", received)
+        self._ordinals = Ordinals()
+        self.counted = self.connection = connection
+        self.heard = self._clock()
+        self._intake.counts.connections += 1
+        self._intake.mark(Mark("acknowledged", connection, received // NS))
+
+    def again(self, time: int) -> None:
+        """Something was dropped: whatever the connection proves, it proves from `time` on."""
+        self._said.clear()
+        self._unsaid.clear()
+        if self.connection is not None:
+            self._intake.mark(Mark("acknowledged", self.connection, time))
+
+    def control(self, connection: str, time: int | None, received: int) -> None:
+        if connection == self.connection:
+            self.heard = self._clock()
+            at = received // NS
+            self._mark(None, at if time is None or time > at else time)
+
+    def feed(self, connection: str, instrument: str | None, received: int) -> None:
+        if connection == self.connection:
+            self._mark("" if self._market or instrument is None else instrument, received // NS)
+
+    def _mark(self, topic: str | None, time: int) -> None:
+        """A mark of a feed's topic, or of the control topic (None)."""
+        said = self._said.get(topic)
+        if said is not None and 0 <= time - said < COALESCED:
+            self._unsaid[topic] = time
+            return
+        if self._unsaid:
+            self._unsaid.pop(topic, None)
+        self._say(topic, time)
+
+    def _say(self, topic: str | None, time: int) -> None:
+        self._said[topic] = time
+        if self.connection is not None:
+            kind: MarkKind = "control" if topic is None else "feed"
+            self._intake.mark(Mark(kind, self.connection, time, topic or ""))
+
+    def settle(self) -> None:
+        """Says the marks that were held back: before a write, and before the connection's end."""
+        unsaid, self._unsaid = self._unsaid, {}
+        for topic, time in unsaid.items():
+            self._say(topic, time)
+
+    def liquidation(self, connection: str, event: RawLiquidation, received: int) -> None:
+        if connection != self.counted:
+            self.counted, self._ordinals = connection, Ordinals()
+        ordinal = self._ordinals.count(key(event))
+        try:
+            made = row(event, self._unit, ordinal, received)
+        except Invalid as error:
+            self.malformed(connection, f"{error}: {event}", received)
+            return
+        if not self._intake.add(made):
+            return
+        counts = self._intake.counts
+        counts.events += 1
+        time = made[11] // NS
+        if counts.last_event is None or time > counts.last_event:
+            counts.last_event = time
+        counts.lag = received // NS - time
+        if counts.lag < -SECOND:
+            counts.ahead += 1
+        if self._on_row is not None:
+            self._on_row(made)
+
+    def malformed(self, connection: str, message: str, received: int) -> None:
+        self._intake.counts.malformed += 1
+        self.settle()
+        self._said.clear()
+        self._intake.mark(Mark("malformed", connection, received // NS, text=message[:SHORTENED]))
+        self._on_malformed(connection, message)
+
+    def closed(self, connection: str, reason: str, received: int) -> None:
+        """Also called by the slot's owner where the venue's side did not come to it: the second time changes nothing."""
+        if self.connection != connection:
+            return
+        self.settle()
+        self._said.clear()
+        self.connection = self.heard = None
+        self._intake.mark(Mark("closed", connection, received // NS, text=reason[:SHORTENED]))

@@ -1,0 +1,121 @@
+"""A stream's way to the disk: batches become durable records, a roll becomes a segment, a full log makes way for the next.
+
+All calls block and belong to one thread. What is in the tail is what is in the log: a record counts once it is durable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import asdict
+
+from perptape.claims import Want
+from perptape.collect.marks import Rules
+from perptape.collect.stream_batch import Batch
+from perptape.collect.stream_tail import Segment, Tail
+from perptape.datasets.base import Dataset
+from perptape.errors import StoreError
+from perptape.store.log import Log, Logs
+from perptape.store.log_record import Begun, Closed, Confirmed, Events, Marks, Record
+
+
+class StreamLog:
+    """The log that one stream writes now, and those before it whose segments are not all in the store."""
+
+    def __init__(
+        self,
+        logs: Logs,
+        dataset: Dataset,
+        venue: str,
+        rules: Rules,
+        *,
+        opened: int,
+        since: Mapping[str, int],
+        new_id: Callable[[], str],
+        limit: int = 64 * 2**20,
+    ) -> None:
+        self._logs = logs
+        self._dataset = dataset
+        self._venue = venue
+        self._rules = rules
+        self._new_id = new_id
+        self._limit = limit
+        self._log, self._tail = self._begin(opened, since)
+        self._old: list[tuple[Log, Tail]] = []
+        self._unwritten: list[Record] = []
+
+    def _begin(self, opened: int, since: Mapping[str, int]) -> tuple[Log, Tail]:
+        log = None
+        while log is None:
+            rules = asdict(self._rules)
+            head = Begun(self._new_id(), self._venue, self._dataset.name, opened, since, rules, self._dataset.schema)
+            log = self._logs.create(head)
+        return log, Tail(head)
+
+    @property
+    def unconfirmed(self) -> list[Segment]:
+        """Segments that the store may not have yet, oldest first."""
+        return [segment for _, tail in [*self._old, (self._log, self._tail)] for segment in tail.unconfirmed.values()]
+
+    def write(self, batch: Batch) -> None:
+        """Makes a batch durable, rows before the marks that prove them. Raises StoreError, and nothing of it is there."""
+        records: list[Record] = list(self._unwritten)
+        if batch.rows:
+            records += map(Events, self._dataset.table(batch.rows).to_batches())
+        if batch.marks:
+            records.append(Marks(tuple(batch.marks)))
+        self._write(records)
+        self._unwritten.clear()
+
+    def _write(self, records: list[Record]) -> None:
+        self._log.write(records)
+        for record in records:
+            self._tail.add(record)
+
+    def roll(self, time: int, wants: tuple[Want, ...]) -> None:
+        """Ends what is not in a segment yet; the segment is among the unconfirmed. `time`: now on the venue's clock. Raises StoreError."""
+        self._write([self._tail.roll(time, wants)])
+        if self._log.size > self._limit:
+            with suppress(StoreError):  # the next roll tries again
+                self._succeed()
+
+    def _succeed(self) -> None:
+        """The next log begins where this one has just rolled; this one ends. Should both stay, they say the same, which joins."""
+        marks, rows = self._tail.carried()
+        log, tail = self._begin(min(self._tail.said.values()), {})
+        records: list[Record] = [Events(rows)] if rows is not None else []
+        records.append(Marks(marks))
+        try:
+            log.write(records)
+            self._write([Closed()])
+        except StoreError:
+            log.remove()
+            raise
+        for record in records:
+            tail.add(record)
+        self._old.append((self._log, self._tail))
+        self._log, self._tail = log, tail
+
+    def confirm(self, name: str) -> None:
+        """The store has the segment: an old log with no other one goes."""
+        for log, tail in list(self._old):
+            tail.unconfirmed.pop(name, None)
+            if not tail.unconfirmed:
+                log.remove()
+                self._old.remove((log, tail))
+        if name in self._tail.unconfirmed:
+            self._tail.unconfirmed.pop(name)
+            self._unwritten.append(Confirmed(name))  # goes with the next write; forgotten, it costs a repeated put
+
+    def close(self) -> None:
+        """Ends the log. It goes if the store has all of it, and is left to the next process otherwise."""
+        for log, _ in self._old:
+            log.release()
+        if not self._tail.unconfirmed and self._tail.rolled:
+            self._log.remove()
+            return
+        try:
+            if not self._tail.closed:
+                self._log.write([*self._unwritten, Closed()])
+        finally:
+            self._log.release()

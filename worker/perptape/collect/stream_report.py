@@ -1,0 +1,49 @@
+"""What a stream did, as a value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from perptape.collect.stream_batch import Counts
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often a stream does what, in seconds."""
+
+    flush: float = 0.4
+    """Between writes to the log: what was received is durable within a second."""
+    roll: float = 60.0
+    steady: float = 60.0
+    """A connection that lived this long forgives the failures before it."""
+    farewell: float = 1.5
+    """How long a connection may take to close."""
+    stop: float = 9.0
+    """A graceful stop takes no longer, wherever the store is."""
+    waiting: int = 3
+    """With so many segments waiting for the store, rolling waits too: the next segment holds more."""
+
+
+@dataclass(slots=True)
+class LiveReport:
+    """The state of a stream, kept up to date while it runs. Times are ms on the venue's clock."""
+
+    venue: str
+    dataset: str
+    instruments: int
+    counts: Counts = field(default_factory=Counts)
+    connected: int = 0
+    """Connections that are acknowledged now."""
+    reconnects: int = 0
+    durable_until: int | None = None
+    """Everything received before it is in the fsynced log."""
+    segments: int = 0
+    """Segments that the store has."""
+    waiting: int = 0
+    """Segments that it does not have yet."""
+    holes: int = 0
+    last_error: str = ""
+    ended: str = ""
+    """Why the stream ended by itself; empty while it runs and after a stop that was asked for."""
+    complete: bool = True
+    """After the end: whether everything received is in the store (else it is in the log, for the next process)."""

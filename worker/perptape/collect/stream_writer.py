@@ -1,0 +1,148 @@
+"""From the intake to the log, from the log to segments, from segments to the store, each in a rhythm of its own.
+
+A failure of the disk or the store is told and tried again; it stops nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from random import Random
+
+import structlog
+
+from perptape.claims import Want
+from perptape.collect.circuit import backoff
+from perptape.collect.stream_adopt import Segments, put
+from perptape.collect.stream_batch import ConnectionSink, Intake
+from perptape.collect.stream_log import StreamLog
+from perptape.collect.stream_report import LiveReport, Pace
+from perptape.collect.stream_tail import Segment
+from perptape.collect.stream_thread import Offload
+from perptape.errors import StoreError
+
+
+class Writer:
+    """Writes one stream. `now`: ms on the venue's clock. `disk` and `store` run what blocks."""
+
+    def __init__(
+        self,
+        log: StreamLog,
+        segments: Segments,
+        intake: Intake,
+        sinks: Sequence[ConnectionSink],
+        report: LiveReport,
+        *,
+        wants: Callable[[int], tuple[Want, ...]],
+        now: Callable[[], int],
+        random: Random,
+        pace: Pace,
+        disk: Offload,
+        store: Offload,
+    ) -> None:
+        self._log = log
+        self._segments = segments
+        self._intake = intake
+        self._sinks = sinks
+        self._report = report
+        self._wants = wants
+        self._now = now
+        self._random = random
+        self._pace = pace
+        self._disk = disk
+        self._store = store
+        self._rolled = asyncio.Event()
+        self._said = structlog.get_logger(__name__).bind(venue=report.venue, dataset=report.dataset)
+
+    async def flushing(self, stopping: asyncio.Event) -> None:
+        while not await _set_within(stopping, self._pace.flush):
+            with suppress(StoreError):
+                await self._flush()
+
+    async def rolling(self, stopping: asyncio.Event) -> None:
+        while not await _set_within(stopping, self._pace.roll):
+            if self._report.waiting < self._pace.waiting:
+                with suppress(StoreError):
+                    await self._flush()
+                    await self._roll()
+
+    async def putting(self, stopping: asyncio.Event) -> None:
+        """Until it is cancelled: putting a segment twice puts the same."""
+        failures = 0
+        while True:
+            await self._rolled.wait()
+            self._rolled.clear()
+            try:
+                await self._put_all()
+                failures = 0
+            except StoreError as error:
+                failures += 1
+                delay = backoff(failures, self._random.random())
+                self._report.last_error = str(error)
+                self._said.error("segment not stored", segments=self._report.waiting, outcome=str(error), again_in=round(delay, 1))
+                await _set_within(stopping, delay)
+                self._rolled.set()
+
+    async def end(self) -> None:
+        """What was received becomes durable, then a segment; the log goes if the store has it all."""
+        try:
+            await self._flush()
+            await self._roll()
+            await self._put_all()
+        except StoreError as error:
+            self._report.complete = False
+            self._report.last_error = str(error)
+        with suppress(StoreError):
+            await self._disk(self._log.close)
+
+    async def _flush(self) -> None:
+        for sink in self._sinks:
+            sink.settle()
+        until, batch = self._now(), self._intake.take()
+        self._report.connected = sum(sink.connection is not None for sink in self._sinks)
+        try:
+            if batch:
+                await self._disk(lambda: self._log.write(batch))
+        except StoreError as error:
+            self._intake.give_back(batch)
+            self._failed(error)
+            raise
+        self._report.durable_until = until
+        if self._intake.resumed(now := self._now()):
+            for sink in self._sinks:
+                sink.again(now)
+
+    async def _roll(self) -> None:
+        now = self._now()
+        wants = self._wants(now)
+        try:
+            await self._disk(lambda: self._log.roll(now, wants))
+        except StoreError as error:
+            self._failed(error)
+            raise
+        self._report.waiting += 1
+        self._rolled.set()
+
+    async def _put_all(self) -> None:
+        for segment in await self._disk(lambda: self._log.unconfirmed):
+            await self._put(segment)
+
+    async def _put(self, segment: Segment) -> None:
+        await self._store(lambda: put(self._segments, segment))
+        self._report.segments += 1
+        self._report.waiting = max(0, self._report.waiting - 1)
+        self._report.holes += len({(c.start, c.end) for c in segment.claims if c.kind == "hole"})
+        self._said.info("segment", rows=segment.rows.num_rows, segment=segment.name, outcome="stored")
+        await self._disk(lambda: self._log.confirm(segment.name))
+
+    def _failed(self, error: StoreError) -> None:
+        if self._report.last_error != str(error):
+            self._said.error("not written", rows=len(self._intake), outcome=str(error))
+        self._report.last_error = str(error)
+
+
+async def _set_within(event: asyncio.Event, seconds: float) -> bool:
+    with suppress(TimeoutError):
+        await asyncio.wait_for(event.wait(), seconds)
+    return event.is_set()

@@ -1,0 +1,170 @@
+"""What a stream's log says, record by record, as bytes: length, checksum, kind, payload.
+
+Pure. Whoever reads the records from the beginning knows all that the process knew which wrote them. A torn end is recognised
+and measured, never guessed at. Times are ms on the venue's clock.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import struct
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+import pyarrow as pa
+
+from perptape.claims import Want
+from perptape.errors import Newer
+
+VERSION = 1
+_HEAD = struct.Struct("<IIc")  # length of the payload, crc32 over kind and payload, kind
+
+MarkKind = Literal["acknowledged", "control", "feed", "malformed", "closed", "dropped"]
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """The first record: whose log this is and by which rules its marks become claims."""
+
+    log: str
+    venue: str
+    dataset: str
+    opened: int
+    since: Mapping[str, int]
+    """Instrument -> the time up to which an earlier log has said everything; from there nobody listened."""
+    rules: Mapping[str, Any]
+    schema: pa.Schema
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Something that a connection proved at a time.
+
+    `dropped`: events before `time` were not kept, for the cause in `text`, and connections count anew from their next
+    acknowledgement. `malformed`: a frame, in `text`, was not understood.
+    """
+
+    kind: MarkKind
+    connection: str
+    time: int
+    topic: str = ""
+    """Of a feed's mark: the instrument whose own topic spoke; empty for a topic of the whole market."""
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    marks: tuple[Mark, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """Rows of the dataset's schema, with the ordinals that were counted at receipt."""
+
+    rows: pa.RecordBatch
+
+
+@dataclass(frozen=True, slots=True)
+class Rolled:
+    """Everything of records `first` to `end` (exclusive) is in the segment `name`, or will be."""
+
+    first: int
+    end: int
+    name: str
+    time: int
+    wants: tuple[Want, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """The store has the segment."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """Nothing follows but confirmations."""
+
+
+Record = Begun | Marks | Events | Rolled | Confirmed | Closed
+
+
+def encode(record: Record) -> bytes:
+    """The record's bytes, whole."""
+    kind, payload = _encoded(record)
+    return _HEAD.pack(len(payload), zlib.crc32(payload, zlib.crc32(kind)), kind) + payload
+
+
+def _encoded(record: Record) -> tuple[bytes, bytes]:
+    match record:
+        case Events(rows):
+            return b"E", rows.serialize().to_pybytes()
+        case Marks(marks):
+            return b"M", _json([[m.kind, m.connection, m.time, m.topic, m.text] for m in marks])
+        case Rolled():
+            return b"R", _json(asdict(record))
+        case Confirmed(name):
+            return b"C", _json(name)
+        case Closed():
+            return b"X", b""
+        case Begun():
+            said = {name: getattr(record, name) for name in ("log", "venue", "dataset", "opened")}
+            schema = base64.b64encode(record.schema.serialize().to_pybytes()).decode()
+            more = {"since": dict(record.since), "rules": dict(record.rules), "schema": schema, "version": VERSION}
+            return b"B", _json(said | more)
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+def decode(data: bytes) -> tuple[list[Record], int]:
+    """(the whole records, how many bytes they take): what is behind is torn.
+
+    Raises Newer for a log that a newer perptape wrote.
+    """
+    records: list[Record] = []
+    at, schema = 0, None
+    view = memoryview(data)
+    while at + _HEAD.size <= len(data):
+        length, checksum, kind = _HEAD.unpack_from(data, at)
+        end = at + _HEAD.size + length
+        if end > len(data):
+            break
+        payload = view[at + _HEAD.size : end]
+        if zlib.crc32(payload, zlib.crc32(kind)) != checksum or (schema is None and kind != b"B"):
+            break
+        record = _decoded(kind, bytes(payload), schema)
+        if isinstance(record, Begun):
+            schema = record.schema
+        records.append(record)
+        at = end
+    return records, at
+
+
+def _decoded(kind: bytes, payload: bytes, schema: pa.Schema | None) -> Record:
+    if kind == b"E":
+        return Events(pa.ipc.read_record_batch(pa.py_buffer(payload), schema))
+    said: Any = json.loads(payload) if payload else None
+    match kind:
+        case b"M":
+            return Marks(tuple(Mark(*one) for one in said))
+        case b"R":
+            return Rolled(**said | {"wants": tuple(Want(**want) for want in said["wants"])})
+        case b"C":
+            return Confirmed(said)
+        case b"X":
+            return Closed()
+        case b"B" if said.pop("version") == VERSION:
+            return Begun(**said | {"schema": pa.ipc.read_schema(pa.py_buffer(base64.b64decode(said["schema"])))})
+    raise Newer("this stream's log was written by a newer perptape: it is left alone")
+
+
+def begun(records: Iterable[Record]) -> Begun | None:
+    """The first record, or None where not even that is whole."""
+    first = next(iter(records), None)
+    return first if isinstance(first, Begun) else None
