@@ -1,0 +1,17 @@
+"""perptape: an honest tape of the crypto-derivatives market. `perptape.open("./tape")` gives the catalog."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from perptape.store.catalog import Catalog, StoreOptions
+
+__all__ = ["open"]
+
+
+def open(location: str = "./tape", *, options: StoreOptions | None = None) -> Catalog:
+    """The catalog in a folder or at ``s3://bucket/prefix``, to read from."""
+    from perptape.store.catalog import Catalog
+
+    return Catalog.open(location, options=options)

@@ -7,6 +7,7 @@ raise Absent for a 404 of the very object (never by listing), Conflict when anot
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -42,6 +43,10 @@ class FileSystem(Protocol):
     """Where bytes are kept. Every write is whole or not at all, and durable when the call returns."""
 
     @property
+    def location(self) -> str:
+        """The root, as messages name it."""
+
+    @property
     def swaps(self) -> bool:
         """Whether `replace` compares and swaps atomically (True on a folder; probed on S3)."""
 
@@ -64,3 +69,6 @@ class FileSystem(Protocol):
 
     def now(self) -> int:
         """The store's clock, ms."""
+
+    def lease(self, holder: str) -> AbstractContextManager[bool]:
+        """Whether nobody else publishes just now. It only saves work: nothing depends on it, and the dead hold it for a minute at most."""

@@ -1,0 +1,294 @@
+"""The catalog as the rest of perptape sees it: `Tape` writes segments and publishes them, `Catalog` reads all that is there."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import secrets
+import time
+from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+import pyarrow as pa
+
+from perptape.claims import Claim, Coverage, Want
+from perptape.datasets import DATASETS
+from perptape.datasets.base import FORMATS, Format
+from perptape.datasets.instruments import INSTRUMENTS, SeenInstrument, seen_instruments
+from perptape.errors import FormatConflict, Newer, OriginConflict, StoreError, UsageError
+from perptape.store import coverage as covered
+from perptape.store import layout
+from perptape.store.deadline import DEADLINE, Bounded
+from perptape.store.filesystem import Absent, Conflict, FileSystem
+from perptape.store.folder import Folder
+from perptape.store.landing import Landing, landing, schema
+from perptape.store.parquet import Unreadable
+from perptape.store.publish import Publisher, PublishReport
+from perptape.store.query import Period, Time, read_rows
+from perptape.store.segment import Segment, encode_segment
+from perptape.store.verify import Finding, findings
+
+VERSION = 1
+"""Of the layout, in store.json."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreOptions:
+    """How an S3 server is reached; a folder needs none of it. What is None is left to the AWS configuration of the machine."""
+
+    endpoint: str | None = None
+    key: str | None = None
+    secret: str | None = None
+    region: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What store.json says: made once, never changed."""
+
+    layout: Format
+    origin: str
+
+
+def suspended_too() -> float:
+    """Seconds of a clock that goes on while the machine sleeps."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
+def filesystem(location: str, options: StoreOptions | None = None) -> FileSystem:
+    """The store at a folder's path or ``s3://bucket/prefix``. Touches nothing yet."""
+    if location.startswith("s3://"):
+        from perptape.store.s3 import S3
+
+        bucket, _, prefix = location.removeprefix("s3://").strip("/").partition("/")
+        if not bucket:
+            raise UsageError(f"{location} names no bucket: write s3://bucket/prefix")
+        o = options or StoreOptions()
+        return S3(bucket, prefix, endpoint=o.endpoint, key=o.key, secret=o.secret, region=o.region)
+    if "://" in location and not location.startswith("file://"):
+        raise UsageError(f"{location} is neither a folder nor s3://bucket/prefix")
+    return Folder(location.removeprefix("file://"))
+
+
+class Catalog:
+    """The read side. It needs no more than the right to read."""
+
+    def __init__(self, fs: FileSystem) -> None:
+        self.fs = fs
+        self._made: Made | None = None
+
+    @classmethod
+    def open(cls, location: str, *, options: StoreOptions | None = None) -> Catalog:
+        return cls(filesystem(location, options))
+
+    @property
+    def location(self) -> str:
+        return self.fs.location
+
+    def made(self) -> Made | None:
+        """What the store was made for; None before anything was written to it. Raises Newer."""
+        if self._made is None:
+            try:
+                self._made = _made(self.fs.read(layout.STORE).data, f"{self.fs.location}/{layout.STORE}")
+            except Absent:
+                return None
+        return self._made
+
+    @property
+    def origin(self) -> str | None:
+        """``live`` or ``simulated:<seed>``; None before anything was written."""
+        made = self.made()
+        return None if made is None else made.origin
+
+    @property
+    def layout(self) -> Format | None:
+        """The format of the data files; None before anything was written."""
+        made = self.made()
+        return None if made is None else made.layout
+
+    def venues(self) -> tuple[str, ...]:
+        """Every venue of which there is anything."""
+        return tuple(sorted({venue for venue, _ in self.datasets()}))
+
+    def datasets(self) -> tuple[tuple[str, str], ...]:
+        """(venue, dataset) of everything that there is, instruments among them."""
+        found = {layout.venue_and_dataset(e.path) for folder in (layout.SEGMENTS, layout.COVERAGE) for e in self.fs.list(folder)}
+        found |= {(layout.name_of(e.path), INSTRUMENTS) for e in self.fs.list(layout.INSTRUMENTS)}
+        return tuple(sorted(pair for pair in found if pair is not None))
+
+    def coverage(self, venue: str, dataset: str) -> Coverage:
+        """What is claimed and wanted, segments included."""
+        return self.known(venue, dataset).coverage
+
+    def known(self, venue: str, dataset: str) -> covered.Known:
+        """The coverage, with one line for each thing that could not be read."""
+        return covered.known(self.fs, self._landing(venue, dataset), venue)
+
+    def instruments(self, venue: str) -> tuple[SeenInstrument, ...]:
+        """Every contract that was ever seen on a venue, by id, oldest lifetime first."""
+        place = self._landing(venue, INSTRUMENTS)
+        found, _ = covered.segments(self.fs, place, venue, rows=True)
+        tables = [s.rows for s in found]
+        path = layout.instruments(venue)
+        try:
+            at = place.place(path)
+            assert at is not None
+            tables.append(place.decode(at, self.fs.read(path).data))
+        except (Absent, Unreadable):
+            pass
+        return seen_instruments(place.joined(tables)[0])
+
+    def read(
+        self, dataset: str, instruments: Iterable[str] | None = None, start: Time = None, end: Time = None, *, period: Period = None
+    ) -> pa.Table:
+        """The rows with ts_event in ``[start, end)``, published or not, each once, sorted by instrument and ts_init.
+
+        Times are ms since the epoch, or a datetime. `instruments` are Nautilus ids (None: all). `period` in minutes picks one
+        period of open interest (0: samples); by default, per instrument, the finest that covers the range.
+        """
+        if dataset not in DATASETS:
+            raise UsageError(f"there is no dataset {dataset!r}: choose one of {', '.join(DATASETS)}")
+        made = self.made()
+        if made is None:
+            return DATASETS[dataset].empty()
+        return read_rows(self.fs, DATASETS[dataset], made.layout, instruments, start, end, period)
+
+    def every_row(self, dataset: str, instruments: Iterable[str] | None = None) -> pa.Table:
+        """All rows of a dataset, of open interest those of every period."""
+        made = self.made()
+        if made is None:
+            return DATASETS[dataset].empty()
+        return read_rows(self.fs, DATASETS[dataset], made.layout, instruments, None, None, None, every_period=True)
+
+    def sql(self, query: str) -> pa.Table:
+        """The answer of DuckDB, which knows each dataset as a view."""
+        from perptape.store.sql import sql
+
+        return sql(self, query)
+
+    def _landing(self, venue: str, dataset: str) -> Landing:
+        made = self.made()
+        found = landing(venue, dataset, made.layout if made is not None else FORMATS[0])
+        if found is None:
+            raise UsageError(f"there is no dataset {dataset!r}: choose one of {', '.join(DATASETS)}")
+        return found
+
+
+class Tape(Catalog):
+    """The write side, and the read side too."""
+
+    def __init__(self, fs: FileSystem) -> None:
+        super().__init__(fs)
+        self._count = itertools.count()
+
+    @classmethod
+    def open(cls, location: str, *, options: StoreOptions | None = None) -> Tape:
+        return cls(filesystem(location, options))
+
+    def prepare(self, origin: str, form: Format) -> None:
+        """Makes the store for one origin and format, or sees that it is for them.
+
+        Raises OriginConflict, FormatConflict, Newer, before anything else is written.
+        """
+        made = self.made()
+        if made is None:
+            text = json.dumps({"version": VERSION, "format": form, "origin": origin}, indent=1).encode()
+            with suppress(Conflict):  # somebody else made it just now: what it says counts
+                self.fs.replace(layout.STORE, text, None)
+            made = self.made()
+        assert made is not None
+        if made.origin != origin:
+            raise OriginConflict(f"{self.location} holds data of origin {made.origin}, this run's is {origin}: name another catalog")
+        if made.layout != form:
+            raise FormatConflict(f"{self.location} was made in format {made.layout}, not {form}: name another catalog, or that format")
+
+    def commit(
+        self,
+        venue: str,
+        dataset: str,
+        rows: pa.Table | None,
+        claims: Iterable[Claim],
+        wants: Iterable[Want],
+        writer: str,
+        clock: Callable[[], int],
+        *,
+        name: str | None = None,
+    ) -> str:
+        """Writes one segment, all or nothing, durable when this returns its name.
+
+        `writer` is a name that nobody else has (a random id of the process); `clock` gives ms. `name`: of a log's roll, which must
+        be the same at every replay. `prepare` comes first.
+        """
+        made = self.made()
+        if made is None:
+            raise StoreError(f"{self.location} is not prepared: an origin and a format come first")
+        name = name or layout.segment_name(clock(), writer, next(self._count))
+        rows = schema(dataset).empty_table() if rows is None else rows
+        segment = Segment(venue, dataset, name, rows, tuple(claims), tuple(wants), made.origin)
+        self.fs.create(layout.segment(venue, dataset, name), encode_segment(segment))
+        return name
+
+    def publish(
+        self,
+        *,
+        venues: Collection[str] | None = None,
+        touched: Collection[str] = (),
+        clock: Callable[[], float] = suspended_too,
+        deadline: float = DEADLINE,
+        writer: str | None = None,
+        lease: bool = True,
+    ) -> list[PublishReport]:
+        """Folds every segment into data files; one report for each venue and dataset.
+
+        `touched`: paths of data files to look at though no segment touches them (those that `verify` found unreadable). With
+        `lease`, another publisher at work means that nothing is done here, and the reports say so.
+        """
+        me = writer or secrets.token_hex(6)
+        if self.made() is None:
+            return []
+        with self.fs.lease(me) as free:
+            pairs = [pair for pair in self.datasets() if venues is None or pair[0] in venues]
+            if lease and not free:
+                return [PublishReport(venue, dataset, lease=False) for venue, dataset in pairs]
+            bounded = Bounded(self.fs, clock, deadline)
+            return [self._published(bounded, venue, dataset, me, touched, free) for venue, dataset in pairs]
+
+    def _published(self, fs: Bounded, venue: str, dataset: str, writer: str, touched: Collection[str], free: bool) -> PublishReport:
+        made = self.made()
+        assert made is not None
+        place = landing(venue, dataset, made.layout)
+        if place is None:
+            return PublishReport(venue, dataset, error=f"{dataset} is of a newer perptape: it is left alone", lease=free)
+        wanted = [p for p in map(place.place, touched) if p is not None]
+        return replace(Publisher(fs, place, venue, writer, wanted).run(), lease=free)
+
+    def verify(self) -> list[Finding]:
+        """Everything that is not as it should be; nothing is changed."""
+        made = self.made()
+        return [] if made is None else findings(self, made.layout)
+
+    def usable(self) -> str:
+        """One line on how the store does, after writing, replacing, reading and deleting an object. Raises StoreError."""
+        path = f"{layout.TEMPORARY}/probe-{secrets.token_hex(6)}"
+        version = self.fs.replace(path, b"perptape", None)
+        stored = self.fs.read(path)
+        self.fs.delete(path)
+        if (stored.data, stored.version) != (b"perptape", version):
+            raise StoreError(f"{self.location} does not give back what was written to it")
+        if self.fs.swaps:
+            return f"{self.location} can be read and written, and replaces only what it was told to"
+        return f"{self.location} can be read and written, but cannot compare before it replaces: run one publisher at a time"
+
+
+def _made(data: bytes, path: str) -> Made:
+    try:
+        value: Any = json.loads(data)
+        if int(value["version"]) > VERSION:
+            raise Newer(f"{path} is of a newer perptape (version {value['version']}): use that one here")
+        if value["format"] not in FORMATS:
+            raise Newer(f"{path} is in format {value['format']}, which this perptape does not know: use a newer one")
+        return Made(cast(Format, value["format"]), str(value["origin"]))
+    except (ValueError, KeyError, TypeError) as error:
+        raise StoreError(f"{path} cannot be read ({error}): restore it from a backup; nothing was written") from error

@@ -1,0 +1,142 @@
+"""What is claimed and wanted of one venue and dataset: segments first, then every coverage file that can be read.
+
+The caller reads data files after this and so never learns of a claim whose rows it does not see. Where no coverage can be read
+and there is data that no segment explains, grids are rebuilt from the rows and nothing is trusted: said, never silent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from perptape.claims import Claim, Coverage, Damage, Want, join, join_wants
+from perptape.errors import Newer, StoreError
+from perptape.store import layout
+from perptape.store.filesystem import Absent, FileSystem
+from perptape.store.landing import Landing
+from perptape.store.parquet import Unreadable, decode_own, encode
+from perptape.store.quarantine import damage_records
+from perptape.store.rebuild import rebuilt
+from perptape.store.record import Garbled, claims_of_table, claims_table, sealed, unsealed, wants_of_text, wants_text
+from perptape.store.segment import Segment, decode_segment
+
+ATTEMPTS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Sayings:
+    """Claims and wants, joined: what a coverage file holds."""
+
+    claims: tuple[Claim, ...] = ()
+    wants: tuple[Want, ...] = ()
+
+    def joined(self, others: Sequence[Sayings]) -> Sayings:
+        """The join with others; asking times are floored to the day where their minute matters to nobody."""
+        claims = [c.coarse() for s in (self, *others) for c in s.claims]
+        return Sayings(join(claims), join_wants([w for s in (self, *others) for w in s.wants]))
+
+    def contains(self, other: Sayings) -> bool:
+        return self.joined([other]) == self.joined([])
+
+
+@dataclass(frozen=True, slots=True)
+class CoverageFile:
+    """One coverage file as it was read. `modified` is ms on the store's clock."""
+
+    path: str
+    modified: int
+    sayings: Sayings
+
+
+@dataclass(frozen=True, slots=True)
+class CoverageFiles:
+    """Those that could be read, by name; and one line for each that could not."""
+
+    files: tuple[CoverageFile, ...]
+    unreadable: tuple[str, ...]
+
+    @property
+    def all(self) -> Sayings:
+        return Sayings().joined([f.sayings for f in self.files])
+
+
+def encode_coverage(sayings: Sayings) -> bytes:
+    return encode(claims_table(sayings.claims), sealed({"perptape.wants": wants_text(sayings.wants)}))
+
+
+def decode_coverage(data: bytes, path: str) -> Sayings:
+    """Raises Newer and Unreadable."""
+    table, metadata = decode_own(data, path)
+    try:
+        (wants,) = unsealed(metadata, ["perptape.wants"], path)
+        return Sayings(claims_of_table(table), wants_of_text(wants))
+    except (Garbled, ValueError, KeyError, TypeError) as error:
+        raise Unreadable(f"{path} cannot be read: {error}") from error
+
+
+def coverage_files(fs: FileSystem, venue: str, dataset: str, *, newer: bool = False) -> CoverageFiles:
+    """All coverage files. Raises Absent when one vanishes between the listing and its read (start over).
+
+    newer=True: one of a newer perptape raises Newer; else it is one more that cannot be read.
+    """
+    files, unreadable = [], []
+    for entry in fs.list(layout.coverage(venue, dataset)):
+        try:
+            files.append(CoverageFile(entry.path, entry.modified, decode_coverage(fs.read(entry.path).data, entry.path)))
+        except (Unreadable, Newer) as error:
+            if newer and isinstance(error, Newer):
+                raise
+            unreadable.append(str(error))
+    return CoverageFiles(tuple(files), tuple(unreadable))
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """All that the store says of a venue and dataset, and one line for each thing that could not be read."""
+
+    coverage: Coverage
+    unreadable: tuple[str, ...] = ()
+
+
+def segments(fs: FileSystem, landing: Landing, venue: str, *, rows: bool) -> tuple[list[Segment], list[str]]:
+    """Those that are there and can be read; one that vanishes was folded, and what is read later holds it."""
+    found, unreadable = [], []
+    for entry in fs.list(layout.segments(venue, landing.dataset)):
+        try:
+            found.append(decode_segment(fs.read(entry.path).data, entry.path, landing.schema, rows=rows))
+        except Absent:
+            continue
+        except (Unreadable, Newer) as error:
+            unreadable.append(str(error))
+    return found, unreadable
+
+
+def known(fs: FileSystem, landing: Landing, venue: str) -> Known:
+    """What is claimed and wanted, with damage masking the claims that were asked before it."""
+    found, unreadable = segments(fs, landing, venue, rows=False)
+    files = _settled_coverage_files(fs, venue, landing.dataset)
+    damage: tuple[Damage, ...]
+    damage, garbled = damage_records(fs, venue, landing.dataset)
+    claims = [c for s in found for c in s.claims] + list(files.all.claims)
+    wants = [w for s in found for w in s.wants] + list(files.all.wants)
+    trusted = not garbled
+    lines = [*unreadable, *files.unreadable, *garbled]
+    if not files.files:
+        again = rebuilt(fs, landing, segments(fs, landing, venue, rows=True)[0], {c.grid for c in claims} | {w.grid for w in wants})
+        if again is not None:
+            claims, trusted = [*claims, *again], False
+            lines.append(f"no coverage of {venue} {landing.dataset} can be read: rebuilt from rows, stream time is unproven")
+    return Known(Coverage.of(claims, wants, damage, trusted=trusted), tuple(lines))
+
+
+def _settled_coverage_files(fs: FileSystem, venue: str, dataset: str) -> CoverageFiles:
+    for _ in range(ATTEMPTS):
+        try:
+            return coverage_files(fs, venue, dataset)
+        except Absent:
+            continue
+    raise StoreError(f"the coverage of {venue} {dataset} changed {ATTEMPTS} times while it was read: try again")
+
+
+def of_segment(segment: Segment) -> Sayings:
+    return Sayings(segment.claims, segment.wants)

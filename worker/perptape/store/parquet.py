@@ -1,0 +1,81 @@
+"""Tables as durable bytes and back: the encodings, chosen by measured bytes per row, and what counts as unreadable.
+
+Pure. Pages carry checksums and are checked when read, so that a flipped bit is damage and never a wrong row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from perptape.errors import Newer, StoreError
+
+VERSION = 1
+"""Of segments and coverage files; one that is greater was written by a newer perptape."""
+_VERSION_KEY = "perptape.version"
+
+
+class Unreadable(StoreError):
+    """The bytes are not what was written."""
+
+
+def encode(table: pa.Table, metadata: Mapping[str, str] | None = None, *, statistics: bool | list[str] = False) -> bytes:
+    """Parquet bytes; `metadata` is added to the schema's, with our version."""
+    if metadata is not None:
+        table = table.replace_schema_metadata({_VERSION_KEY: str(VERSION), **metadata})
+    sink = pa.BufferOutputStream()
+    pq.write_table(
+        table,
+        sink,
+        compression="zstd",
+        use_dictionary=[f.name for f in table.schema if _repeats(f.type)],
+        column_encoding={f.name: _encoding(f.type) for f in table.schema if not _repeats(f.type)},
+        write_statistics=statistics,
+        write_page_checksum=True,
+    )
+    return memoryview(sink.getvalue())  # type: ignore[return-value]
+
+
+def _repeats(kind: Any) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_binary(kind) or pa.types.is_nested(kind) or pa.types.is_boolean(kind))
+
+
+def _encoding(kind: Any) -> str:
+    if pa.types.is_floating(kind):
+        return "BYTE_STREAM_SPLIT"
+    if pa.types.is_integer(kind) and kind.bit_width < 32:
+        return "PLAIN"
+    return "DELTA_BINARY_PACKED"
+
+
+def decode(data: bytes, path: str, columns: list[str] | None = None) -> pa.Table:
+    """The table of a data file. Raises Unreadable."""
+    try:
+        with pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True) as file:
+            return file.read(columns, use_threads=False)
+    except (pa.ArrowException, OSError, ValueError, KeyError) as error:
+        raise Unreadable(f"{path} cannot be read: {_line(error)}") from error
+
+
+def decode_own(data: bytes, path: str, *, rows: bool = True) -> tuple[pa.Table, dict[str, str]]:
+    """(the table, its metadata) of an object of ours. Raises Newer, which is looked at first, and Unreadable.
+
+    rows=False: the metadata alone, with a table of no rows.
+    """
+    try:
+        with pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True) as file:
+            metadata = {key.decode(): value.decode() for key, value in (file.schema_arrow.metadata or {}).items()}
+            version = int(metadata[_VERSION_KEY])
+            if version > VERSION:
+                raise Newer(f"{path} was written by a newer perptape (version {version}): use that one here")
+            table = file.read(use_threads=False) if rows else file.schema_arrow.empty_table()
+            return table.replace_schema_metadata(None), metadata
+    except (pa.ArrowException, OSError, ValueError, KeyError) as error:
+        raise Unreadable(f"{path} cannot be read: {_line(error)}") from error
+
+
+def _line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]

@@ -1,0 +1,216 @@
+"""Folds the segments of one venue and dataset into files: carries out what `fold` decides, in the one order that loses nothing.
+
+Segments are listed and read, files joined, claims said, and only then what is old and, read back, all there is deleted. Nothing here
+needs to be alone: replacing compares and swaps, and every step may be done twice or cut short.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+
+import pyarrow as pa
+
+from perptape.claims import Claim
+from perptape.errors import Newer, StoreError
+from perptape.store import fold, layout, quarantine, revision
+from perptape.store.coverage import CoverageFiles, Sayings, coverage_files, encode_coverage, of_segment
+from perptape.store.deadline import Bounded, Late
+from perptape.store.filesystem import Absent, Conflict, Entry
+from perptape.store.landing import Landing, Place
+from perptape.store.parquet import Unreadable
+from perptape.store.rebuild import rebuilt
+from perptape.store.segment import Segment, decode_segment
+
+
+@dataclass(frozen=True, slots=True)
+class PublishReport:
+    """What one run did. `oldest` is the time (ms) in the name of the oldest segment that is left."""
+
+    venue: str
+    dataset: str
+    segments: int = 0
+    oldest: int | None = None
+    files: int = 0
+    rows: int = 0
+    revised: int = 0
+    damaged: tuple[str, ...] = ()
+    lease: bool = True
+    error: str | None = None
+
+
+class Gone(Exception):
+    """A listed object answered 404: another publisher was faster, start over."""
+
+
+class Publisher:
+    """One run over one venue and dataset. `writer` is a name that nobody else has."""
+
+    keep = fold.KEEP
+
+    def __init__(self, fs: Bounded, landing: Landing, venue: str, writer: str, touched: Collection[Place] = ()) -> None:
+        self.fs, self.landing, self.venue, self.writer, self.touched = fs, landing, venue, writer, touched
+        self.report = PublishReport(venue, landing.dataset)
+        self._count = itertools.count()
+        self._errors: list[str] = []
+
+    def run(self) -> PublishReport:
+        """Never raises for what the store does; what went wrong is in the report."""
+        try:
+            while not self._done():
+                pass
+        except Late:
+            self._errors.append("the time of one publisher was up; the next run goes on")
+        except StoreError as error:
+            self._errors.append(str(error))
+        self._left()
+        more = f" (and {len(self._errors) - 1} more)" if len(self._errors) > 1 else ""
+        return replace(self.report, error=f"{self._errors[0]}{more}" if self._errors else None)
+
+    def _done(self) -> bool:
+        try:
+            self.once()
+        except Gone:
+            self.fs.check()
+            return False
+        return True
+
+    def once(self) -> None:
+        """One pass over everything that is there."""
+        listed = self.listed()
+        covered = self.covered()
+        segments = self.read(listed)
+        failed = self.join_files(segments)
+        self.say(covered, self.claimable(segments, failed))
+        self.delete_segments(self.deletable(listed, segments))
+        self.delete_coverage({f.path: f.modified for f in covered.files})
+
+    def listed(self) -> Sequence[Entry]:
+        return self.fs.list(layout.segments(self.venue, self.landing.dataset))
+
+    def covered(self) -> CoverageFiles:
+        try:
+            return coverage_files(self.fs, self.venue, self.landing.dataset, newer=True)
+        except Absent as error:
+            raise Gone from error
+
+    def read(self, listed: Sequence[Entry]) -> dict[str, Segment]:
+        """Every listed segment by its path, but those that cannot be read: they are copied aside and what they claim is not claimed."""
+        found = {}
+        for entry in listed:
+            try:
+                data = self.fs.read(entry.path).data
+            except Absent as error:
+                raise Gone from error
+            try:
+                found[entry.path] = decode_segment(data, entry.path, self.landing.schema)
+            except Newer:
+                raise
+            except Unreadable as error:
+                quarantine.keep(self.fs, self.venue, self.landing.dataset, entry.path, data)
+                self._damaged(str(error))
+        return found
+
+    def join_files(self, segments: dict[str, Segment]) -> set[Place]:
+        """Every file that the segments touch becomes its join with all of them; returns those that could not."""
+        failed = set()
+        for part in fold.parts(self.landing, list(segments.values()), self.touched):
+            try:
+                self.join_file(part)
+            except StoreError as error:
+                failed.add(part.place)
+                self._errors.append(str(error))
+        return failed
+
+    def join_file(self, part: fold.Part) -> None:
+        while True:
+            base, version = self.base(part.place)
+            done = fold.folded(self.landing, base, part)
+            if done.revised.num_rows:
+                kept = revision.keep(self.fs, self.venue, self.landing.dataset, part.place, done.revised)
+                self.report = replace(self.report, revised=self.report.revised + kept)
+            if done.rows is None:
+                return
+            try:
+                self.fs.replace(part.place.path, self.landing.encode(part.place, done.rows), version)
+            except Conflict:
+                continue
+            self.report = replace(self.report, files=self.report.files + 1, rows=self.report.rows + done.added)
+            return
+
+    def base(self, place: Place) -> tuple[pa.Table | None, str | None]:
+        """What is in a file and its version; one that cannot be read is copied aside, its loss written down, and counts as empty."""
+        try:
+            stored = self.fs.read(place.path)
+        except Absent:
+            return None, None
+        try:
+            return self.landing.decode(place, stored.data), stored.version
+        except Unreadable as error:
+            quarantine.record(self.fs, self.venue, self.landing.dataset, place, stored.data, self.fs.now())
+            self._damaged(str(error))
+            return None, stored.version
+
+    def claimable(self, segments: dict[str, Segment], failed: set[Place]) -> list[Segment]:
+        return fold.claimable(self.landing, list(segments.values()), failed)
+
+    def say(self, covered: CoverageFiles, segments: Sequence[Segment]) -> None:
+        """A new coverage file, when there is anything to say that no other says."""
+        for line in covered.unreadable:
+            self._damaged(line)
+        before = covered.all
+        base = before if covered.files else before.joined([Sayings(self._rebuilt(segments))])
+        after = base.joined([of_segment(s) for s in segments])
+        if after != before:
+            name = layout.coverage_name(self.fs.now(), f"{self.writer}.{next(self._count)}")
+            self.fs.create(layout.coverage_file(self.venue, self.landing.dataset, name), encode_coverage(after))
+
+    def deletable(self, listed: Sequence[Entry], segments: dict[str, Segment]) -> list[str]:
+        """The segments that are old and, read back, all there."""
+        old = fold.old_enough([e for e in listed if e.path in segments], self.fs.now(), self.keep)
+        if not old:
+            return []
+        absent = self.absent([segments[e.path] for e in old])
+        there = {e.path: segments[e.path] for e in old if not absent or not fold.places(self.landing, segments[e.path]) & absent}
+        told = {id(s) for s in fold.said(list(there.values()), self.covered().all)}
+        return [path for path, segment in there.items() if id(segment) in told]
+
+    def absent(self, segments: Sequence[Segment]) -> set[Place]:
+        """The files that, read back, miss something of the segments."""
+        missing = set()
+        for part in fold.parts(self.landing, segments):
+            try:
+                base = self.landing.decode(part.place, self.fs.read(part.place.path).data)
+            except (Absent, Unreadable):
+                missing.add(part.place)
+                continue
+            done = fold.folded(self.landing, base, part)
+            if done.rows is not None or revision.missing(self.fs, self.venue, self.landing.dataset, part.place, done.revised).num_rows:
+                missing.add(part.place)
+        return missing
+
+    def delete_segments(self, paths: Sequence[str]) -> None:
+        for path in paths:
+            self.fs.delete(path)
+
+    def delete_coverage(self, listed: dict[str, int]) -> None:
+        """Listed at the start, read again now: a coverage file that a later one contains goes, but for the newest eight."""
+        if len(listed) > fold.KEPT_COVERAGE:
+            for path in fold.superseded(self.covered().files, listed, self.fs.now(), self.keep):
+                self.fs.delete(path)
+
+    def _rebuilt(self, segments: Sequence[Segment]) -> tuple[Claim, ...]:
+        grids = {c.grid for s in segments for c in s.claims} | {w.grid for s in segments for w in s.wants}
+        return rebuilt(self.fs, self.landing, segments, grids) or ()
+
+    def _damaged(self, line: str) -> None:
+        if line not in self.report.damaged:
+            self.report = replace(self.report, damaged=(*self.report.damaged, line))
+
+    def _left(self) -> None:
+        try:
+            names = [layout.named_at(layout.name_of(e.path)) for e in self.listed()]
+        except StoreError:
+            return
+        self.report = replace(self.report, segments=len(names), oldest=min((n for n in names if n is not None), default=None))

@@ -1,0 +1,52 @@
+"""What could not be read is copied aside before anything replaces it, and what was lost with it is written down first.
+
+A damage record masks the claims that were asked before it, so that what it took is asked for again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from perptape.claims import Damage
+from perptape.store import layout
+from perptape.store.filesystem import Absent, FileSystem
+from perptape.store.landing import Place
+
+
+def _name(path: str, data: bytes) -> str:
+    return f"{path.replace('/', '~')}-{hashlib.blake2b(data, digest_size=8).hexdigest()}"
+
+
+def keep(fs: FileSystem, venue: str, dataset: str, path: str, data: bytes) -> str:
+    """Copies an object aside, once for the same bytes, and returns the copy's path."""
+    copy = f"{layout.quarantine(venue, dataset)}/{_name(path, data)}.bytes"
+    if not any(entry.path == copy for entry in fs.list(layout.quarantine(venue, dataset))):
+        fs.create(copy, data)
+    return copy
+
+
+def record(fs: FileSystem, venue: str, dataset: str, place: Place, data: bytes, now: int) -> None:
+    """Keeps a data file that cannot be read and writes down which event times it may have held (`now`: the store's clock, ms)."""
+    keep(fs, venue, dataset, place.path, data)
+    if place.span is None:
+        return
+    lost = place.span.events()
+    text = json.dumps({"version": 1, "path": place.path, "instrument": place.instrument, "start": lost.start, "end": lost.end, "time": now})
+    fs.create(f"{layout.quarantine(venue, dataset)}/{_name(place.path, data)}-{layout.object_time(now)}.json", text.encode())
+
+
+def damage_records(fs: FileSystem, venue: str, dataset: str) -> tuple[tuple[Damage, ...], tuple[str, ...]]:
+    """All damage records, and one line for each that cannot be read: then no claim can be trusted."""
+    found, garbled = [], []
+    for entry in fs.list(layout.quarantine(venue, dataset)):
+        if not entry.path.endswith(".json"):
+            continue
+        try:
+            value = json.loads(fs.read(entry.path).data)
+            found.append(Damage(value["instrument"], value["start"], value["end"], value["time"]))
+        except Absent:
+            continue
+        except (ValueError, KeyError, TypeError) as error:
+            garbled.append(f"the damage record {entry.path} cannot be read: {error}")
+    return tuple(found), tuple(garbled)

@@ -1,0 +1,175 @@
+"""Reads rows of a dataset, published and not, each once: segments first, then data files, so that nothing is seen twice or missed.
+
+Only what segments touch is joined; all other files are taken as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from perptape.datasets.base import Dataset, Format
+from perptape.interval import MINUTE, NS
+from perptape.store import layout
+from perptape.store.filesystem import Absent, FileSystem
+from perptape.store.landing import DataFiles, Place
+from perptape.store.parquet import Unreadable
+from perptape.store.segment import decode_segment
+
+Time = int | datetime | None
+Period = int | None
+READERS = 16
+"""Objects asked for at once: on S3 it is the way there and back that takes the time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What is asked for: instruments (None: all) and event times in ns, half-open (None: no end)."""
+
+    instruments: frozenset[str] | None
+    start: int | None
+    end: int | None
+
+    @classmethod
+    def of(cls, instruments: Iterable[str] | None, start: Time, end: Time) -> Scope:
+        return cls(None if instruments is None else frozenset(instruments), _ns(start), _ns(end))
+
+    def holds(self, place: Place) -> bool:
+        """Whether a file can have a row of it."""
+        assert place.span is not None
+        after = layout.LATEST_AFTER_EVENT * NS
+        return (self.start is None or place.span.end >= self.start) and (self.end is None or place.span.start < self.end + after)
+
+    def rows(self, table: pa.Table) -> pa.Table:
+        """Those of its event times; the instruments are left as they are."""
+        times = table["ts_event"]
+        if self.start is not None and table.num_rows and pc.min(times).as_py() < self.start:
+            table = table.filter(pc.greater_equal(times, self.start))
+        if self.end is not None and table.num_rows and pc.max(times).as_py() >= self.end:
+            table = table.filter(pc.less(table["ts_event"], self.end))
+        return table
+
+
+def _ns(time: Time) -> int | None:
+    if time is None or isinstance(time, int):
+        return None if time is None else time * NS
+    aware = time if time.tzinfo is not None else time.replace(tzinfo=UTC)
+    return round(aware.timestamp() * 1000) * NS
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where the rows of a scope are: joined pieces by place, and the files that nothing else touches."""
+
+    joined: dict[Place, pa.Table]
+    files: tuple[Place, ...]
+
+
+def sources(fs: FileSystem, kind: Dataset, form: Format, scope: Scope) -> Sources:
+    """Reads segments, then lists the data files and joins those that segments touch."""
+    landing = DataFiles("", kind, form)
+    loose = landing.joined(_loose(fs, kind, scope))[0]
+    touched = {place for place, _ in landing.parts(loose)}
+    files = {place for place in _listed(fs, landing, scope) if scope.holds(place)}
+    tables = _decoded(fs, landing, sorted(touched & files, key=lambda p: p.path))
+    both = landing.joined([loose, *(t for t in tables if t is not None)])[0] if touched else loose
+    return Sources(dict(landing.parts(both)), tuple(sorted(files - touched, key=lambda p: (p.instrument, p.path))))
+
+
+def read_rows(
+    fs: FileSystem,
+    kind: Dataset,
+    form: Format,
+    instruments: Iterable[str] | None,
+    start: Time,
+    end: Time,
+    period: Period,
+    *,
+    every_period: bool = False,
+) -> pa.Table:
+    """The rows of a scope, sorted by instrument and ts_init; of open interest one period for each instrument."""
+    scope = Scope.of(instruments, start, end)
+    found = sources(fs, kind, form, scope)
+    tables = dict(zip(found.files, _decoded(fs, DataFiles("", kind, form), found.files), strict=True))
+    pieces = {place: table for place, table in {**tables, **found.joined}.items() if table is not None}
+    if not pieces:
+        return kind.empty()
+    ordered = [pieces[place] for place in sorted(pieces, key=lambda p: (p.instrument, p.path))]
+    rows = scope.rows(pa.concat_tables(ordered))
+    return one_period(rows, period) if kind.name == "open_interest" and not every_period else rows
+
+
+def _loose(fs: FileSystem, kind: Dataset, scope: Scope) -> list[pa.Table]:
+    """The rows of every segment that can be read; one that vanishes was folded, and the files read later hold it."""
+    venues = None if scope.instruments is None else {name.rpartition(".")[2].lower() for name in scope.instruments}
+    wanted = None if scope.instruments is None else pa.array(sorted(scope.instruments), pa.string())
+    folders = [layout.segments()] if venues is None else [layout.segments(venue, kind.name) for venue in sorted(venues)]
+    paths = [e.path for f in folders for e in fs.list(f) if layout.venue_and_dataset(e.path) is not None]
+    paths = [path for path in paths if path.split("/")[3] == kind.name]
+
+    def rows(path: str) -> pa.Table | None:
+        try:
+            table = decode_segment(fs.read(path).data, path, kind.schema).rows
+        except (Absent, Unreadable):
+            return None
+        table = scope.rows(table)
+        return table if wanted is None else table.filter(pc.is_in(table["instrument_id"], wanted))
+
+    with ThreadPoolExecutor(READERS) as pool:
+        return [table for table in pool.map(rows, paths) if table is not None and table.num_rows]
+
+
+def _listed(fs: FileSystem, landing: DataFiles, scope: Scope) -> Iterable[Place]:
+    if scope.instruments is None:
+        folders: list[str] = [landing.folder]
+    else:
+        folders = [f"{landing.folder}/{layout.identifier(name)}" for name in sorted(scope.instruments)]
+    for folder in folders:
+        for entry in fs.list(folder):
+            named = layout.data_name(entry.path)
+            if named is not None and entry.path.startswith(f"{landing.folder}/{named[0]}/"):
+                yield Place(entry.path, named[0], named[1])
+
+
+def _decoded(fs: FileSystem, landing: DataFiles, files: Sequence[Place]) -> list[pa.Table | None]:
+    def one(place: Place) -> pa.Table | None:
+        try:
+            return landing.decode(place, fs.read(place.path).data)
+        except Absent:
+            return None
+
+    if not files:
+        return []
+    with ThreadPoolExecutor(READERS) as pool:
+        return list(pool.map(one, files))
+
+
+def one_period(rows: pa.Table, period: Period) -> pa.Table:
+    """The rows of one period (minutes; 0: samples); None: for each instrument the finest that covers what any of its periods covers."""
+    if period is not None:
+        return rows.filter(pc.equal(rows["period_minutes"], period))
+    spans = rows.group_by(["instrument_id", "period_minutes"]).aggregate([("ts_event", "min"), ("ts_event", "max")]).to_pylist()
+    by_instrument: dict[str, list[tuple[int, int, int]]] = {}
+    for row in spans:
+        by_instrument.setdefault(row["instrument_id"], []).append((row["period_minutes"], row["ts_event_min"], row["ts_event_max"]))
+    chosen = {name: _finest(periods) for name, periods in by_instrument.items()}
+    if all(len(periods) == 1 for periods in by_instrument.values()):
+        return rows
+    wanted = [pc.and_(pc.equal(rows["instrument_id"], name), pc.equal(rows["period_minutes"], p)) for name, p in chosen.items()]
+    mask = wanted[0]
+    for other in wanted[1:]:
+        mask = pc.or_(mask, other)
+    return rows.filter(mask)
+
+
+def _finest(periods: list[tuple[int, int, int]]) -> int:
+    """The first, in order of fineness, that begins and ends within one step of the widest; samples are finer than any bucket."""
+    first, last = min(p[1] for p in periods), max(p[2] + p[0] * MINUTE * NS for p in periods)
+    step = max(p[0] for p in periods) * MINUTE * NS
+    covering = [p for p in sorted(periods) if p[1] - step <= first and p[2] + p[0] * MINUTE * NS + step >= last]
+    return covering[0][0] if covering else max(periods, key=lambda p: (p[2] - p[1], -p[0]))[0]

@@ -1,0 +1,138 @@
+"""Looks at everything in a catalog and says what is not as it should be; changes nothing."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from perptape.claims import grid_step
+from perptape.datasets import DATASETS
+from perptape.datasets.base import Dataset, Format
+from perptape.interval import MINUTE, NS, floor, slots
+from perptape.store import layout
+from perptape.store.filesystem import Absent, Entry, FileSystem
+from perptape.store.landing import DataFiles, Place, landing
+from perptape.store.parquet import Unreadable, decode
+
+if TYPE_CHECKING:
+    from perptape.store.catalog import Catalog
+
+Kind = Literal["unreadable", "order", "duplicate", "overlap", "name", "claim", "stray", "coverage"]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Finding:
+    """One thing that is wrong, at one path, in one line that says what it means."""
+
+    path: str
+    kind: Kind
+    message: str
+
+
+def findings(catalog: Catalog, form: Format) -> list[Finding]:
+    """Order, duplicates, overlaps, readability and checksums, names against contents, strays, and claims against rows."""
+    out: list[Finding] = []
+    for kind in DATASETS.values():
+        out.extend(_data_files(catalog.fs, kind, form))
+    out.extend(_strays(catalog.fs, form))
+    for venue, dataset in catalog.datasets():
+        place = landing(venue, dataset, form)
+        if place is None:
+            continue
+        known = catalog.known(venue, dataset)
+        out.extend(Finding(line.split(" ", 1)[0], "coverage", line) for line in known.unreadable)
+        if dataset in DATASETS:
+            out.extend(_claims_without_rows(catalog, venue, DATASETS[dataset]))
+    return sorted(out)
+
+
+def _data_files(fs: FileSystem, kind: Dataset, form: Format) -> Iterator[Finding]:
+    files = DataFiles("", kind, form)
+    spans: dict[str, list[tuple[layout.Span, str]]] = {}
+    for entry in fs.list(files.folder):
+        named = layout.data_name(entry.path)
+        if named is None or not entry.path.startswith(f"{files.folder}/{named[0]}/"):
+            continue
+        spans.setdefault(named[0], []).append((named[1], entry.path))
+        yield from _data_file(fs, files, Place(entry.path, *named))
+    for found in spans.values():
+        ordered = sorted(found)
+        for (a, _), (b, path) in itertools.pairwise(ordered):
+            if b.start <= a.end:
+                yield Finding(path, "overlap", f"covers times that {a.name}.parquet covers too: readers see such rows twice")
+
+
+def _data_file(fs: FileSystem, files: DataFiles, place: Place) -> Iterator[Finding]:
+    try:
+        data = fs.read(place.path).data
+        rows = files.decode(place, data)
+    except Absent:
+        return
+    except Unreadable as error:
+        yield Finding(place.path, "unreadable", f"{error}; publishing with it as `touched` keeps a copy and asks for its rows again")
+        return
+    assert place.span is not None
+    if place.span != layout.span_of(place.span.start, files.kind.span):
+        yield Finding(place.path, "name", f"is not named by a whole {files.kind.span}")
+    if not rows.num_rows:
+        return
+    times = rows["ts_init"].combine_chunks()
+    if pc.min(times).as_py() < place.span.start or pc.max(times).as_py() > place.span.end:
+        yield Finding(place.path, "name", "holds rows outside of the times in its name: readers that filter lose them")
+    if "instrument_id" in decode(data, place.path).schema.names and pc.unique(rows["instrument_id"]).to_pylist() != [place.instrument]:
+        yield Finding(place.path, "name", f"holds rows of another instrument than {place.instrument}")
+    if len(times) > 1 and not pc.all(pc.less_equal(times.slice(0, len(times) - 1), times.slice(1))).as_py():
+        yield Finding(place.path, "order", "is not sorted by ts_init")
+    once = files.joined([rows, rows.slice(0, 0)])[0].num_rows
+    if once != rows.num_rows:
+        yield Finding(place.path, "duplicate", f"holds {rows.num_rows - once} rows twice")
+
+
+def _strays(fs: FileSystem, form: Format) -> Iterator[Finding]:
+    """What is under data/ and cannot be a data file. Other classes of Nautilus' are somebody else's and left alone."""
+    ours = [layout.data_folder(kind.directory(form)) for kind in DATASETS.values()]
+    for entry in fs.list(layout.DATA):
+        if _stray(entry, ours):
+            yield Finding(entry.path, "stray", "is no data file: NautilusTrader fails on it or reads it as data")
+
+
+def _stray(entry: Entry, ours: Sequence[str]) -> bool:
+    named = layout.data_name(entry.path)
+    if named is None:
+        return True
+    inside = [folder for folder in ours if entry.path.startswith(f"{folder}/")]
+    return bool(inside) and entry.path.count("/") != inside[0].count("/") + 2
+
+
+def _claims_without_rows(catalog: Catalog, venue: str, kind: Dataset) -> Iterator[Finding]:
+    """Slots that are claimed complete, and no row is there. A period's slot is that of its row's ts_event."""
+    coverage = catalog.coverage(venue, kind.name)
+    claims = [c for c in coverage.claims if c.kind == "complete" and grid_step(c.grid) is not None]
+    if not claims:
+        return
+    rows = catalog.every_row(kind.name, {c.instrument for c in claims})
+    times = _times(kind, rows)
+    for claim in claims:
+        step = grid_step(claim.grid)
+        assert step is not None
+        period = 0 if claim.grid.startswith("sample/") or kind.name != "open_interest" else step // MINUTE
+        have = {floor(t, step) for t in times.get((claim.instrument, period), ())}
+        missing = [slot for slot in slots(claim.span, step) if slot not in have]
+        if missing:
+            where = layout.coverage(venue, kind.name)
+            first = layout.iso(missing[0] * NS)
+            text = f"{claim.instrument} {claim.grid}: {len(missing)} slots are claimed and have no row, the first at {first}"
+            yield Finding(where, "claim", text)
+
+
+def _times(kind: Dataset, rows: pa.Table) -> dict[tuple[str, int], list[int]]:
+    periods = rows["period_minutes"].to_pylist() if kind.name == "open_interest" else [0] * rows.num_rows
+    out: dict[tuple[str, int], list[int]] = {}
+    for name, period, time in zip(rows["instrument_id"].to_pylist(), periods, rows["ts_event"].to_pylist(), strict=True):
+        out.setdefault((name, period), []).append(time // NS)
+    return out
