@@ -16,6 +16,10 @@ class Retry(PerptapeError):
         self.banned = banned
 
 
+class Doubtful(Retry):
+    """An answer that proves nothing (rows of another window, nothing where there must be something): this window's trouble."""
+
+
 class Skip(PerptapeError):
     """Asking again for this symbol or window is useless; the rest goes on. `shrink`: a smaller or later window may be served."""
 

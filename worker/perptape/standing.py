@@ -61,13 +61,13 @@ class Rules:
 
 
 def wanted(wants: Iterable[Want], grid: str, horizon: int, now: int) -> tuple[Interval, ...]:
-    """The time up to now that these wants of one instrument and grid reach over, on the grid's slots."""
+    """The time up to now that these wants of one instrument and grid reach over, on the grid's slots (a sample's slot whole)."""
     step = grid_step(grid)
     spans = []
     for want in wants:
         start, end = want.start, min(want.reach(horizon), now)
-        if step is not None and grid.startswith("sample/"):
-            start, end = floor(start, step), ceil(end, step)
+        if step is not None and grid.startswith("sample/"):  # the slot that now is in is work from its start
+            start, end = floor(start, step), min(ceil(want.reach(horizon), step), floor(now, step) + step)
         elif step is not None:
             start, end = ceil(start, step), floor(end, step)
         if start < end:

@@ -81,6 +81,11 @@ class Asking:
                 if error.after is None:
                     await self._wait(backoff(attempt, self.environment.chance()))
 
+    async def pause(self, attempt: int, why: str) -> None:
+        """Waits as before another attempt. Raises VenueStopped when that is past the end."""
+        self.on_trouble(f"{self.venue}: asking again: {why}")
+        await self._wait(backoff(attempt, self.environment.chance()))
+
     async def _once(self, call: Callable[[], Awaitable[T]]) -> T:
         self.calls += 1
         try:

@@ -15,7 +15,7 @@ from perptape.collect.paginate import MARGIN, page
 from perptape.collect.plan import Window
 from perptape.datasets import funding, funding_prediction, open_interest
 from perptape.datasets.base import Invalid
-from perptape.errors import Retry
+from perptape.errors import Doubtful
 from perptape.exchanges.base import PageRule, RawFunding, RawOpenInterest, RawPrediction
 from perptape.interval import DAY, MINUTE, NS, Interval, floor, gaps, intersection, slots, union
 
@@ -42,12 +42,12 @@ def slot_of(time: int, period: int) -> int:
 
 
 def history_page(window: Window, asked: Interval, raws: Sequence[RawOpenInterest], grid: Grid, rule: PageRule, received: int) -> Harvest:
-    """A page of open-interest history. Raises Retry for an answer that proves nothing."""
+    """A page of open-interest history. Raises Doubtful for an answer that proves nothing."""
     assert grid.period is not None
     try:
         shown = page(window.span, asked, [raw.time for raw in raws if raw.time is not None], rule)
     except ValueError as error:
-        raise Retry(f"{window.instrument}: {error}") from error
+        raise Doubtful(f"{window.instrument}: {error}") from error
     rows, dropped, have, unusable = [], [], set(), set()
     for raw in raws:
         try:
@@ -83,14 +83,14 @@ def funding_page(
 ) -> Harvest:
     """A page of settled rates. `before`: the rows of this window's earlier pages. Rows are made by `settlements` in the end.
 
-    No settlement interval is longer than a day, so a day or more without a row is not believed: Retry.
+    No settlement interval is longer than a day, so a day or more without a row is not believed: Doubtful.
     """
     try:
         shown = page(window.span, asked, [funding.settled_at(raw.time) for raw in raws if raw.time is not None], rule)
     except ValueError as error:
-        raise Retry(f"{window.instrument}: {error}") from error
+        raise Doubtful(f"{window.instrument}: {error}") from error
     if not raws and not before and len(window.span) >= DAY:
-        raise Retry(f"{window.instrument}: no settlement in {len(window.span) // DAY} days; not believed")
+        raise Doubtful(f"{window.instrument}: no settlement in {len(window.span) // DAY} days; not believed")
     good, dropped = funding.rows(raws, received) if raws else ([], [])
     times = {row[5] // NS for row in good}
     usable = [raw for raw in raws if raw.time is not None and funding.settled_at(raw.time) in times]

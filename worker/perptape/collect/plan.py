@@ -56,6 +56,8 @@ def windows(instrument: str, grid: Grid, open_time: Sequence[Interval], rule: Pa
         reach = min(reach, max(rule.span - 2 * MARGIN, grid.period))
     out: list[Window] = []
     left = list(open_time)
+    if left[-1].end >= now - grid.rules.delay - grid.period:  # at the edge: what is not due yet comes along for nothing
+        left[-1] = Interval(left[-1].start, max(now, left[-1].end))
     while left:
         end = left[-1].end
         floor = end - reach
@@ -63,10 +65,6 @@ def windows(instrument: str, grid: Grid, open_time: Sequence[Interval], rule: Pa
         start = max(inside[0].start, floor)
         out.append(Window(instrument, grid.name, Interval(start, end)))
         left = [Interval(s.start, min(s.end, start)) for s in left if s.start < start]
-    newest = out[0]
-    edge = now - grid.rules.delay - grid.period
-    if newest.span.end > edge:  # what is past the due edge comes along for nothing
-        out[0] = Window(instrument, grid.name, Interval(newest.span.start, max(newest.span.end, min(now, newest.span.start + reach))))
     return tuple(out)
 
 

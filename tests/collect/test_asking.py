@@ -1,0 +1,96 @@
+"""How a venue's failures slow its calls down, and end them when waiting is useless. Time is virtual."""
+
+import pytest
+
+from perptape.collect.asking import Asking, Environment, VenueStopped
+from perptape.collect.circuit import Circuit, backoff
+from perptape.errors import Fatal, Retry, Skip
+
+
+class VirtualTime:
+    """Seconds that pass only in `sleep`."""
+
+    def __init__(self):
+        self.now, self.naps = 1000.0, []
+
+    async def sleep(self, seconds):
+        self.naps.append(seconds)
+        self.now += seconds
+
+    def environment(self, chance=0.5):
+        return Environment(lambda: int(self.now * 1000), lambda: self.now, self.sleep, lambda: chance)
+
+
+def calls(*answers):
+    left = list(answers)
+
+    async def call():
+        answer = left.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    call.left = left
+    return call
+
+
+def asking(time, **more):
+    return Asking("binance", time.environment(), Circuit(5), **more)
+
+
+async def test_a_retry_is_asked_again_after_a_growing_wait():
+    time = VirtualTime()
+    assert await asking(time).ask(calls(Retry("busy"), Retry("busy"), 7)) == 7
+    assert time.naps == [backoff(1, 0.5), backoff(2, 0.5)]
+    assert time.naps[0] < time.naps[1]
+
+
+async def test_retry_after_is_honoured_to_the_second():
+    time = VirtualTime()
+    assert await asking(time).ask(calls(Retry("429", after=12), 7)) == 7
+    assert sum(time.naps) == 12
+
+
+async def test_a_ban_past_the_deadline_ends_the_venue_at_once_and_says_until_when():
+    time = VirtualTime()
+    one = asking(time, deadline=time.now + 60)
+    call = calls(Retry("418 banned", after=3600, banned=True), 7)
+    with pytest.raises(VenueStopped, match=r"no call before 1970-01-01T01:16:40Z.*418"):
+        await one.ask(call)
+    assert time.naps == []
+    with pytest.raises(VenueStopped):
+        await one.ask(calls(8))
+
+
+async def test_skip_and_fatal_pass_at_once():
+    time = VirtualTime()
+    for error in (Skip("no such symbol"), Fatal("bad key")):
+        with pytest.raises(type(error)):
+            await asking(time).ask(calls(error))
+    assert time.naps == []
+
+
+async def test_attempts_are_limited_while_the_circuit_is_closed():
+    time = VirtualTime()
+    one = asking(time, attempts=3)
+    call = calls(*[Retry("busy")] * 3, 7)
+    with pytest.raises(Retry):
+        await one.ask(call)
+    assert call.left == [7]
+
+
+async def test_the_circuit_opens_probes_and_closes_again():
+    time, said = VirtualTime(), []
+    one = asking(time, on_trouble=said.append)
+    assert await one.ask(calls(*[Retry("down")] * 7, 7)) == 7
+    assert not one.circuit.open
+    assert sum(time.naps) >= 5 + 10 + 20
+    assert "one call at a time" in said[0]
+
+
+async def test_a_venue_without_progress_ends_after_its_patience():
+    time = VirtualTime()
+    one = asking(time, patience=300)
+    with pytest.raises(VenueStopped):
+        await one.ask(calls(*[Retry("down")] * 50))
+    assert 240 <= time.now - 1000 <= 300

@@ -1,0 +1,204 @@
+"""A whole run over fake venues: what was obtainable is there, what is claimed is true, failures stay where they are."""
+
+import json
+
+import pyarrow.compute as pc
+import pytest
+
+from perptape.collect.report import standings
+from perptape.errors import OriginConflict, Retry, Skip
+from perptape.interval import DAY, HOUR, MINUTE
+from support.fake_exchange import open_interest_of, rate_of
+
+FIVE = 5 * MINUTE
+
+
+def standing(world, venue, dataset, instrument="BTCUSDT-PERP", grid=None):
+    (one,) = [
+        s
+        for s in standings(world.tape, world.clock.ms, [venue], [dataset])
+        if s.instrument.startswith(instrument) and (grid is None or s.grid == grid)
+    ]
+    return one
+
+
+async def test_a_first_run_obtains_all_history_and_says_so(world):
+    world.venue("binance")
+    summary = await world.once()
+    assert summary.exit_code == 0, summary.lines()
+    rows = world.tape.read("open_interest", ["BTCUSDT-PERP.BINANCE"])
+    one = world.exchanges["binance"].listing[0]
+    truth = {
+        t: float(open_interest_of(one, t)) for t in range(world.clock.ms - 2 * DAY, world.clock.ms - 8 * MINUTE, FIVE) if t % FIVE == 0
+    }
+    got = dict(zip((t // 1_000_000 for t in rows["ts_event"].to_pylist()), rows["oi_base"].to_pylist(), strict=True))
+    assert {t: got.get(t) for t in truth} == truth
+    found = standing(world, "binance", "open_interest")
+    assert found.length("open", "lost", "unproven") == 0
+    assert found.length("complete") >= 2 * DAY - 20 * MINUTE
+
+
+async def test_settled_rates_have_their_intervals_and_predictions_their_sample(world):
+    world.venue("binance")
+    await world.once()
+    rows = world.tape.read("funding", ["BTCUSDT-PERP.BINANCE"])
+    assert rows.num_rows >= 27
+    assert set(rows["interval"].to_pylist()[1:]) == {480}
+    one = world.exchanges["binance"].listing[0]
+    assert all(
+        float(r) == float(rate_of(one, t // 1_000_000)) for r, t in zip(rows["rate"].to_pylist(), rows["ts_event"].to_pylist(), strict=True)
+    )
+    assert world.tape.read("funding_prediction").num_rows == 2
+    assert standing(world, "binance", "funding").length("open", "lost") == 0
+
+
+async def test_a_second_run_in_the_same_slot_makes_no_data_call(world):
+    for name in ("binance", "bybit", "hyperliquid", "okx", "deribit"):
+        world.venue(name)
+    assert (await world.once()).exit_code == 0
+    assert (await world.once()).exit_code == 0
+    assert {name: world.data_calls(name) for name in world.exchanges} == {name: [] for name in world.exchanges}
+
+
+async def test_a_later_run_asks_only_for_what_is_new(world):
+    world.venue("binance", ["BTC"])
+    await world.once(symbols="BTCUSDT-PERP")
+    world.clock.forward(HOUR)
+    summary = await world.once(symbols="BTCUSDT-PERP")
+    assert len([c for c in world.data_calls("binance") if c[0] == "open_interest_page"]) == 1
+    assert summary.exit_code == 0
+    assert standing(world, "binance", "open_interest").length("open", "lost") == 0
+
+
+async def test_an_outage_is_caught_up_by_the_next_run(world):
+    world.venue("bybit", ["BTC"])
+    await world.once(symbols="BTCUSDT-PERP")
+    world.clock.forward(3 * DAY)
+    await world.once(symbols="BTCUSDT-PERP")
+    assert standing(world, "bybit", "open_interest").length("open", "lost") == 0
+    assert standing(world, "bybit", "funding").length("open", "lost") == 0
+
+
+async def test_one_venue_down_fails_alone(world):
+    world.venue("binance")
+    world.venue("bybit").will_raise([Retry("connection refused")] * 1000)
+    summary = await world.once()
+    assert summary.exit_code == 1
+    assert {o.venue for o in summary.outcomes if o.error} == {"bybit"}
+    assert world.tape.read("open_interest").num_rows > 1000
+
+
+async def test_every_venue_down_is_exit_3(world):
+    world.venue("binance").will_raise([Retry("connection refused")] * 1000)
+    assert (await world.once()).exit_code == 3
+
+
+async def test_a_failing_symbol_does_not_stop_the_others(world):
+    world.venue("binance")
+    world.exchanges["binance"].will_raise([*[None] * 6, Skip("delisted meanwhile")])
+    summary = await world.once(collect="{openInterest: {backfill: 1d}}")
+    assert world.tape.read("open_interest").num_rows > 200
+    assert any("delisted meanwhile" in line for o in summary.outcomes for line in o.skipped + o.failed) or summary.exit_code in (0, 1)
+
+
+async def test_a_refused_start_is_shrunk_and_not_skipped(world):
+    exchange = world.venue("binance", ["BTC"])
+    summary = await world.once(collect="{openInterest: {backfill: 60d}}", symbols="BTCUSDT-PERP")
+    found = standing(world, "binance", "open_interest")
+    assert summary.exit_code == 0
+    assert found.length("complete") > 29.9 * DAY
+    assert {reason for _, reason in found.holes("lost")} == {"retention"}
+    assert exchange.calls
+
+
+async def test_slots_that_the_venue_never_has_become_empty_only_after_two_late_answers(world):
+    hole = world.clock.ms - 30 * HOUR
+    world.venue("binance", ["BTC"], holes=lambda one, time: hole <= time < hole + HOUR)
+    await world.once(symbols="BTCUSDT-PERP")
+    assert standing(world, "binance", "open_interest").length("open") == HOUR
+    world.clock.forward(2 * HOUR)
+    summary = await world.once(symbols="BTCUSDT-PERP")
+    found = standing(world, "binance", "open_interest")
+    assert (found.length("open"), found.length("empty")) == (0, HOUR)
+    assert summary.exit_code == 0
+
+
+async def test_a_value_that_cannot_be_is_dropped_counted_and_asked_again(world):
+    bad = {"until": world.clock.ms + MINUTE}
+    at = (world.clock.ms - 30 * HOUR) // FIVE * FIVE
+
+    def lying(one, time):
+        return "NaN" if time == at and world.clock.ms < bad["until"] else open_interest_of(one, time)
+
+    world.venue("binance", ["BTC"], open_interest_at=lying)
+    first = await world.once(symbols="BTCUSDT-PERP")
+    assert sum(o.dropped for o in first.outcomes) >= 1
+    assert standing(world, "binance", "open_interest").length("open") == FIVE
+    world.clock.forward(10 * MINUTE)
+    await world.once(symbols="BTCUSDT-PERP")
+    assert standing(world, "binance", "open_interest").length("open") == 0
+
+
+async def test_funding_that_answers_nothing_is_not_believed(world):
+    exchange = world.venue("binance", ["BTC"])
+    truth, exchange.settlements = exchange.settlements, lambda one, window: []
+    summary = await world.once(collect="{funding: {backfill: 9d}}", symbols="BTCUSDT-PERP")
+    assert summary.exit_code == 3
+    assert "not believed" in summary.outcomes[0].failed[0]
+    assert standing(world, "binance", "funding").length("complete") == 0
+    exchange.settlements = truth
+    assert (await world.once(collect="{funding: {backfill: 9d}}", symbols="BTCUSDT-PERP")).exit_code == 0
+
+
+async def test_simulated_and_live_data_never_share_a_catalog(world):
+    world.venue("binance")
+    await world.once()
+    world.exchanges["binance"].origin = "simulated:7"
+    before = sorted(p.name for p in world.root.rglob("*") if p.is_file())
+    with pytest.raises(OriginConflict, match="simulated:7"):
+        await world.once()
+    assert sorted(p.name for p in world.root.rglob("*") if p.is_file()) == before
+
+
+async def test_publishing_changes_nothing_that_is_read(world):
+    world.venue("binance")
+    await world.once()
+    tables = {name: world.tape.read(name) for name in ("open_interest", "funding", "funding_prediction")}
+    before = {s.instrument: s.states for s in standings(world.tape, world.clock.ms)}
+    assert all(report.error is None for report in world.tape.publish())
+    assert {name: world.tape.read(name) for name in tables} == tables
+    assert {s.instrument: s.states for s in standings(world.tape, world.clock.ms)} == before
+    assert world.tape.verify() == []
+
+
+async def test_the_time_budget_of_a_schedule_ends_a_run_with_what_remains(world):
+    exchange = world.venue("binance", ["BTC"])
+    truth = exchange.open_interest_at
+
+    def slow(one, time):
+        world.clock.forward(1)
+        return truth(one, time)
+
+    exchange.open_interest_at = slow
+    summary = await world.once(collect="{openInterest: {backfill: 20d}}", symbols="BTCUSDT-PERP", deadline_s=3.0, scheduled=True)
+    assert summary.exit_code == 0
+    assert sum(o.remaining for o in summary.outcomes) > 0
+    assert world.tape.read("open_interest").num_rows > 0
+    exchange.open_interest_at = truth
+    await world.once(collect="{openInterest: {backfill: 20d}}", symbols="BTCUSDT-PERP")
+    assert standing(world, "binance", "open_interest").length("open", "lost") == 0
+
+
+async def test_the_summary_stays_one_json_object_below_4000_bytes(world):
+    world.venue("binance").will_raise([Retry("x" * 500)] * 1000)
+    text = (await world.once()).as_json()
+    assert len(text.encode()) < 4000
+    assert json.loads(text)["exit"] == 3
+
+
+async def test_samples_carry_no_period_and_are_claimed_slot_by_slot(world):
+    world.venue("hyperliquid")
+    await world.once(collect="{openInterest: {every: 5m}}")
+    rows = world.tape.read("open_interest")
+    assert pc.unique(rows["period_minutes"]).to_pylist() == [0]
+    assert standing(world, "hyperliquid", "open_interest").length("complete") == FIVE

@@ -1,0 +1,118 @@
+"""What a symbol is on each venue, and who wants it since when."""
+
+from dataclasses import replace
+
+import pytest
+
+from perptape.claims import Coverage, Want, horizon
+from perptape.collect.grids import funding_grids, open_interest_grids
+from perptape.collect.targets import Session, resolved
+from perptape.errors import UsageError
+from perptape.exchanges.registry import VENUES, traits
+from perptape.instruments import Resolution
+from perptape.interval import DAY, HOUR, MINUTE
+from support.fake_exchange import perpetual
+
+TRAITS = {venue: traits(venue) for venue in VENUES}
+NOW = 20_000 * DAY + 17 * MINUTE
+
+
+def usdc(venue, base):
+    return replace(perpetual(TRAITS[venue], base), symbol=f"{base}/USDC:USDC", id=f"{base}-USD-PERP.HYPERLIQUID", venue_id=base)
+
+
+KNOWN = {
+    "binance": [
+        perpetual(TRAITS["binance"], "BTC"),
+        perpetual(TRAITS["binance"], "PEPE"),
+        perpetual(TRAITS["binance"], "LUNA", delisted=NOW - DAY),
+    ],
+    "hyperliquid": [usdc("hyperliquid", "BTC"), usdc("hyperliquid", "LUNA")],
+}
+
+
+def ids(symbol, **more):
+    found = resolved([symbol], KNOWN, TRAITS, **{"exact": False, "all_reached": True} | more)
+    return {venue: (one[0].instrument.id if one[0].instrument else None, one[0].message) for venue, one in found.items()}
+
+
+def test_a_neutral_name_is_the_venues_contract_or_its_default_perpetual():
+    found = ids("BTCUSDT-PERP")
+    assert found["binance"] == ("BTCUSDT-PERP.BINANCE", "")
+    assert found["hyperliquid"][0] == "BTC-USD-PERP.HYPERLIQUID"
+    assert "instead" in found["hyperliquid"][1]
+
+
+@pytest.mark.parametrize("word", ["BTC/USDT:USDT", "BTCUSDT", "BTCUSDT-PERP.BINANCE", "btcusdt-perp"])
+def test_every_accepted_form_means_the_same(word):
+    assert ids(word)["binance"][0] == "BTCUSDT-PERP.BINANCE"
+
+
+def test_exact_forbids_a_substitute():
+    assert ids("BTCUSDT-PERP", exact=True)["hyperliquid"][0] is None
+
+
+def test_a_delisted_contract_is_skipped_and_never_substituted():
+    one, message = ids("LUNAUSDT-PERP")["binance"]
+    assert one is None
+    assert "delisted" in message
+
+
+def test_a_symbol_that_no_venue_knows_is_an_error_that_names_the_nearest():
+    with pytest.raises(UsageError, match=r"binance has no PEPEUSD\b.*nearest: PEPEUSDT-PERP.BINANCE"):
+        ids("PEPEUSD")
+
+
+def test_a_symbol_that_one_venue_knows_is_skipped_on_the_others_with_a_message():
+    one, message = ids("PEPEUSDT-PERP")["hyperliquid"]
+    assert one is None
+    assert message.startswith("hyperliquid has no PEPEUSDT-PERP")
+
+
+def test_an_unknown_symbol_is_no_error_while_a_venue_is_away_that_may_know_it():
+    assert ids("NOSUCH", all_reached=False)["binance"][0] is None
+
+
+BTC = Resolution("BTCUSDT-PERP", "binance", KNOWN["binance"][0])
+SETTLED, PREDICTED = funding_grids(TRAITS["binance"], HOUR, 7 * DAY)
+
+
+def test_a_fetched_grid_is_wanted_from_the_session_less_its_backfill():
+    want = Session("f:n", "s", NOW).want(SETTLED, BTC, NOW + HOUR, Coverage())
+    assert (want.start, want.asserted_at, want.ended) == (NOW - 7 * DAY, NOW + HOUR, None)
+
+
+def test_a_sample_of_a_once_run_is_wanted_for_its_own_slot_only():
+    want = Session("f:n", "once", NOW, once=True).want(PREDICTED, BTC, NOW, Coverage())
+    assert (want.start, want.ended) == (NOW - 17 * MINUTE, NOW + 43 * MINUTE)
+
+
+def test_samples_go_on_where_the_unended_session_before_stopped():
+    before = Want("f:n", "old", BTC.instrument.id, PREDICTED.name, NOW - DAY, NOW - 10 * HOUR)
+    want = Session("f:n", "new", NOW).want(PREDICTED, BTC, NOW, Coverage.of([], [before]))
+    assert want.start == NOW - 10 * HOUR + horizon(HOUR)
+    other = Session("g:n", "new", NOW).want(PREDICTED, BTC, NOW, Coverage.of([], [before]))
+    assert other.start == NOW
+
+
+def test_what_a_spec_no_longer_lists_is_ended():
+    before = Want("f:n", "old", "GONE", SETTLED.name, NOW - DAY, NOW - HOUR)
+    kept = Want("f:n", "old", BTC.instrument.id, SETTLED.name, NOW - DAY, NOW - HOUR)
+    ended = Session("f:n", "new", NOW).given_up(Coverage.of([], [before, kept]), [BTC.instrument.id], [SETTLED], NOW)
+    assert [(w.instrument, w.ended) for w in ended] == [("GONE", NOW)]
+
+
+@pytest.mark.parametrize(
+    ("venue", "every", "names"),
+    [
+        ("binance", 5 * MINUTE, ["5m"]),
+        ("binance", 10 * MINUTE, ["5m"]),
+        ("binance", HOUR, ["1h"]),
+        ("binance", MINUTE, ["sample/1m", "5m"]),
+        ("bybit", 10 * MINUTE, ["5m"]),
+        ("hyperliquid", 5 * MINUTE, ["sample/5m"]),
+        ("deribit", HOUR, ["sample/1h"]),
+    ],
+)
+def test_open_interest_comes_from_the_largest_period_that_divides_every(venue, every, names):
+    assert [grid.name for grid in open_interest_grids(TRAITS[venue], every, DAY)] == names

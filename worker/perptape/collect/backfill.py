@@ -1,0 +1,232 @@
+"""Fetches what is due of one dataset at one venue: gaps -> windows -> pages -> rows -> segment.
+
+A thin shell: `plan` decides what to ask, `harvest` what an answer is worth, `Asking` when. Stops between pages when time is over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from perptape.claims import Claim, Coverage, horizon, join_wants
+from perptape.collect.asking import Asking
+from perptape.collect.batch import Batch
+from perptape.collect.grids import Grid
+from perptape.collect.harvest import Harvest, funding_page, history_page, predictions, samples, settlements
+from perptape.collect.outcome import Outcome
+from perptape.collect.paginate import request
+from perptape.collect.plan import Window, due, judged, ordered, windows
+from perptape.collect.targets import Session, lifetime
+from perptape.errors import Doubtful, Retry, Skip
+from perptape.exchanges.base import Exchange, PageRule, RawFunding
+from perptape.instruments import Instrument, Resolution
+from perptape.interval import DAY, HOUR, MINUTE, Interval
+
+CONCURRENT = 8
+"""Windows of one venue under way at once: enough to keep the limiter busy over a slow line."""
+
+RETENTION_MARGIN = 2 * MINUTE
+"""A start is kept this far inside a venue's retention: it moves on while the call is under way."""
+
+SHRINK = (5 * MINUTE, HOUR, 6 * HOUR, DAY, 2 * DAY)
+"""By how much a refused start is moved, one after another."""
+
+RUN_ESTIMATE = HOUR
+
+DOUBTS = 3
+"""How often an answer that proves nothing is asked for before the window is given up for this run."""
+
+
+@dataclass(slots=True)
+class Backfill:
+    """One dataset of one venue. `batches` by dataset name; `outcome` counts."""
+
+    exchange: Exchange
+    asking: Asking
+    session: Session
+    targets: Sequence[Resolution]
+    outcome: Outcome
+    batches: dict[str, Batch]
+    advanced: Callable[[int, int, int], None] = lambda done, total, rows: None
+    _total: int = 0
+    _done: int = 0
+    _by_id: dict[str, Instrument] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._by_id = {t.instrument.id: t.instrument for t in self.targets if t.instrument is not None}
+
+    async def grid(self, grid: Grid, coverage: Coverage) -> None:
+        """Obtains what is due on one grid. Raises Fatal, StoreError and VenueStopped."""
+        now = await self.exchange.now()
+        open_time = self._open(grid, coverage, now)
+        if grid.sampled:
+            await self._sample(grid, [self._by_id[one] for one in open_time])
+            return
+        rule = self._rule(grid)
+        if rule is None:
+            return
+        lists = [windows(one, grid, spans, rule, now) for one, spans in open_time.items()]
+        plan = ordered(lists, grid.rules.floor(now), RUN_ESTIMATE)
+        await self._work(grid, rule, plan)
+
+    def _open(self, grid: Grid, coverage: Coverage, now: int) -> dict[str, tuple[Interval, ...]]:
+        """The open time that may be asked for now, by instrument; asserts the wants on the way."""
+        found: dict[str, tuple[Interval, ...]] = {}
+        batch = self.batches[grid.dataset]
+        for target in self.targets:
+            if target.instrument is None:
+                continue
+            one = target.instrument.id
+            mine = self.session.want(grid, target, now, coverage)
+            batch.want([mine])
+            wants = [w for w in coverage.wants if (w.spec, w.instrument, w.grid) == (self.session.spec, one, grid.name)]
+            states = judged(grid, one, coverage, join_wants([*wants, mine]), horizon(grid.every), now, lifetime(target.instrument))
+            if spans := due(states, now):
+                found[one] = spans
+        return found
+
+    def _rule(self, grid: Grid) -> PageRule | None:
+        traits = self.exchange.traits
+        history = traits.funding_history if grid.dataset == "funding" else traits.open_interest_history
+        return None if history is None else history.page
+
+    async def _work(self, grid: Grid, rule: PageRule, plan: Sequence[Window]) -> None:
+        queue = deque(plan)
+        self._total, self._done = len(plan), 0
+
+        async def worker() -> None:
+            while queue and not self.asking.over:
+                await self._window(grid, rule, queue.popleft())
+
+        tasks = [asyncio.ensure_future(worker()) for _ in range(min(CONCURRENT, len(plan)))]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            self.outcome.remaining += len(queue)
+
+    async def _window(self, grid: Grid, rule: PageRule, window: Window) -> None:
+        """All pages of one window; what they prove is handed over at its end, or when it ends early."""
+        pages = _Pages(window)
+        try:
+            while window.span and not self.asking.over:
+                left = await self._page(grid, rule, window, pages)
+                if left is None:
+                    window = Window(window.instrument, window.grid, Interval(window.span.end, window.span.end))
+                    break
+                window = Window(window.instrument, window.grid, left)
+            if window.span:
+                self.outcome.remaining += 1
+        except Retry as error:
+            self.outcome.failed.append(f"{window.instrument}: {error}")
+        except Skip as error:
+            self.outcome.skipped.append(f"{window.instrument}: {error}")
+        finally:
+            await self._hand_over(grid, pages)
+        self._done += 1
+        self.advanced(self._done, self._total, self.outcome.rows)
+
+    async def _page(self, grid: Grid, rule: PageRule, window: Window, pages: _Pages) -> Interval | None:
+        instrument = self._by_id[window.instrument]
+        for moved in (0, *SHRINK):
+            now = await self.exchange.now()
+            floor = grid.rules.floor(now) + RETENTION_MARGIN + moved if grid.rules.retention is not None else 0
+            span = Interval(min(max(window.span.start, floor), window.span.end), window.span.end)
+            if not span:
+                self.outcome.skipped.append(f"{window.instrument}: past {self.exchange.traits.title}'s retention")
+                return None
+            asked = request(span, rule, now)
+            asked = Interval(max(asked.start, min(floor, span.start)), asked.end)
+            try:
+                harvest = await self._answer(grid, rule, instrument, Window(window.instrument, window.grid, span), asked, pages)
+            except Skip as error:
+                if not error.shrink:
+                    raise
+                continue
+            self.outcome.windows += 1
+            pages.add(harvest)
+            return harvest.left
+        raise Skip(f"{self.exchange.traits.title} refuses every start of {window.instrument}'s history")
+
+    async def _answer(self, grid: Grid, rule: PageRule, one: Instrument, window: Window, asked: Interval, pages: _Pages) -> Harvest:
+        """The page's worth. An answer that proves nothing is asked for again a few times: it is this window's trouble, not the venue's."""
+        for doubts in range(1, DOUBTS + 1):
+            try:
+                if grid.dataset == "funding":
+                    settled = await self.asking.ask(lambda: self.exchange.funding_page(one, asked))
+                    self._count(settled.dropped)
+                    return funding_page(window, asked, settled.rows, pages.raws, grid, rule, settled.received)
+                answer = await self.asking.ask(lambda: self.exchange.open_interest_page(one, grid.period or 0, asked))
+                self._count(answer.dropped)
+                return history_page(window, asked, answer.rows, grid, rule, answer.received)
+            except Doubtful as doubt:
+                if doubts == DOUBTS:
+                    raise
+                await self.asking.pause(doubts, str(doubt))
+        raise AssertionError("unreachable")
+
+    async def _hand_over(self, grid: Grid, pages: _Pages) -> None:
+        """Gives rows and claims of a window to the batch, together."""
+        rows = list(pages.rows)
+        if pages.raws:
+            fixed = self.exchange.traits.funding_fixed_interval
+            rows.extend(settlements(pages.raws, await self.exchange.now(), fixed))
+        self.outcome.rows += len(rows)
+        self._count(pages.dropped)
+        self.outcome.suspicious += pages.suspicious
+        if rows or pages.claims:
+            await self.batches[grid.dataset].add(rows, pages.claims)
+
+    async def _sample(self, grid: Grid, instruments: Sequence[Instrument]) -> None:
+        if not instruments:
+            return
+        try:
+            if grid.dataset == "funding_prediction":
+                current = await self.asking.ask(lambda: self.exchange.funding(instruments))
+                harvest = predictions(current.rows, grid, current.received)
+                self._count(current.dropped)
+            else:
+                answer = await self.asking.ask(lambda: self.exchange.open_interest(instruments))
+                harvest = samples(answer.rows, grid, answer.received)
+                self._count(answer.dropped)
+        except Retry as error:
+            self.outcome.failed.append(f"{grid.dataset} of {len(instruments)} instruments: {error}")
+            return
+        except Skip as error:
+            self.outcome.skipped.append(str(error))
+            return
+        answered = {claim.instrument for claim in harvest.claims}
+        self.outcome.windows += 1 if harvest.rows else 0
+        self.outcome.rows += len(harvest.rows)
+        self.outcome.suspicious += harvest.suspicious
+        self._count(harvest.dropped)
+        self.outcome.failed.extend(f"{one.id}: no {grid.dataset} in the answer" for one in instruments if one.id not in answered)
+        await self.batches[grid.dataset].add(harvest.rows, harvest.claims)
+
+    def _count(self, dropped: Sequence[str]) -> None:
+        self.outcome.dropped += len(dropped)
+        for line in dropped[:5]:
+            self.asking.on_trouble(f"dropped: {line}")
+
+
+@dataclass(slots=True)
+class _Pages:
+    """What the pages of one window gave so far."""
+
+    window: Window
+    rows: list[tuple[object, ...]] = field(default_factory=list)
+    raws: list[RawFunding] = field(default_factory=list)
+    claims: list[Claim] = field(default_factory=list)
+    dropped: list[str] = field(default_factory=list)
+    suspicious: int = 0
+
+    def add(self, harvest: Harvest) -> None:
+        self.rows.extend(harvest.rows)
+        self.raws.extend(harvest.raws)
+        self.claims.extend(harvest.claims)
+        self.dropped.extend(harvest.dropped)
+        self.suspicious += harvest.suspicious

@@ -1,0 +1,60 @@
+"""Collects rows and claims of one venue and dataset until they are worth a segment.
+
+Rows and their claims leave together, so that whatever is committed is true on its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from perptape.claims import Claim, Want, join
+from perptape.datasets import DATASETS
+
+ROWS, SECONDS = 100_000, 60.0
+"""A long fill commits a segment at the latest after so much."""
+
+Commit = Callable[[str, Any, tuple[Claim, ...], tuple[Want, ...]], str]
+"""(dataset, rows as an Arrow table, claims, wants) -> the segment's name; blocking."""
+
+
+class Batch:
+    """What was obtained and is not yet committed. Not thread-safe: one event loop."""
+
+    def __init__(self, dataset: str, commit: Commit, monotonic: Callable[[], float]) -> None:
+        self._dataset, self._commit, self._monotonic = dataset, commit, monotonic
+        self._rows: list[Sequence[Any]] = []
+        self._claims: list[Claim] = []
+        self._wants: list[Want] = []
+        self._since = monotonic()
+        self._busy = asyncio.Lock()
+        self.committed = 0
+        self.segments = 0
+
+    def want(self, wants: Iterable[Want]) -> None:
+        self._wants.extend(wants)
+
+    async def add(self, rows: Iterable[Sequence[Any]], claims: Iterable[Claim]) -> None:
+        """Takes rows and the claims that they prove; commits when enough came together. Raises StoreError."""
+        self._rows.extend(rows)
+        self._claims.extend(claims)
+        if len(self._rows) >= ROWS or self._monotonic() - self._since >= SECONDS:
+            await self.commit()
+
+    async def commit(self) -> None:
+        """Makes one segment of all that is there; nothing there, nothing done. What cannot be committed is kept. Raises StoreError."""
+        async with self._busy:
+            rows, claims, wants = self._rows, self._claims, self._wants
+            if not (rows or claims or wants):
+                return
+            self._rows, self._claims, self._wants = [], [], []
+            try:
+                table = DATASETS[self._dataset].table(rows)
+                await asyncio.to_thread(self._commit, self._dataset, table, join(claims), tuple(wants))
+            except BaseException:
+                self._rows, self._claims, self._wants = rows + self._rows, claims + self._claims, wants + self._wants
+                raise
+            self.committed += len(rows)
+            self.segments += 1
+            self._since = self._monotonic()

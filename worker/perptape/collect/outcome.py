@@ -1,0 +1,52 @@
+"""What a run of one venue and dataset came to. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Outcome:
+    """Counts and messages. `failed` may be obtained by a later run; `skipped` will not; `remaining` windows had no time."""
+
+    venue: str
+    dataset: str
+    rows: int = 0
+    windows: int = 0
+    calls: int = 0
+    remaining: int = 0
+    dropped: int = 0
+    suspicious: int = 0
+    instruments: int = 0
+    failed: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+    unsupported: str = ""
+    error: str = ""
+    """Why all of it ended early (a ban, a Fatal, the store)."""
+
+    @property
+    def nothing_obtained(self) -> bool:
+        """Whether something was asked for and every attempt failed."""
+        return bool(self.failed or self.error) and not self.rows and not self.windows
+
+    @property
+    def state(self) -> str:
+        if self.unsupported:
+            return "unsupported"
+        if self.nothing_obtained:
+            return "failed"
+        return "partial" if self.failed or self.error or self.remaining else "ok"
+
+    def fields(self) -> dict[str, object]:
+        """For a log line and the summary: only what says something."""
+        found: dict[str, object] = {"venue": self.venue, "dataset": self.dataset, "state": self.state, "rows": self.rows}
+        for name in ("instruments", "windows", "calls", "remaining", "dropped", "suspicious"):
+            if value := getattr(self, name):
+                found[name] = value
+        for name in ("failed", "skipped"):
+            if lines := getattr(self, name):
+                found[name] = lines
+        for name in ("unsupported", "error"):
+            if text := getattr(self, name):
+                found[name] = text
+        return found

@@ -1,0 +1,87 @@
+"""What a catalog holds and what it lacks, per venue, dataset, instrument and grid.
+
+Pure over what is handed in: coverage, instruments, the time. Every figure is computed from claims and wants; nothing is guessed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from perptape.claims import Coverage, Want, horizon
+from perptape.collect.grids import by_name
+from perptape.collect.plan import judged
+from perptape.collect.targets import lifetime
+from perptape.datasets import DATASETS
+from perptape.datasets.instruments import SeenInstrument
+from perptape.exchanges.registry import VENUES, traits
+from perptape.interval import Interval, union
+from perptape.standing import State, Status, watermark
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One instrument's grid. Times in ms UTC; lengths in ms. `wanted` is False for time that is claimed and nobody wants now."""
+
+    venue: str
+    dataset: str
+    instrument: str
+    grid: str
+    states: tuple[State, ...]
+    watermark: int | None
+    trusted: bool = True
+
+    def length(self, *statuses: Status) -> int:
+        """ms of the wanted time that stand so."""
+        return sum(len(state.span) for state in self.states if state.status in statuses)
+
+    def holes(self, status: Status) -> list[tuple[Interval, str]]:
+        """The spans that stand so, with their reasons."""
+        return [(state.span, state.reason) for state in self.states if state.status == status]
+
+    @property
+    def first(self) -> int | None:
+        """Where the oldest covered time begins."""
+        return min((s.span.start for s in self.states if s.status in ("complete", "sampled", "empty")), default=None)
+
+    @property
+    def wanted(self) -> tuple[Interval, ...]:
+        return union(state.span for state in self.states)
+
+
+class Reader(Protocol):
+    """What is needed of a catalog."""
+
+    def coverage(self, venue: str, dataset: str) -> Coverage: ...
+
+    def instruments(self, venue: str) -> Sequence[SeenInstrument]: ...
+
+
+def of_coverage(venue: str, dataset: str, coverage: Coverage, instruments: Iterable[SeenInstrument], now: int) -> list[Standing]:
+    """The standings of one venue and dataset. `now` is ms on the venue's clock."""
+    lifetimes = {seen.instrument.id: lifetime(seen.instrument) for seen in instruments}
+    wants: dict[tuple[str, str], list[Want]] = {}
+    for want in coverage.wants:
+        wants.setdefault((want.instrument, want.grid), []).append(want)
+    found = []
+    for (instrument, name), mine in sorted(wants.items()):
+        grid = by_name(traits(venue), dataset, name)
+        if grid is None:
+            continue
+        states = judged(grid, instrument, coverage, mine, horizon(grid.every), now, lifetimes.get(instrument, Interval(0, 1 << 62)))
+        found.append(Standing(venue, dataset, instrument, name, states, watermark(states), coverage.trusted))
+    return found
+
+
+def standings(reader: Reader, now: int, venues: Iterable[str] = VENUES, datasets: Iterable[str] = tuple(DATASETS)) -> list[Standing]:
+    """Every standing of a catalog, by venue, dataset, instrument and grid."""
+    found: list[Standing] = []
+    chosen = tuple(datasets)
+    for venue in venues:
+        instruments = reader.instruments(venue)
+        for dataset in chosen:
+            coverage = reader.coverage(venue, dataset)
+            if coverage.claims or coverage.wants:
+                found.extend(of_coverage(venue, dataset, coverage, instruments, now))
+    return found

@@ -1,0 +1,83 @@
+"""What a run came to, for a person, a log, an exit code and a pod's termination message. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from perptape.collect.outcome import Outcome
+
+LONGEST = 4000
+"""Kubernetes keeps 4096 bytes of a termination message."""
+
+
+@dataclass(slots=True)
+class Summary:
+    """All outcomes of a run. `scheduled`: a time budget that ended is no failure, since the next run goes on."""
+
+    name: str
+    run: str
+    work_hash: str = ""
+    started: int = 0
+    finished: int = 0
+    scheduled: bool = False
+    outcomes: list[Outcome] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    store_error: str = ""
+    published: list[str] = field(default_factory=list)
+
+    @property
+    def exit_code(self) -> int:
+        """design.md §3: 0 nothing failed, 1 a later run may obtain more, 3 every attempt failed or the store is unusable."""
+        asked = [one for one in self.outcomes if not one.unsupported]
+        if self.store_error or (asked and all(one.nothing_obtained for one in asked)):
+            return 3
+        if any(one.failed or one.error or (one.remaining and not self.scheduled) for one in asked):
+            return 1
+        return 0
+
+    def as_json(self) -> str:
+        """One JSON object below 4 000 bytes: lists are shortened, then messages, then left out, never the object broken."""
+        for examples, length in ((20, 300), (5, 200), (2, 120), (1, 60), (0, 0)):
+            text = json.dumps(self._fields(examples, length), separators=(",", ":"))
+            if len(text.encode()) < LONGEST:
+                return text
+        return json.dumps({"name": self.name[:100], "run": self.run[:100], "exit": self.exit_code, "truncated": True})
+
+    def _fields(self, examples: int, length: int) -> dict[str, object]:
+        def short(values: Sequence[object]) -> list[object]:
+            shown: list[object] = [str(value)[:length] for value in values[:examples]]
+            return [*shown, f"and {len(values) - examples} more"] if len(values) > examples else shown
+
+        outcomes = []
+        for outcome in self.outcomes:
+            fields = outcome.fields()
+            outcomes.append({k: short(v) if isinstance(v, list) else (v[:length] if isinstance(v, str) else v) for k, v in fields.items()})
+        found: dict[str, object] = {"name": self.name, "run": self.run, "exit": self.exit_code}
+        for name in ("work_hash", "started", "finished", "store_error"):
+            if value := getattr(self, name):
+                found[name] = value
+        found["collections"] = outcomes
+        if self.notes:
+            found["notes"] = short(self.notes)
+        return found
+
+    def lines(self) -> list[str]:
+        """One line per collection, and one per thing that went wrong."""
+        out = []
+        for one in self.outcomes:
+            if one.unsupported:
+                out.append(f"{one.venue} {one.dataset}: not collected: {one.unsupported}")
+                continue
+            extra = "".join(
+                f", {value} {name}"
+                for name, value in (("dropped", one.dropped), ("suspicious", one.suspicious), ("remaining", one.remaining))
+                if value
+            )
+            out.append(f"{one.venue} {one.dataset}: {one.rows} rows of {one.instruments} instruments in {one.calls} calls{extra}")
+            out.extend(f"  failed: {line}" for line in one.failed[:5])
+            out.extend(f"  skipped: {line}" for line in one.skipped[:5])
+            if one.error:
+                out.append(f"  {one.error}")
+        return [*out, *self.notes]
