@@ -1,0 +1,83 @@
+# perptape. `make help` says what there is; every target makes .venv first, which takes no time once it is current.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+empty :=
+comma := ,
+space := $(empty) $(empty)
+
+# Any Python from 3.11 on: make PYTHON=python3.12 …
+PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11 python3.14,$(shell \
+    $(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name))))
+# Parts of `make test` to leave out, as in WITHOUT=nautilus,s3: cluster, nautilus, s3
+WITHOUT ?=
+JOBS ?= 2
+ARGS ?=
+
+RUN := .venv/bin/python -m
+MADE := .venv/.made-$(firstword $(shell cat requirements/dev.txt pyproject.toml | cksum))
+PARTS := $(subst $(comma),$(space),$(WITHOUT))
+NOT := $(foreach part,$(PARTS), and not $(part))
+
+.PHONY: help quickstart test check lint bench simulate venv prepare clean
+
+help: ## what there is
+	@echo 'perptape: an honest tape of the crypto-derivatives market'
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
+	@echo 'Variables: PYTHON=python3.12, WITHOUT=cluster,nautilus,s3 (make test), JOBS=2, ARGS=... (simulate, bench).'
+
+quickstart: $(MADE) ## five simulated venues, a tape of them in ./tape, and what is in it; a few minutes
+	@.venv/bin/python examples/quickstart.py
+
+test: $(MADE) ## everything; see WITHOUT
+	@$(MAKE) prepare lint
+	$(RUN) pytest -n $(JOBS) -m "not online$(NOT)" -q
+
+check: $(MADE) lint ## style, types, contracts and the quick tests; under two minutes
+	$(RUN) pytest -n $(JOBS) -m "not online and not slow and not s3 and not nautilus and not cluster" -q
+
+lint: $(MADE)
+	$(RUN) ruff check .
+	$(RUN) ruff format --check .
+	$(RUN) mypy
+	.venv/bin/lint-imports --no-logo
+
+bench: $(MADE) ## what is promised about speed and memory, measured
+	$(RUN) bench $(ARGS)
+
+simulate: $(MADE) ## five simulated venues on this machine, until Ctrl-C
+	@$(RUN) perptape simulate $(ARGS)
+
+venv: $(MADE) ## .venv only
+
+# Says everything that is missing before it fails.
+prepare: $(MADE)
+	@missing=0; \
+	for part in $(PARTS); do case $$part in cluster|nautilus|s3) ;; \
+	  *) echo "WITHOUT=$$part: leave out any of cluster, nautilus, s3" >&2; missing=1;; esac; done; \
+	without() { [[ ",$(WITHOUT)," == *",$$1,"* ]]; }; \
+	if ! without s3; then tests/cluster/minio >/dev/null || { \
+	  echo "or leave these tests out: make test WITHOUT=s3" >&2; missing=1; }; fi; \
+	if ! without nautilus; then .venv/bin/python tests/support/nautilus_envs.py >/dev/null || missing=1; fi; \
+	exit $$missing
+
+clean: ## removes .venv and caches, never a tape
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+$(MADE): requirements/dev.txt pyproject.toml
+	@if [ -z "$(PYTHON)" ]; then \
+	  echo "Python 3.11 or newer is missing; python3 is $$(python3 --version 2>&1 || true)." >&2; \
+	  echo "Get one ('apt-get install python3.12 python3.12-venv', 'uv python install 3.12', 'brew install python@3.12')" >&2; \
+	  echo "and say which: make PYTHON=/path/to/python3.12" >&2; exit 1; fi
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "$(PYTHON) is $$($(PYTHON) --version 2>&1): perptape needs Python 3.11 or newer; say which: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "$(PYTHON) cannot make environments: its venv module is missing ('apt-get install python3-venv' on Debian and Ubuntu)" >&2; exit 1; }
+	@echo "making .venv with $$($(PYTHON) --version) (once, until requirements change)" >&2
+	@$(PYTHON) -m venv --clear .venv
+	@$(RUN) pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/dev.txt
+	@$(RUN) pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(RUN) compileall -q -j 0 .venv/lib || true
+	@touch $(MADE)

@@ -1,0 +1,115 @@
+"""Carries out an order to collect: who is asked, for what, into which tape; then runs the collector until it ends or is told to."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import signal
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from perptape import logs, output
+from perptape.cli import places, times
+from perptape.errors import UsageError
+from perptape.interval import SECOND
+from perptape.settings import Settings
+
+if TYPE_CHECKING:
+    from perptape.collect.run import Request
+    from perptape.collect.summary import Summary
+    from perptape_api.collection import Collection
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What `run` and `daemon start` were told."""
+
+    collection: Collection
+    source: str
+    exchanges: tuple[str, ...] = ()
+    datasets: tuple[str, ...] = ()
+    once: bool = False
+    live: bool = False
+    deadline: str | None = None
+    endpoints: tuple[str, ...] = ()
+    catalog: str | None = None
+    as_json: bool = False
+
+
+def request(order: Order, settings: Settings, writer: str) -> Request:
+    """The collector's request. Pure. Raises UsageError for what cannot be asked."""
+    from perptape.collect.run import Request
+
+    spec, name = order.collection.spec, order.collection.metadata.name
+    if spec.symbols.names is None:
+        raise UsageError(
+            f"{order.source}: spec.symbols.select is for the operator, which is not there yet: write the symbols under spec.symbols.names"
+        )
+    asked = places.venues(order.exchanges, among=(venue.exchange for venue in spec.venues), of=order.source)
+    wanted = places.datasets(order.datasets, among=spec.wanted(), of=order.source)
+    return Request(
+        name=name,
+        source=order.source,
+        spec=spec,
+        venues=asked,
+        datasets=wanted,
+        once=order.once,
+        deadline_s=times.length(order.deadline, "--deadline") / SECOND if order.deadline is not None else None,
+        access=places.access(asked, order.endpoints, settings, None if order.live else spec),
+        writer=writer,
+        state=settings.state,
+    )
+
+
+def out(order: Order, settings: Settings) -> int:
+    """Runs it to its end and prints the summary. SIGTERM and SIGINT ask for a clean end; a second one does not ask."""
+    logs.configure(settings.log_level or "info", settings.log_format or "console", secrets=settings.secrets)
+    logs.structured()
+    asked = request(order, settings, settings.writer or writer())
+    where = places.place(order.catalog, order.collection.spec.store, settings, live=order.live)
+    if asked.spec.suspend:
+        output.note(f"{order.source}: spec.suspend is true: nothing is collected")
+        return 0
+    summary = asyncio.run(_run(asked, where))
+    told = logs.redacted(summary.as_json(), settings.secrets)
+    if settings.termination_log is not None:
+        _leave(settings.termination_log, told)
+    for line in [told] if order.as_json else summary.lines():
+        output.line(logs.redacted(line, settings.secrets))
+    return summary.exit_code
+
+
+def writer() -> str:
+    """A name that no other writer has."""
+    host = "".join(letter for letter in socket.gethostname().lower() if letter.isalnum())[:24]
+    return f"{host or 'host'}{secrets.token_hex(4)}"
+
+
+def _leave(path: str, text: str) -> None:
+    try:
+        Path(path).write_text(text, encoding="utf-8")
+    except OSError as error:
+        output.error(f"PERPTAPE_TERMINATION_LOG={path} cannot be written: {error.strerror}")
+
+
+async def _run(asked: Request, where: places.Place) -> Summary:
+    from perptape.cli.progress import progress
+    from perptape.cli.tapes import tape
+    from perptape.cli.venue_calls import connect, environment
+    from perptape.collect.run import run
+
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def end() -> None:
+        stop.set()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)  # the next one ends the process at once
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, end)
+    opened = tape(where)
+    with progress() as shown:
+        return await run(asked, opened, connect=connect, environment=environment(), progress=shown, stop=stop)

@@ -1,0 +1,138 @@
+"""`perptape query` and `sql`: rows of the catalog, without a call to any venue."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from perptape import output
+from perptape.cli import options, places, times
+from perptape.cli.shell import OK, now
+from perptape.errors import UsageError
+from perptape.interval import MINUTE, Interval
+from perptape.output import Listing
+from perptape.settings import Settings
+
+if TYPE_CHECKING:
+    from perptape.instruments import Instrument
+
+FOREVER = 1 << 62
+
+
+class What(StrEnum):
+    """What is asked for."""
+
+    oi = "oi"
+    funding = "funding"
+    liquidations = "liquidations"
+
+
+def query(
+    ctx: typer.Context,
+    what: Annotated[What, typer.Argument(metavar="oi|funding|liquidations", help="The dataset.")],
+    symbols: options.Symbols,
+    exchange: options.Exchanges = None,
+    start: options.From = None,
+    end: options.To = None,
+    count: Annotated[int, typer.Option("-n", metavar="N", min=0, help="Only the newest N rows, oldest first; 0: all.")] = 20,
+    predicted: Annotated[bool, typer.Option("--predicted", help="With funding: the predictions instead of the settled rates.")] = False,
+    every: Annotated[
+        str | None, typer.Option("--every", metavar="PERIOD", help="With oi: rows of this period, as in 5m. [the finest]")
+    ] = None,
+    exact: options.Exact = False,
+    catalog: options.Catalog = None,
+    form: options.Form = options.Format.table,
+    to: options.Output = None,
+) -> int:
+    """Print rows of the catalog, from every venue that has the symbol."""
+    from perptape.cli.rows import listing, newest
+    from perptape.cli.tapes import reader
+
+    output.check_form(form.value, to)
+    settings: Settings = ctx.obj
+    if predicted and what != What.funding:
+        raise UsageError("--predicted goes with funding")
+    span = times.period(start, end, now()) or Interval(0, FOREVER)
+    opened = reader(places.place(catalog, None, settings))
+    known = {venue: [seen.instrument for seen in opened.instruments(venue)] for venue in places.venues(exchange)}
+    found, notes = chosen(symbols, known, exact=exact)
+    for line in notes:
+        output.note(line)
+    dataset = {What.oi: "open_interest", What.funding: "funding", What.liquidations: "liquidations"}[what]
+    period = times.length(every, "--every") // MINUTE if every is not None else None
+    rows = opened.read("funding_prediction" if predicted else dataset, [one.id for one in found], span.start, span.end, period=period)
+    shown = newest(rows, count)
+    output.emit(
+        listing("funding_prediction" if predicted else dataset, shown, {one.id: (one.venue, one.symbol) for one in found}), form.value, to
+    )
+    if shown.num_rows < rows.num_rows and form == options.Format.table:
+        output.note(f"the newest {shown.num_rows} of {rows.num_rows} rows: -n 0 prints all")
+    return OK
+
+
+def chosen(words: Sequence[str], known: dict[str, list[Instrument]], *, exact: bool) -> tuple[list[Instrument], list[str]]:
+    """(the instruments of the catalog that the words mean, what is to say). Pure. Raises UsageError for a word that nobody knows.
+
+    What a venue has delisted is in the catalog all the same.
+    """
+    from dataclasses import replace
+
+    from perptape.exchanges.registry import traits
+    from perptape.instruments import resolve
+
+    found: list[Instrument] = []
+    notes: list[str] = []
+    for word in words:
+        unknown: list[str] = []
+        hits: list[Instrument] = []
+        for venue, instruments in known.items():
+            listed = [replace(one, delisted=None) for one in instruments]
+            try:
+                one = resolve(word, venue, listed, default=traits(venue).default_perpetual, exact=exact)
+            except UsageError as error:
+                unknown.append(str(error))
+                continue
+            if one.instrument is not None:
+                hits.append(one.instrument)
+            if one.message:
+                notes.append(one.message.replace("collecting", "showing"))
+        if not hits:
+            raise UsageError(f"the catalog holds nothing of {word!r}: {'; '.join(unknown) or 'it is empty'}")
+        found += [one for one in hits if one not in found]
+    return found, notes
+
+
+def sql(
+    ctx: typer.Context,
+    statement: Annotated[str, typer.Argument(metavar="QUERY", help='As in "SELECT venue, count(*) FROM open_interest GROUP BY 1".')],
+    catalog: options.Catalog = None,
+    form: options.Form = options.Format.table,
+    to: options.Output = None,
+) -> int:
+    """Ask the catalog in SQL (DuckDB). Views: open_interest, funding, funding_prediction, liquidations, instruments."""
+    from perptape.cli.tapes import reader
+
+    output.check_form(form.value, to)
+    settings: Settings = ctx.obj
+    table = reader(places.place(catalog, None, settings)).sql(statement)
+    output.emit(of_arrow(table), form.value, to)
+    return OK
+
+
+def of_arrow(table: Any) -> Listing:
+    """Any Arrow table as rows; times as ISO text. Pure."""
+    import pyarrow as pa
+
+    from perptape.cli.rows import iso_ns
+
+    def values(column: Any) -> list[Any]:
+        if pa.types.is_timestamp(column.type):
+            return [iso_ns(value) for value in column.cast(pa.timestamp("ns")).cast(pa.int64()).to_pylist()]
+        return [float(value) if type(value).__name__ == "Decimal" else value for value in column.to_pylist()]
+
+    columns = [values(column) for column in table.columns]
+    rows = list(zip(*columns, strict=True)) if columns else []
+    return Listing(tuple(table.column_names), rows, arrow=table)

@@ -1,0 +1,83 @@
+"""From arguments to an exit code: settings, logging, the command, and every failure as one line on stderr that says what to do.
+
+0 nothing failed, 1 a part failed and a later run may obtain it, 2 usage or spec, 3 everything failed or the store is unusable.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from perptape import logs, output
+from perptape.errors import PerptapeError, UsageError
+from perptape.settings import Settings, settings
+from perptape_api.errors import SpecError
+
+OK: Final = 0
+PARTLY: Final = 1
+USAGE: Final = 2
+FAILED: Final = 3
+INTERRUPTED: Final = 130
+
+
+def now() -> int:
+    """The local clock, ms."""
+    return time.time_ns() // 1_000_000
+
+
+def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
+    """The exit code of one command."""
+    secrets: tuple[str, ...] = ()
+    try:
+        found = settings(environ)
+        secrets = found.secrets
+        logs.configure(found.log_level or "warning", found.log_format or "console", secrets=secrets)
+        with output.quiet_pipe():
+            return _command(argv, found)
+        return OK
+    except SpecError as failure:
+        for line in str(failure).splitlines():
+            output.error(logs.redacted(line, secrets))
+        return USAGE
+    except UsageError as failure:
+        output.error(logs.redacted(str(failure), secrets))
+        return USAGE
+    except PerptapeError as failure:
+        output.error(logs.redacted(str(failure), secrets))
+        return FAILED
+    except KeyboardInterrupt:
+        output.error("interrupted")
+        return INTERRUPTED
+    except Exception:
+        import traceback
+
+        output.raw(logs.redacted(traceback.format_exc(), secrets))
+        output.error("this is a bug of perptape: please report the lines above with the command and `perptape doctor`")
+        return FAILED
+
+
+def _command(argv: Sequence[str], found: Settings) -> int:
+    from perptape.cli.app import application, prepared
+
+    try:
+        code = application(argv)(args=prepared(argv), standalone_mode=False, obj=found, prog_name="perptape")
+    except Exception as failure:
+        said = _usage(failure)
+        if said is None:
+            raise
+        output.error(said)
+        return USAGE
+    return code if isinstance(code, int) else OK
+
+
+def _usage(failure: Exception) -> str | None:
+    """What the parser of arguments (typer's own click, or the real one) says about them; None for any other failure."""
+    if type(failure).__name__ == "Abort":
+        raise KeyboardInterrupt from None
+    if not hasattr(failure, "format_message"):
+        return None
+    context = getattr(failure, "ctx", None)
+    command = context.command_path if context is not None else "perptape"
+    said = str(failure.format_message()).rstrip(".")
+    return f"{said}{' See' if said.endswith('?') else ': see'} `{command} --help`"

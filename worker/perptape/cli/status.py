@@ -1,0 +1,147 @@
+"""`perptape status` and `gaps`: what the catalog holds of what was wanted, and the holes by kind."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from perptape import output
+from perptape.cli import options, places
+from perptape.cli.shell import OK, PARTLY, now
+from perptape.output import Listing
+from perptape.settings import Settings
+from perptape.times import iso, span
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from perptape.collect.report import Standing
+    from perptape.standing import Status
+
+STATUSES: tuple[Status, ...] = ("complete", "sampled", "empty", "unproven", "pending", "open", "lost")
+HOLES: tuple[Literal["open", "lost", "unproven"], ...] = ("open", "lost", "unproven")
+
+
+def status(
+    ctx: typer.Context,
+    exchange: options.Exchanges = None,
+    dataset: options.Datasets = None,
+    catalog: options.Catalog = None,
+    form: options.Form = options.Format.table,
+    to: options.Output = None,
+) -> int:
+    """How complete the catalog is: per venue, dataset and instrument, what is covered, missing and lost for good."""
+    output.check_form(form.value, to)
+    found = _standings(ctx.obj, catalog, None, exchange, dataset)
+    output.emit(overview(found) if form == options.Format.table else figures(found), form.value, to)
+    _distrusted(found)
+    if not found:
+        output.note("nothing was asked for yet: `perptape run FILE` does")
+    return OK
+
+
+def gaps(
+    ctx: typer.Context,
+    file: Annotated[str | None, typer.Argument(metavar="[FILE]", help="Only what this CollectionSpec wants.", show_default=False)] = None,
+    fail: Annotated[bool, typer.Option("--fail", help="Exit 1 when something that can still be had is missing.")] = False,
+    exchange: options.Exchanges = None,
+    dataset: options.Datasets = None,
+    catalog: options.Catalog = None,
+    form: options.Form = options.Format.table,
+    to: options.Output = None,
+) -> int:
+    """Holes in what was wanted: open (can still be had), lost (and why), unproven (nobody knows)."""
+    output.check_form(form.value, to)
+    found = _standings(ctx.obj, catalog, file, exchange, dataset)
+    output.emit(holes(found, times=_seconds if form == options.Format.table else _plain), form.value, to)
+    _distrusted(found)
+    if file is not None and not found:
+        output.note(f"{file} was not run on this catalog yet: everything that it wants is missing")
+        return PARTLY if fail else OK
+    return PARTLY if fail and any(one.length("open") for one in found) else OK
+
+
+def _standings(
+    settings: Settings, catalog: str | None, file: str | None, exchange: list[str] | None, dataset: list[str] | None
+) -> list[Standing]:
+    from perptape.cli.tapes import WantedBy, reader
+    from perptape.collect.report import standings
+    from perptape.datasets import DATASETS
+
+    store, spec = None, None
+    if file is not None:
+        from perptape.cli.run import read, spec_id
+
+        collection = read(file)
+        store, spec = collection.spec.store, spec_id(collection, file)
+    opened = reader(places.place(catalog, store, settings))
+    chosen = places.datasets(dataset, among=("open_interest", "funding", "liquidations"))
+    names = [name for name in DATASETS if name in chosen or (name == "funding_prediction" and "funding" in chosen)]
+    return standings(opened if spec is None else WantedBy(opened, spec), now(), places.venues(exchange), names)
+
+
+def _distrusted(found: Sequence[Standing]) -> None:
+    for venue, dataset in sorted({(one.venue, one.dataset) for one in found if not one.trusted}):
+        output.error(f"{venue} {dataset}: no coverage could be read: rebuilt from rows, stream time is unproven; see `perptape verify`")
+
+
+def overview(found: Sequence[Standing]) -> Listing:
+    """For reading: lengths of time, a dash for none. Pure."""
+    columns = ("venue", "dataset", "instrument", "grid", "from", "watermark", *STATUSES)
+    rows = [
+        (
+            one.venue,
+            one.dataset,
+            one.instrument,
+            one.grid,
+            _minute(one.first),
+            _minute(one.watermark),
+            *(span(length) if (length := one.length(each)) else None for each in STATUSES),
+        )
+        for one in found
+    ]
+    return Listing(columns, rows)
+
+
+def _minute(ms: int | None) -> str | None:
+    return None if ms is None else iso(ms - ms % 60_000)[:16] + "Z"
+
+
+def figures(found: Sequence[Standing]) -> Listing:
+    """For programs: times in ISO, lengths in ms. Pure."""
+    columns = ("venue", "dataset", "instrument", "grid", "first", "watermark", *(f"{each}_ms" for each in STATUSES), "trusted")
+    rows = [
+        (
+            one.venue,
+            one.dataset,
+            one.instrument,
+            one.grid,
+            None if one.first is None else iso(one.first),
+            None if one.watermark is None else iso(one.watermark),
+            *(one.length(each) for each in STATUSES),
+            one.trusted,
+        )
+        for one in found
+    ]
+    return Listing(columns, rows)
+
+
+def _plain(ms: int) -> str:
+    return iso(ms)
+
+
+def _seconds(ms: int) -> str:
+    return iso(ms // 1000 * 1000)
+
+
+def holes(found: Sequence[Standing], times: Any = _plain) -> Listing:
+    """A row for each hole. Pure."""
+    columns = ("venue", "dataset", "instrument", "grid", "kind", "start", "end", "length", "reason")
+    rows = [
+        (one.venue, one.dataset, one.instrument, one.grid, kind, times(hole.start), times(hole.end), span(len(hole)), reason or None)
+        for one in found
+        for kind in HOLES
+        for hole, reason in one.holes(kind)
+    ]
+    return Listing(columns, rows)

@@ -1,0 +1,195 @@
+"""Watches the liquidation streams of several venues at once until told to stop; each reconnects on its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import random
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from perptape import logs, output
+from perptape.cli.places import Place
+from perptape.cli.rows import iso_ns
+from perptape.cli.shell import FAILED, OK, PARTLY
+from perptape.cli.venue_calls import connect, environment
+from perptape.cli.watched import Talk, Watched
+from perptape.collect.circuit import backoff
+from perptape.collect.targets import resolved
+from perptape.datasets.base import Invalid
+from perptape.datasets.liquidations import row
+from perptape.errors import Fatal, PerptapeError, Retry, Skip
+from perptape.exchanges.base import Access, Exchange, RawLiquidation
+from perptape.exchanges.registry import traits
+from perptape.instruments import Instrument
+from perptape.settings import Settings
+
+if TYPE_CHECKING:
+    from perptape.collect.run import Request
+    from perptape.collect.summary import Summary
+
+COLUMNS = (
+    "venue",
+    "symbol",
+    "ts_event",
+    "side",
+    "position_side",
+    "price",
+    "average_price",
+    "quantity",
+    "value_usd",
+    "venue_id",
+    "ts_received",
+)
+Form = Literal["table", "json", "csv"]
+
+
+def event_row(event: RawLiquidation, received: int) -> tuple[object, ...]:
+    """One event in `COLUMNS`. Raises Invalid. Pure."""
+    one = event.instrument
+    feed = traits(one.venue).feed
+    assert feed is not None
+    _, side, position, price, average, quantity, _, value, venue_id, _, got, happened, _ = row(event, feed.quantity_unit, 0, received)
+    return one.venue, one.symbol, iso_ns(happened), side, position, price, average, quantity, value, venue_id, iso_ns(got)
+
+
+def event_line(form: Form, values: tuple[object, ...]) -> str:
+    """One event as a line. Pure."""
+    if form == "json":
+        return json.dumps(dict(zip(COLUMNS, values, strict=True)), ensure_ascii=False)
+    if form == "csv":
+        return output.as_csv(output.Listing(COLUMNS, [values])).splitlines()[1]
+    venue, symbol, time, side, position, price, _, quantity, value, _, _ = values
+    size, at, worth = map(output.human, (quantity, price, value))
+    return f"{time}  {venue:<11} {symbol:<16} {position:<5} liquidated ({side})  {size} at {at} = {worth} USD"
+
+
+@dataclass(frozen=True, slots=True)
+class Streaming:
+    """What to watch. `place`: where it is also kept; None: nowhere."""
+
+    words: tuple[str, ...]
+    venues: tuple[str, ...]
+    access: Mapping[str, Access]
+    form: Form
+    exact: bool
+    quiet: bool
+    seconds: float | None
+    place: Place | None
+
+    async def run(self, settings: Settings) -> int:
+        """Until SIGINT, SIGTERM or the time given. The exit code."""
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        if self.seconds is not None:
+            loop.call_later(self.seconds, stop.set)
+        if self.form == "csv" and not self.quiet:
+            output.line(",".join(COLUMNS))
+        return await (self._kept(settings, stop) if self.place is not None else self._watched(settings, stop))
+
+    def _show(self, event: RawLiquidation, received: int) -> None:
+        if self.quiet:
+            return
+        with contextlib.suppress(Invalid):
+            output.line(event_line(self.form, event_row(event, received)))
+            output.flush()
+
+    # -- only watched
+
+    async def _watched(self, settings: Settings, stop: asyncio.Event) -> int:
+        exchanges = {venue: connect(venue, self.access[venue]) for venue in self.venues}
+        failures: dict[str, str] = {}
+        try:
+            known = await self._listed(exchanges, failures)
+            found = resolved(self.words, known, {venue: traits(venue) for venue in self.venues}, exact=self.exact, all_reached=not failures)
+            for message in dict.fromkeys(one.message for each in found.values() for one in each if one.message):
+                output.note(message)
+            wanted = {venue: tuple(one.instrument for one in each if one.instrument is not None) for venue, each in found.items()}
+            for venue, failure in failures.items():
+                output.error(logs.redacted(f"{venue}: {failure}", settings.secrets))
+            streams = [
+                asyncio.create_task(self._stream(exchanges[venue], instruments, failures, stop))
+                for venue, instruments in wanted.items()
+                if instruments
+            ]
+            ended = asyncio.create_task(stop.wait())
+            if streams:
+                all_ended = asyncio.create_task(asyncio.wait(streams))
+                await asyncio.wait((all_ended, ended), return_when=asyncio.FIRST_COMPLETED)
+                all_ended.cancel()
+            for task in (*streams, ended):
+                task.cancel()
+            await asyncio.gather(*streams, ended, return_exceptions=True)
+        finally:
+            await asyncio.gather(*(exchange.close() for exchange in exchanges.values()), return_exceptions=True)
+        return OK if not failures else FAILED if len(failures) == len(self.venues) else PARTLY
+
+    async def _listed(self, exchanges: Mapping[str, Exchange], failures: dict[str, str]) -> dict[str, tuple[Instrument, ...]]:
+        from perptape.collect.current import each
+
+        async def instruments(exchange: Exchange) -> tuple[Instrument, ...]:
+            return tuple(await exchange.instruments())
+
+        found = await each(self.venues, self.access, 10.0, instruments, connect=lambda venue, _: exchanges[venue], closing=False)
+        failures.update({venue: str(one) for venue, one in found.items() if isinstance(one, PerptapeError)})
+        return {venue: one for venue, one in found.items() if not isinstance(one, PerptapeError)}
+
+    async def _stream(self, exchange: Exchange, instruments: tuple[Instrument, ...], failures: dict[str, str], stop: asyncio.Event) -> None:
+        """One venue: connects again and again, after a while that grows with each failure in a row."""
+        venue, attempt = exchange.traits.venue, 0
+        watched = Watched(exchange, self._show)
+        while not stop.is_set():
+            talk = Talk(venue, output.note)
+            try:
+                await watched.liquidations(instruments, talk)
+            except Retry as error:
+                output.error(f"{venue}: {error}")
+                if error.after is not None:
+                    await asyncio.sleep(error.after)
+            except (Skip, Fatal) as error:
+                failures[venue] = str(error)
+                output.error(f"{venue}: {error}")
+                return
+            attempt = 1 if talk.acknowledgements else attempt + 1
+            await asyncio.sleep(backoff(attempt, random.random()))
+
+    # -- kept too
+
+    async def _kept(self, settings: Settings, stop: asyncio.Event) -> int:
+        from perptape.cli.carry import writer
+        from perptape.cli.daemon import document
+        from perptape.cli.tapes import tape
+        from perptape.collect.run import Request, run
+        from perptape_api.document import parse
+
+        assert self.place is not None
+        spec = parse(
+            document("stream-liquidations", self.words, self.venues, {"liquidations": {}}, exact=self.exact), "stream-liquidations"
+        ).spec
+        request: Request = Request(
+            name="stream-liquidations",
+            source="cli",
+            spec=spec,
+            venues=self.venues,
+            datasets=("liquidations",),
+            once=False,
+            access=self.access,
+            writer=settings.writer or writer(),
+            deadline_s=self.seconds,
+            state=settings.state,
+        )
+        summary: Summary = await run(
+            request,
+            tape(self.place),
+            connect=lambda venue, access: Watched(connect(venue, access), self._show),
+            environment=environment(),
+            stop=stop,
+        )
+        for line in summary.lines():
+            output.note(logs.redacted(line, settings.secrets))
+        return summary.exit_code

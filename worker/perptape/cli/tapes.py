@@ -1,0 +1,76 @@
+"""Opens the tape that a place names, to read or to write, and stores what `fetch --store` printed."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from perptape.claims import Claim, Coverage
+from perptape.cli.places import Place
+from perptape.cli.shell import now
+from perptape.errors import UsageError
+from perptape.interval import MINUTE, Interval
+from perptape.store.catalog import Catalog, StoreOptions, Tape
+
+if TYPE_CHECKING:
+    from perptape.datasets.base import Format
+    from perptape.datasets.instruments import SeenInstrument
+
+
+def tape(place: Place) -> Tape:
+    """The tape, to write to; made when something is first written."""
+    return Tape.open(place.location, options=StoreOptions(endpoint=place.endpoint, region=place.region))
+
+
+def reader(place: Place) -> Catalog:
+    """The tape, to read. Raises UsageError when there is none."""
+    found = Catalog.open(place.location, options=StoreOptions(endpoint=place.endpoint, region=place.region))
+    if found.made() is None:
+        raise UsageError(f"there is no tape at {place.location}: `perptape run FILE` makes one, or name another with --catalog")
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class WantedBy:
+    """A catalog as one collection sees it: of all wants only its own."""
+
+    catalog: Catalog
+    spec: str
+
+    def coverage(self, venue: str, dataset: str) -> Coverage:
+        found = self.catalog.coverage(venue, dataset)
+        return Coverage.of(found.claims, (want for want in found.wants if want.spec == self.spec), found.damage, trusted=found.trusted)
+
+    def instruments(self, venue: str) -> Sequence[SeenInstrument]:
+        return self.catalog.instruments(venue)
+
+
+class Keeping:
+    """A tape beside a question to venues: what it has is not asked again; what is new may be stored. Blocking."""
+
+    def __init__(self, place: Place) -> None:
+        self._tape = tape(place)
+        self._format = cast("Format", place.format)
+        self._writer = secrets.token_hex(6)
+
+    def prepare(self, origin: str) -> None:
+        """Raises OriginConflict and FormatConflict before anything is written."""
+        self._tape.prepare(origin, self._tape.layout or self._format)
+
+    def holds(self, origin: str) -> bool:
+        """Whether what it has may stand beside an answer of this origin."""
+        return self._tape.origin == origin
+
+    def coverage(self, venue: str, dataset: str) -> Coverage:
+        return self._tape.coverage(venue, dataset)
+
+    def read(self, dataset: str, instruments: Iterable[str], span: Interval, period: int | None) -> Any:
+        """The rows of `span`; `period` in ms."""
+        minutes = None if period is None else period // MINUTE
+        return self._tape.read(dataset, instruments, span.start, span.end, period=minutes)
+
+    def commit(self, venue: str, dataset: str, rows: Any, claims: Iterable[Claim] = ()) -> str:
+        """One segment. Nobody wants it: it was asked for once. Raises StoreError."""
+        return self._tape.commit(venue, dataset, rows, claims, (), self._writer, now)

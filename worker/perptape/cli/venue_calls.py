@@ -1,0 +1,28 @@
+"""How commands reach venues: the real clock, real sleep, real chance. The only place that gives them."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from typing import TYPE_CHECKING
+
+from perptape.cli.shell import now
+
+if TYPE_CHECKING:
+    from perptape.collect.asking import Environment
+    from perptape.exchanges.base import Access, Exchange
+
+
+def connect(venue: str, access: Access) -> Exchange:
+    """The adapter of a venue."""
+    from perptape.exchanges.registry import connect as registered
+
+    return registered(venue, access, time.time_ns)
+
+
+def environment() -> Environment:
+    """What the collector must not reach for itself."""
+    from perptape.collect.asking import Environment
+
+    return Environment(clock=now, monotonic=time.monotonic, sleep=asyncio.sleep, chance=random.random)

@@ -1,0 +1,112 @@
+"""What venues say right now: one question to each, all at once, each with its own few seconds; one venue's failure is only its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+from perptape.errors import PerptapeError, Retry, UsageError
+from perptape.exchanges.base import Access, Exchange
+from perptape.instruments import Instrument, Resolution, resolve
+
+T = TypeVar("T")
+Connect = Callable[[str, Access], Exchange]
+Dataset = Literal["open_interest", "funding_prediction"]
+CLOSING = 1.0
+"""Seconds that a venue's connections may take to close."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One venue's answer: rows in the dataset's order, what each word became, and where it is of."""
+
+    rows: Sequence[tuple[Any, ...]]
+    resolved: Sequence[Resolution]
+    instruments: Sequence[Instrument]
+    """All that the venue lists."""
+    received: int
+    origin: str
+    dropped: Sequence[str] = ()
+    unknown: Mapping[str, str] | None = None
+    """word -> what is said about it (the nearest names)."""
+
+    @property
+    def wanted(self) -> tuple[Instrument, ...]:
+        """The instruments that were asked for, each once."""
+        return tuple({one.instrument.id: one.instrument for one in self.resolved if one.instrument is not None}.values())
+
+
+async def each(
+    venues: Iterable[str],
+    access: Mapping[str, Access],
+    timeout: float,
+    ask: Callable[[Exchange], Awaitable[T]],
+    *,
+    connect: Connect,
+    closing: bool = True,
+) -> dict[str, T | PerptapeError]:
+    """Asks all venues at once. What a venue that fails or is silent for `timeout` seconds gets is its error."""
+
+    async def one(venue: str) -> T | PerptapeError:
+        exchange: Exchange | None = None
+        try:
+            async with asyncio.timeout(timeout):
+                exchange = connect(venue, access[venue])
+                return await ask(exchange)
+        except TimeoutError:
+            where = access[venue].endpoint
+            return Retry(f"no answer within {timeout:g} s{' from ' + where if where else ''}: try again, or give more time with --timeout")
+        except PerptapeError as error:
+            return error
+        finally:
+            if exchange is not None and closing:
+                with contextlib.suppress(Exception):
+                    await asyncio.wait_for(exchange.close(), CLOSING)
+
+    order = tuple(venues)
+    return dict(zip(order, await asyncio.gather(*map(one, order)), strict=True))
+
+
+def chosen(
+    exchange: Exchange, words: Sequence[str], instruments: Sequence[Instrument], exact: bool
+) -> tuple[list[Resolution], dict[str, str]]:
+    """(what the words mean on this venue, what is said about those that it does not know). Pure."""
+    resolved, unknown = [], {}
+    for word in dict.fromkeys(words):
+        try:
+            resolved.append(resolve(word, exchange.traits.venue, instruments, default=exchange.traits.default_perpetual, exact=exact))
+        except UsageError as error:
+            unknown[word] = str(error)
+    return resolved, unknown
+
+
+async def said(exchange: Exchange, words: Sequence[str], dataset: Dataset, *, exact: bool = False) -> Said:
+    """The current rows of one venue. Raises Retry, Skip or Fatal."""
+    listed = await exchange.instruments()
+    resolved, unknown = chosen(exchange, words, listed, exact)
+    wanted = tuple({one.instrument.id: one.instrument for one in resolved if one.instrument is not None}.values())
+    if not wanted:
+        return Said((), resolved, listed, 0, exchange.origin or "live", (), unknown)
+    answer = await (exchange.open_interest(wanted) if dataset == "open_interest" else exchange.funding(wanted))
+    rows, dropped = rows_of(dataset, answer.rows, answer.received)
+    if not rows:
+        raise Retry("; ".join([*answer.dropped, *dropped]) or "answered without any of the values asked for")
+    return Said(rows, resolved, listed, answer.received, answer.origin, [*answer.dropped, *dropped], unknown)
+
+
+def rows_of(dataset: Dataset, raws: Sequence[Any], received: int) -> tuple[list[tuple[Any, ...]], list[str]]:
+    """(rows, one line for each that cannot be one). Pure."""
+    from perptape.datasets import funding_prediction, open_interest
+    from perptape.datasets.base import Invalid
+
+    rows: list[tuple[Any, ...]] = []
+    dropped: list[str] = []
+    for raw in raws:
+        try:
+            rows.append(open_interest.row(raw, 0, received) if dataset == "open_interest" else funding_prediction.row(raw, received))
+        except Invalid as error:
+            dropped.append(f"{raw.instrument.id}: {error}")
+    return rows, dropped

@@ -1,0 +1,202 @@
+# ruff: noqa: T201 - the one module that may
+"""What the user sees: the only place that prints. Tables on a terminal, plain lines in a pipe, JSON, CSV and Parquet for programs.
+
+Results go to stdout, everything else (errors, notes, progress) to stderr.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import json
+import math
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TextIO
+
+from perptape.errors import StoreError, UsageError
+
+Form = Literal["table", "json", "csv", "parquet"]
+FORMS: tuple[Form, ...] = ("table", "json", "csv", "parquet")
+Cell = str | int | float | bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Rows to show. `arrow`, where given, is what Parquet gets: the same rows with their types."""
+
+    columns: tuple[str, ...]
+    rows: Sequence[Sequence[Any]]
+    shown: tuple[str, ...] = ()
+    """The columns of the human table; all when empty."""
+    arrow: Any = field(default=None, repr=False, compare=False)
+
+
+def line(text: str = "") -> None:
+    """One line of a result."""
+    print(text)
+
+
+def error(text: str) -> None:
+    """What went wrong and what to do, on one line of stderr."""
+    print(f"error: {_one_line(text)}", file=sys.stderr)
+
+
+def note(text: str) -> None:
+    """Something to know, on one line of stderr."""
+    print(_one_line(text), file=sys.stderr)
+
+
+def raw(text: str) -> None:
+    """Text for stderr as it is (a traceback)."""
+    print(text, file=sys.stderr)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(part.strip() for part in text.splitlines() if part.strip()) or text.strip()
+
+
+def emit(listing: Listing, form: Form, to: Path | None = None) -> None:
+    """Writes the rows to a file or to stdout. Parquet never goes to a terminal."""
+    if form == "parquet":
+        _write_bytes(parquet(listing), to)
+        return
+    if to is None and form == "table" and sys.stdout.isatty():
+        _rich(listing)
+        return
+    text = {"table": plain, "json": as_json, "csv": as_csv}[form](listing)
+    if to is None:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    else:
+        _write_bytes(text.encode(), to)
+
+
+def check_form(form: Form, to: Path | None) -> None:
+    """Refuses, before any work, what could not be written at the end."""
+    if form == "parquet" and to is None and sys.stdout.isatty():
+        raise UsageError("parquet is not for a terminal: give -o FILE, or pipe it")
+
+
+def _write_bytes(data: bytes, to: Path | None) -> None:
+    if to is None:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+        return
+    try:
+        to.write_bytes(data)
+    except OSError as failure:
+        raise StoreError(f"{to} cannot be written: {failure.strerror}") from failure
+
+
+def as_json(listing: Listing) -> str:
+    """One array, one row a line. What is no number is null."""
+    rows = [
+        json.dumps(dict(zip(listing.columns, map(_jsonable, row), strict=True)), ensure_ascii=False, default=str) for row in listing.rows
+    ]
+    return "[" + ",\n ".join(rows) + "]\n"
+
+
+def _jsonable(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def as_csv(listing: Listing) -> str:
+    """With a header; nothing for what is not known."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(listing.columns)
+    writer.writerows(listing.rows)
+    return text.getvalue()
+
+
+def parquet(listing: Listing) -> bytes:
+    """A whole Parquet file."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = listing.arrow
+    if table is None:
+        columns = list(zip(*listing.rows, strict=True)) if listing.rows else [()] * len(listing.columns)
+        table = pa.table(dict(zip(listing.columns, map(list, columns), strict=True)))
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
+    return bytes(sink.getvalue())
+
+
+def plain(listing: Listing) -> str:
+    """Columns of text, two spaces apart, never cut: for a pipe, `grep` and `awk`."""
+    columns, rows = _human(listing)
+    widths = [max(map(len, cells)) for cells in zip(columns, *rows, strict=True)]
+    right = _numeric(listing, columns)
+    lines = [
+        "  ".join(cell.rjust(w) if r else cell.ljust(w) for cell, w, r in zip(row, widths, right, strict=True)).rstrip()
+        for row in (columns, *rows)
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _rich(listing: Listing) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    columns, rows = _human(listing)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for name, right in zip(columns, _numeric(listing, columns), strict=True):
+        table.add_column(name, justify="right" if right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    Console(markup=False, highlight=False).print(table)
+
+
+def _human(listing: Listing) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    columns = listing.shown or listing.columns
+    places = [listing.columns.index(name) for name in columns]
+    return columns, [tuple(human(row[place]) for place in places) for row in listing.rows]
+
+
+def _numeric(listing: Listing, columns: Sequence[str]) -> list[bool]:
+    places = [listing.columns.index(name) for name in columns]
+    return [
+        any(row[p] is not None for row in listing.rows)
+        and all(row[p] is None or (isinstance(row[p], int | float) and not isinstance(row[p], bool)) for row in listing.rows)
+        for p in places
+    ]
+
+
+def human(value: Any) -> str:
+    """A value for reading: a dash for what is not known, thousands apart."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:,.2f}" if abs(value) >= 1000 else f"{value:.10g}"
+    return str(value)
+
+
+@contextlib.contextmanager
+def quiet_pipe() -> Iterator[None]:
+    """A reader that leaves early (`| head`) is no failure."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def terminal(stream: TextIO | None = None) -> bool:
+    """Whether somebody is looking (stderr by default)."""
+    return (stream or sys.stderr).isatty()
+
+
+def flush() -> None:
+    """Brings what was printed to its reader before the process goes on."""
+    sys.stdout.flush()

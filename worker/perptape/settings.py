@@ -1,0 +1,81 @@
+"""What the environment says, read once at the top and handed down as a value. The only reader of environment variables. Pure.
+
+Of two names the first counts; the `CCXT_*` ones are for those who come from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal, cast
+
+from perptape.errors import UsageError
+from perptape_api.names import EXCHANGES
+
+LogFormat = Literal["console", "json"]
+LEVELS: Final = ("debug", "info", "warning", "error")
+CREDENTIALS: Final = {"_API_KEY": "apiKey", "_API_SECRET": "apiSecret", "_API_PASSPHRASE": "passphrase"}
+"""Suffix of the variable -> key of the Secret."""
+SECRET_VARIABLES: Final = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+DEFAULT_CATALOG: Final = "./tape"
+LIVE_CATALOG: Final = "./tape-live"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The environment's part of the configuration."""
+
+    catalog: str | None = None
+    """None: nothing is said."""
+    log_level: str | None = None
+    """None: info for what runs long, warnings for the rest."""
+    log_format: LogFormat | None = None
+    """None: console."""
+    termination_log: str | None = None
+    """Where the summary of a run is also written (Kubernetes shows it)."""
+    state: str | None = None
+    """Where streams keep their log when the store is S3; None: the XDG state directory."""
+    endpoints: Mapping[str, str] = field(default_factory=dict)
+    credentials: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+    """Every secret value: none may be logged or printed."""
+    writer: str | None = None
+    """This process' name among writers, where the environment gives one (a pod's)."""
+
+
+def settings(environ: Mapping[str, str]) -> Settings:
+    """Raises UsageError for a value that means nothing."""
+    level = _first(environ, "PERPTAPE_LOG_LEVEL", "CCXT_LOG_LEVEL")
+    if level is not None:
+        level = {"warn": "warning", "critical": "error"}.get(level.lower(), level.lower())
+        if level not in LEVELS:
+            raise UsageError(f"PERPTAPE_LOG_LEVEL={level} is not one of {', '.join(LEVELS)}")
+    form = environ.get("PERPTAPE_LOG_FORMAT") or None
+    if form not in (None, "console", "json"):
+        raise UsageError(f"PERPTAPE_LOG_FORMAT={form} is not one of console, json")
+    credentials = {venue: found for venue in EXCHANGES if (found := _credentials(environ, venue))}
+    return Settings(
+        catalog=_first(environ, "PERPTAPE_CATALOG", "CCXT_CATALOG_PATH"),
+        log_level=level,
+        log_format=cast("LogFormat | None", form),
+        termination_log=environ.get("PERPTAPE_TERMINATION_LOG") or None,
+        state=environ.get("PERPTAPE_STATE") or None,
+        endpoints={venue: url for venue in EXCHANGES if (url := environ.get(f"PERPTAPE_{venue.upper()}_ENDPOINT"))},
+        credentials=credentials,
+        secrets=_secrets(environ, credentials.values()),
+        writer=environ.get("PERPTAPE_WRITER") or None,
+    )
+
+
+def _first(environ: Mapping[str, str], *names: str) -> str | None:
+    return next((environ[name] for name in names if environ.get(name)), None)
+
+
+def _credentials(environ: Mapping[str, str], venue: str) -> dict[str, str]:
+    return {key: value for suffix, key in CREDENTIALS.items() if (value := environ.get(venue.upper() + suffix))}
+
+
+def _secrets(environ: Mapping[str, str], credentials: Iterable[Mapping[str, str]]) -> tuple[str, ...]:
+    values = [value for found in credentials for value in found.values()]
+    values += [environ[name] for name in SECRET_VARIABLES if environ.get(name)]
+    return tuple(sorted(set(values), key=lambda value: (-len(value), value)))
