@@ -9,19 +9,21 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
-from perptape.errors import Retry, Skip
+from perptape.errors import PerptapeError, Retry, Skip
 from perptape.exchanges._ccxt_client import WATCH, Watch, made
-from perptape.exchanges._ccxt_errors import Translator
+from perptape.exchanges._ccxt_errors import Seen, Translator
 from perptape.exchanges._ccxt_lite import errors
+from perptape.exchanges._ccxt_stream import Connection, listen
 from perptape.exchanges.base import Access, Answer, RawFunding, RawOpenInterest, RawPrediction, Sink, Traits
 from perptape.exchanges.calls import Call, Conversation, Reply, Rows, Venue
 from perptape.exchanges.offset import Offset, measured
 from perptape.exchanges.pacing import Pace
 from perptape.instruments import Instrument
-from perptape.interval import MINUTE, Interval
+from perptape.interval import MINUTE, SECOND, Interval
 
 T = TypeVar("T")
 ORIGIN = "x-perptape-origin"
@@ -42,6 +44,7 @@ class CcxtExchange:
         self._pace = Pace(venue.TRAITS.limits, access.speed)
         self._offset: Offset | None = None
         self._origin: str | None = None
+        self._streaming: Any = None
         self._banned = 0.0
 
     @property
@@ -87,10 +90,26 @@ class CcxtExchange:
     async def liquidations(self, instruments: Sequence[Instrument], sink: Sink) -> None:
         if self.traits.feed is None:
             raise Skip(self.traits.no_feed)
-        raise NotImplementedError
+        stream, control = self._venue.STREAM, self.traits.feed.control
+        if stream is None:
+            raise Skip(f"{self.traits.venue} has no stream")
+        if self._streaming is None:
+            self._streaming = made("pro", self._venue.CCXT, self._access, self._clock)
+        connection = Connection(self._ids(), instruments, sink, lambda: self._clock() + self.offset * 1_000_000)
+        ids = [one.venue_id for one in instruments]
+        keeping = asyncio.create_task(self._keep_measured())
+        began = self._clock() // 1_000_000
+        try:
+            await listen(self._streaming, stream, control, ids, connection, self._access.timeout, lambda shaken: self._met(shaken, began))
+        except Retry as error:
+            raise self._dialled(error) from error
+        finally:
+            keeping.cancel()
 
     async def close(self) -> None:
-        await self._client.close()
+        for client in (self._client, self._streaming):
+            if client is not None:
+                await client.close()
 
     # -- conversations
 
@@ -179,6 +198,30 @@ class CcxtExchange:
         self._pace.observe(headers, time.monotonic() * 1000)
         if (date := _date(headers.get("date"))) is not None:
             self._measure(watch, date, date + 999)
+
+    async def _keep_measured(self) -> None:
+        """As long as a stream lasts, its clock is measured now and then; a venue that does not answer is asked again later."""
+        while True:
+            with suppress(PerptapeError):
+                await self.now()
+            await asyncio.sleep(MEASURED_FOR / SECOND)
+
+    def _dialled(self, error: Retry) -> PerptapeError:
+        """Why a stream did not come about: a refused handshake means what it means elsewhere."""
+        cause = error.__cause__
+        status = getattr(cause, "status", 0)
+        if cause is None or not status:
+            return Retry(f"{self.traits.venue}: {error}", error.after)
+        headers = {name.lower(): value for name, value in (getattr(cause, "headers", None) or {}).items()}
+        return self._translator.translated(cause, Seen(status, headers, str(error)), self._clock() // 1_000_000 + self.offset)
+
+    def _met(self, handshake: Any, began: int) -> None:
+        """The answer to a WebSocket's handshake tells the same."""
+        headers = {name.lower(): value for name, value in handshake.headers.items()}
+        self._origin = headers.get(ORIGIN, "live")
+        now = self._clock() // 1_000_000
+        if (date := _date(headers.get("date"))) is not None:
+            self._offset = measured(self._offset, began, now, date, date + 999)
 
     def _measure(self, watch: Watch, earliest: int, latest: int) -> None:
         self._offset = measured(self._offset, watch.sent // 1_000_000, watch.received // 1_000_000, earliest, latest)

@@ -13,7 +13,8 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from perptape.errors import Fatal, PerptapeError, Retry, Skip
-from perptape.exchanges.calls import Malformed, Reaction, Unlisted, error_code, short
+from perptape.exchanges.calls import Malformed, Reaction, Unlisted, error_code
+from perptape.exchanges.text import short
 
 BAN = 120.0
 """Seconds of a 418 that does not say how long [Binance: from 2 minutes to 3 days]."""

@@ -13,6 +13,7 @@ from urllib.parse import unquote
 
 from perptape.exchanges.base import CallLimit, Feed, History, PageRule, RawFunding, RawOpenInterest, RawPrediction, Traits
 from perptape.exchanges.calls import Call, Conversation, Reaction, Rows, asked, at, decimal, items, read, some, whole
+from perptape.exchanges.frames import Hearing, Stream, chunks, each
 from perptape.instruments import Instrument
 from perptape.interval import DAY, HOUR, MINUTE, SECOND, Interval
 
@@ -149,3 +150,31 @@ def _tickers() -> Conversation[tuple[list[Any], int | None]]:
 def _page(instrument: Instrument, window: Interval) -> dict[str, Any]:
     """Always both ends: a lone startTime is ignored. Both are inclusive."""
     return {"category": "linear", "symbol": instrument.venue_id, "limit": 200, "startTime": window.start, "endTime": window.end - 1}
+
+
+_SIDE = {"Buy": "SELL", "Sell": "BUY"}  # [doc] S is the side of the POSITION: a Buy was a long, liquidated by selling
+
+
+def _subscribe(ids: Sequence[str], control: str) -> list[Any]:
+    topics = [control, *(f"allLiquidation.{id}" for id in ids)]
+    # [doc] the args of all frames of a connection may have 21 000 characters
+    return [{"op": "subscribe", "req_id": str(n), "args": list(part)} for n, part in enumerate(chunks(topics, 100))]
+
+
+def _read(frame: Any, hearing: Hearing) -> None:
+    topic = frame.get("topic")
+    if topic is None:
+        if frame.get("op") == "subscribe" or frame.get("success") is False:
+            hearing.acknowledged(1) if frame["success"] else hearing.refused(str(frame.get("ret_msg")))
+    elif topic.startswith("allLiquidation."):
+        hearing.feed(topic[15:])
+        each(frame["data"], _liquidation, hearing)
+    else:
+        hearing.control(frame["ts"])
+
+
+def _liquidation(item: Any, hearing: Hearing) -> None:
+    hearing.event(item["s"], item["T"], _SIDE[item["S"]], item["p"], None, item["v"], None)
+
+
+STREAM = Stream(address=("ws", "public", "linear"), subscribe=_subscribe, acknowledgements=len, read=_read)

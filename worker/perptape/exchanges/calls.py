@@ -6,7 +6,6 @@ returns what it read. `_ccxt` carries conversations out; tests hand in payloads.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +13,8 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Literal, Protocol, TypeVar
 
 from perptape.exchanges.base import RawFunding, RawOpenInterest, RawPrediction, Traits
+from perptape.exchanges.frames import Stream
+from perptape.exchanges.text import short
 from perptape.instruments import Instrument
 from perptape.interval import Interval
 
@@ -129,13 +130,6 @@ def decimal(value: Any) -> Decimal | None:
     return None if value is None or value == "" else Decimal(str(value))
 
 
-def short(payload: Any, length: int = 200) -> str:
-    """A payload on one line for a log."""
-    text = payload if isinstance(payload, str) else json.dumps(payload, default=str)
-    text = " ".join(text.split())
-    return text if len(text) <= length else text[: length - 1] + "…"
-
-
 Reaction = Literal["retry", "limit", "maintenance", "shrink", "skip", "fatal"]
 """What a venue's own error code means for the caller."""
 
@@ -155,6 +149,7 @@ class Venue(Protocol):
     TRAITS: Traits
     CCXT: str
     """CCXT's class."""
+    STREAM: Stream | None
     CODES: Mapping[str, Reaction]
     """The venue's error codes that CCXT files under a class which says too little or the wrong thing."""
 

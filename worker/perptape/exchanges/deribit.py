@@ -11,6 +11,7 @@ from typing import Any
 
 from perptape.exchanges.base import CallLimit, Feed, History, PageRule, RawFunding, RawOpenInterest, RawPrediction, Traits
 from perptape.exchanges.calls import Call, Conversation, Malformed, Reaction, Rows, asked, at, decimal, items, read, some, whole
+from perptape.exchanges.frames import Hearing, Stream, chunks, each
 from perptape.instruments import Instrument
 from perptape.interval import DAY, HOUR, MINUTE, SECOND, Interval, floor
 
@@ -133,3 +134,54 @@ def _summaries(instruments: Sequence[Instrument]) -> Conversation[list[Any]]:
     coins = sorted({one.settle for one in instruments})
     replies = yield [Call("publicGetGetBookSummaryByCurrency", {"currency": coin, "kind": "future"}, _CREDIT) for coin in coins]
     return [item for reply in replies for item in items(reply.payload, "result")]
+
+
+_SIDE = {"buy": "BUY", "sell": "SELL"}
+_OTHER = {"buy": "SELL", "sell": "BUY"}
+
+
+def _subscribe(ids: Sequence[str], control: str) -> list[Any]:
+    # [doc] "raw" needs an account; 100ms groups the trades of an interval and leaves none out
+    channels = [control, *(f"trades.{id}.100ms" for id in ids)]
+    return [
+        {"jsonrpc": "2.0", "id": number, "method": "public/subscribe", "params": {"channels": list(part)}}
+        for number, part in enumerate(chunks(channels, 100))
+    ]
+
+
+def _read(frame: Any, hearing: Hearing) -> None:
+    params = frame.get("params")
+    if params is None:
+        if "error" in frame:
+            hearing.refused(str(frame["error"].get("message")))
+        elif isinstance(frame.get("result"), list):
+            hearing.acknowledged(len(frame["result"]))
+        return
+    kind, _, rest = params["channel"].partition(".")
+    if kind == "trades":
+        hearing.feed(rest.rpartition(".")[0])
+        each(params["data"], _trade, hearing)
+    elif kind == "ticker":
+        hearing.control(params["data"]["timestamp"])
+
+
+def _trade(item: Any, hearing: Hearing) -> None:
+    """A flagged trade: T, the taker was liquidated (in the trade's direction); M, the maker (against it); MT, both."""
+    flag = item.get("liquidation")
+    if flag is None or flag == "none":
+        return
+    if flag not in ("T", "M", "MT"):
+        raise ValueError(f"liquidation: {flag!r} is none of T, M, MT")
+    for party, side in (("T", _SIDE), ("M", _OTHER)):
+        if party in flag:
+            price = item["price"]
+            order = side[item["direction"]]
+            hearing.event(item["instrument_name"], item["timestamp"], order, price, price, item["contracts"], item["trade_id"])
+
+
+STREAM = Stream(
+    address=("ws",),
+    subscribe=_subscribe,
+    acknowledgements=lambda frames: sum(len(frame["params"]["channels"]) for frame in frames),  # an unknown channel is left out of it
+    read=_read,
+)

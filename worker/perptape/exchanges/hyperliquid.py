@@ -98,3 +98,6 @@ def _contexts() -> Conversation[tuple[list[tuple[Any, Any]], int, int]]:
         raise Malformed(f"{len(coins)} coins but {len(contexts)} contexts")
     time = reply.received if reply.date is None else reply.date
     return list(zip(coins, contexts, strict=True)), time, max(time, reply.received)
+
+
+STREAM = None

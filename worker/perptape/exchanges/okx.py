@@ -11,6 +11,7 @@ from typing import Any
 
 from perptape.exchanges.base import CallLimit, Feed, History, PageRule, RawFunding, RawOpenInterest, RawPrediction, Traits
 from perptape.exchanges.calls import Call, Conversation, Reaction, Rows, asked, at, decimal, items, read, some, whole
+from perptape.exchanges.frames import Hearing, Stream, each
 from perptape.instruments import Instrument
 from perptape.interval import DAY, HOUR, MINUTE, SECOND, Interval
 
@@ -157,3 +158,43 @@ def _interval(item: Any) -> int | None:
 def _page(instrument: Instrument) -> dict[str, Any]:
     """Both bounds of a page are exclusive, and both are always sent: `before` alone would answer the newest rows."""
     return {"instId": instrument.venue_id, "limit": 100}
+
+
+def _subscribe(ids: Sequence[str], control: str) -> list[Any]:
+    channel, _, id = control.partition(":")
+    return [{"op": "subscribe", "args": [{"channel": "liquidation-orders", **_SWAPS}, {"channel": channel, "instId": id}]}]
+
+
+def _read(frame: Any, hearing: Hearing) -> None:
+    event = frame.get("event")
+    if event == "subscribe":
+        hearing.acknowledged(1)
+    elif event == "error":
+        hearing.refused(str(frame.get("msg")))
+    elif event is None and frame["arg"]["channel"] == "liquidation-orders":
+        hearing.feed(None)
+        each(frame["data"], _orders, hearing)
+    elif event is None:
+        hearing.control(int(frame["data"][0]["ts"]))
+
+
+def _orders(item: Any, hearing: Hearing) -> None:
+    """All details: CCXT reads the first only."""
+    id = item["instId"]
+
+    def order(detail: Any, hearing: Hearing) -> None:
+        # side is the order's, bkPx the bankruptcy price, sz in contracts
+        hearing.event(id, int(detail["ts"]), _SIDE[detail["side"]], detail["bkPx"], None, detail["sz"], None)
+
+    each(item["details"], order, hearing)
+
+
+_SIDE = {"buy": "BUY", "sell": "SELL"}
+
+STREAM = Stream(
+    address=("ws",),
+    subscribe=_subscribe,
+    acknowledgements=lambda frames: sum(len(frame["args"]) for frame in frames),  # one for each topic
+    read=_read,
+    finish=lambda address: f"{address}/public",
+)
