@@ -1,14 +1,122 @@
-"""One venue's liquidation stream in a run."""
+"""One venue's liquidation stream in a run: who wants it, where its log is, and what it came to.
+
+Shell between `run` and `live`.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from random import SystemRandom
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
+import structlog
+
+from perptape.claims import Claim, Want
+from perptape.collect.grids import stream_grid
+from perptape.collect.live import LiveStream
+from perptape.collect.outcome import Outcome
+from perptape.collect.stream_adopt import Adopted, adopt
+from perptape.collect.targets import Session
+from perptape.collect.venue import Venue
+from perptape.errors import StoreError
+from perptape.store.catalog import Tape
+from perptape.store.folder import Folder
+from perptape.store.log import Logs
+from perptape.store.log_disk import LocalLogDisk
+
 if TYPE_CHECKING:
-    from perptape.collect.run import Run
-    from perptape.collect.targets import Session
-    from perptape.collect.venue import Venue
+    from collections.abc import Callable
+
+log = structlog.get_logger("perptape")
 
 
-async def stream(run: Run, venue: Venue, session: Session, replicas: int) -> None:
-    raise NotImplementedError
+@dataclass(frozen=True, slots=True)
+class TapeSegments:
+    """Puts a log's rolls into the tape under the names that the log gave them, so that a replay makes the same objects."""
+
+    tape: Tape
+    clock: Callable[[], int]
+
+    def put(self, name: str, venue: str, dataset: str, rows: pa.Table, claims: tuple[Claim, ...], wants: tuple[Want, ...]) -> None:
+        self.tape.commit(venue, dataset, rows, claims, wants, "", self.clock, name=name)
+
+
+def log_root(tape: Tape, state: str | None) -> str:
+    """Where stream logs are: in the store when it is a folder, else in the state directory of this machine."""
+    if isinstance(tape.fs, Folder):
+        return os.path.join(tape.location, "perptape", "log")
+    return os.path.join(state or str(Path.home() / ".local" / "state" / "perptape"), "log")
+
+
+def logs_of(tape: Tape, state: str | None) -> Logs:
+    return Logs(log_root(tape, state), LocalLogDisk())
+
+
+def adopted(tape: Tape, state: str | None, clock: Callable[[], int]) -> Adopted:
+    """Brings the logs of dead processes into the store. A store that is away leaves them for the next time."""
+    found = adopt(logs_of(tape, state), TapeSegments(tape, clock))
+    if found.logs:
+        log.info("logs of a dead process adopted", dataset="liquidations", logs=found.logs, rows=found.rows, waiting=len(found.waiting))
+    return found
+
+
+async def stream(
+    venue: Venue,
+    session: Session,
+    replicas: int,
+    outcome: Outcome,
+    *,
+    state: str | None,
+    since: Mapping[str, int],
+    stop: asyncio.Event,
+) -> None:
+    """Streams a venue's liquidations until `stop`; what happened is in `outcome`."""
+    grid = stream_grid(venue.exchange.traits)
+    if grid is None:
+        outcome.unsupported = venue.exchange.traits.no_feed
+        log.info("no liquidation feed", venue=venue.name, dataset="liquidations", outcome="unsupported", reason=outcome.unsupported)
+        return
+    targets = [target for target in venue.targets if target.instrument is not None]
+    instruments = [target.instrument for target in targets if target.instrument is not None]
+    outcome.instruments = len(instruments)
+    if not instruments:
+        return
+    coverage = await asyncio.to_thread(venue.tape.coverage, venue.name, "liquidations")
+
+    def wants(now: int) -> tuple[Want, ...]:
+        mine = [session.want(grid, target, now, coverage) for target in targets]
+        if stop.is_set():  # a clean stop ends what it wanted
+            mine = [Want(w.spec, w.session, w.instrument, w.grid, w.start, w.asserted_at, now, w.asked) for w in mine]
+        given_up = session.given_up(coverage, [one.id for one in instruments], [grid], now)
+        return (*mine, *given_up)
+
+    environment = venue.asking.environment
+    live = LiveStream(
+        venue.exchange,
+        instruments,
+        logs=logs_of(venue.tape, state),
+        segments=TapeSegments(venue.tape, environment.clock),
+        wants=wants,
+        clock=environment.clock,
+        random=SystemRandom(),
+        since=since,
+        replicas=replicas,
+    )
+    try:
+        report = await live.run(stop)
+    except StoreError as error:
+        outcome.error = str(error)
+        log.error("the stream has no log to write to", venue=venue.name, dataset="liquidations", outcome="failed", error=str(error))
+        return
+    outcome.rows, outcome.dropped = report.counts.events, report.counts.malformed + report.counts.dropped
+    outcome.windows = report.counts.connections
+    outcome.error = report.ended
+    if not report.complete:
+        outcome.error = "not all is in the store yet: the log keeps it, and the next run brings it in"
+    elif report.ended == "" and not report.counts.connections and report.last_error:
+        outcome.error = report.last_error

@@ -1,0 +1,157 @@
+"""A run that stays: schedules, streams and publishing until it is told to stop.
+
+Shell. A venue that cannot be reached is tried again; a store that is away is tried again; both are said.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import hashlib
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from perptape.collect.outcome import Outcome
+from perptape.collect.stream_adopt import Adopted
+from perptape.collect.streams import adopted, stream
+from perptape.collect.targets import Session
+from perptape.collect.together import side_by_side, until
+from perptape.collect.venue import Settings, Venue
+from perptape.errors import StoreError
+from perptape.interval import MINUTE, SECOND
+from perptape_api.collection import Liquidations
+
+if TYPE_CHECKING:
+    from perptape.collect.run import Run
+
+log = structlog.get_logger("perptape")
+
+TRY_AGAIN = 60.0
+STORE_AGAIN = 10.0
+BUDGET = 0.8
+SHORTEST, LONGEST = 45.0, 900.0
+"""A scheduled fetch has 0.8 x every, at least 45 s and at most 15 min."""
+
+
+class Stay:
+    """What goes on for as long as the run stays."""
+
+    def __init__(self, run: Run, failures: dict[str, str], deadline: float | None) -> None:
+        self._run, self._failures, self._deadline = run, failures, deadline
+        self._environment, self._stop = run.environment, run.stop
+        self._adopted = Adopted()
+        self._over = False
+
+    async def carry_out(self) -> None:
+        """Until stop or the deadline. Publishes at a normal end only. Raises StoreError when no log can be adopted, UsageError."""
+        request = self._run.request
+        if "liquidations" in request.datasets:
+            self._adopted = await asyncio.to_thread(adopted, self._run.tape, request.state, self._environment.clock)
+        timer = None
+        if self._deadline is not None:
+            left = max(self._deadline - self._environment.monotonic(), 0)
+            timer = asyncio.get_running_loop().call_later(left, self._end)
+        try:
+            await side_by_side([*(self._venue(name) for name in request.venues), until(self._stop, self._publishing())])
+        finally:
+            if timer is not None:
+                timer.cancel()
+        if self._over:
+            await self._publish()
+
+    def _end(self) -> None:
+        self._over = True
+        self._stop.set()
+
+    async def _venue(self, name: str) -> None:
+        await until(self._stop, self._reached(name))
+        if self._stop.is_set() and name in self._failures:
+            self._run.summary.outcomes.append(Outcome(name, "instruments", error=self._failures[name]))
+            return
+        venue = self._run.venues[name]
+        session = await self._run.session_of(venue)
+        wanted = self._run.request.spec.wanted()
+        parts: list[Coroutine[Any, Any, None]] = []
+        for dataset in self._run.request.datasets:
+            settings = wanted[dataset]
+            outcome = Outcome(venue.name, dataset)
+            self._run.summary.outcomes.append(outcome)
+            if isinstance(settings, Liquidations):
+                since = self._adopted.since(venue.name, dataset)
+                state = self._run.request.state
+                parts.append(stream(venue, session, settings.replicas, outcome, state=state, since=since, stop=self._stop))
+            else:
+                parts.append(until(self._stop, self._schedule(venue, dataset, settings, session, outcome)))
+        await side_by_side(parts)
+
+    async def _reached(self, name: str) -> None:
+        """Comes back when the venue lists its instruments."""
+        while name in self._failures:
+            await self._environment.sleep(TRY_AGAIN)
+            failures: dict[str, str] = {}
+            await self._run.reach(name, failures)
+            if not failures:
+                try:
+                    others = {other: "" for other in self._run.venues if other != name}
+                    await self._run.settle_origin(others)
+                    self._run.resolve(others)
+                    await self._run.venues[name].remember()
+                    del self._failures[name]
+                except StoreError as error:
+                    log.error("the store cannot be used: trying again", venue=name, outcome="retry", error=str(error))
+
+    async def _schedule(self, venue: Venue, dataset: str, settings: Settings, session: Session, outcome: Outcome) -> None:
+        """Fetches a dataset once per `every`, each time within its budget; goes straight on when a budget left work."""
+        every = settings.every.ms
+        budget = min(max(BUDGET * every / SECOND, SHORTEST), LONGEST)
+        while not self._stop.is_set():
+            try:
+                async with asyncio.timeout(budget):
+                    latest = await venue.fetch(dataset, settings, session)
+            except TimeoutError:
+                log.info("the time budget is over: going on", venue=venue.name, dataset=dataset, outcome="remaining")
+                continue
+            except StoreError as error:
+                log.error("the store cannot be used: trying again", venue=venue.name, dataset=dataset, outcome="retry", error=str(error))
+                outcome.error = str(error)
+                await self._environment.sleep(STORE_AGAIN)
+                continue
+            _accumulate(outcome, latest)
+            if latest.remaining:
+                continue
+            now = await venue.exchange.now()
+            late = spread(self._run.request.spec_id, venue.name, dataset, every)
+            await self._environment.sleep((every - now % every + late) / SECOND)
+
+    async def _publishing(self) -> None:
+        while True:
+            await self._environment.sleep(self._run.request.spec.store.published_every.ms / SECOND)
+            await self._publish()
+
+    async def _publish(self) -> None:
+        try:
+            reports = await asyncio.to_thread(self._run.tape.publish)
+        except StoreError as error:
+            log.error("publishing failed: trying again next time", outcome="retry", error=str(error))
+            return
+        for report in reports:
+            said = {name: value for name, value in dataclasses.asdict(report).items() if value or name in ("segments", "rows")}
+            log.info("published", **said)
+
+
+def _accumulate(total: Outcome, latest: Outcome) -> None:
+    total.rows += latest.rows
+    total.windows += latest.windows
+    total.calls += latest.calls
+    total.dropped += latest.dropped
+    total.suspicious += latest.suspicious
+    total.instruments = latest.instruments
+    total.remaining, total.failed, total.skipped, total.error = latest.remaining, latest.failed, latest.skipped, latest.error
+
+
+def spread(spec: str, venue: str, dataset: str, every: int) -> int:
+    """ms after a slot's edge at which this collection asks: a stable hash, so that many do not ask in one moment."""
+    digest = hashlib.blake2b(f"{spec}/{venue}/{dataset}".encode(), digest_size=4).digest()
+    return 2 * SECOND + int.from_bytes(digest, "big") % max(min(every // 10, MINUTE), 1)
