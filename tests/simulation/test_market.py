@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from itertools import pairwise
 
@@ -95,6 +96,9 @@ def test_ids_are_unique_and_ascend_with_time() -> None:
     events = MARKET.liquidations(CONTRACTS[0], START, START + HOUR)
     assert len({event.id for event in events}) == len(events) > 100
     assert [event.seq for event in events] == sorted(event.seq for event in events)
+    trades = MARKET.trades(CONTRACTS[4], START, START + HOUR)
+    assert [trade.seq for trade in trades] == sorted({trade.seq for trade in trades})
+    assert [trade.time for trade in trades] == sorted(trade.time for trade in trades)
 
 
 def test_deribits_liquidations_are_exactly_its_flagged_trades() -> None:
@@ -129,8 +133,9 @@ def test_a_ticker_listed_again_is_a_new_lifetime_of_another_size() -> None:
     assert not [one for one in market.contracts("okx", START + 1) if one.id == "ADA-USDT-SWAP"]
 
 
-def test_injected_liquidations_are_part_of_history() -> None:
-    btc = CONTRACTS[0]
-    own = MARKET.liquidations(btc, START, START + DAY)
-    market = MARKET.with_liquidations("binance", "BTCUSDT", own[:3])
-    assert len(market.liquidations(btc, START, START + DAY)) == len(own) + 3
+def test_injected_liquidations_are_part_of_history_and_of_the_trades() -> None:
+    btc = CONTRACTS[4]
+    own, trades = MARKET.liquidations(btc, START, START + HOUR), MARKET.trades(btc, START, START + HOUR)
+    market = MARKET.with_liquidations("deribit", btc.id, [replace(event, id=f"more-{event.id}") for event in own[:3]])
+    assert len(market.liquidations(btc, START, START + HOUR)) == len(own) + 3
+    assert len(market.trades(btc, START, START + HOUR)) == len(trades) + 3

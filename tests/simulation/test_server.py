@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from typing import Any
 
 import aiohttp
@@ -208,3 +209,69 @@ async def test_the_control_api_sets_faults_and_tells_the_truth(serve: Any, http:
     async with http.post(control + "faults", json={"kind": "fire"}) as answer:
         assert answer.status == 400
         assert "no fault 'fire'" in (await answer.json())["error"]
+
+
+async def test_a_relisted_ticker_has_another_contract_size_on_the_wire(serve: Any, http: aiohttp.ClientSession, hand: Hand) -> None:
+    simulation = await serve(venues=("okx",), ticking=False)
+    okx = simulation.endpoints["okx"]
+
+    async def sizes() -> list[str]:
+        async with http.get(okx + "/api/v5/public/instruments?instType=SWAP") as answer:
+            return [row["ctVal"] for row in (await answer.json())["data"] if row["instId"] == "ADA-USDT-SWAP" and row["state"] == "live"]
+
+    assert await sizes() == ["1000"]
+    async with http.post(okx + "/_control/delist", json={"venue": "okx", "contract": "ADA-USDT-SWAP"}) as answer:
+        assert answer.status == 200
+    assert await sizes() == []
+    hand.advance(1000)
+    async with http.post(okx + "/_control/relist", json={"venue": "okx", "contract": "ADA-USDT-SWAP", "contract_size": "7"}) as answer:
+        assert answer.status == 200
+    assert await sizes() == ["7"]
+
+
+async def test_a_fast_clock_runs_fast(serve: Any, http: aiohttp.ClientSession, hand: Hand) -> None:
+    simulation = await serve(venues=("bybit",), ticking=False, speed=60.0)
+    before = simulation.now("bybit")
+    hand.advance(1000)
+    assert simulation.now("bybit") == before + 60_000
+    assert simulation.spacing_ms("bybit", "GET", "/v5/market/time", {}) == pytest.approx(5000 / 600 / 60)
+
+
+async def test_the_control_api_tells_what_was_sent_on_each_connection(serve: Any, http: aiohttp.ClientSession, hand: Hand) -> None:
+    simulation = await serve(venues=("bybit",), ticking=False)
+    simulation.tick()
+    socket = await dial(http, simulation, "bybit", BYBIT)
+    control = simulation.endpoints["bybit"] + "/_control/"
+    async with http.post(control + "inject", json={"venue": "bybit", "contract": "BTCUSDT", "count": 2}) as answer:
+        injected = await answer.json()
+    hand.advance(500)
+    simulation.tick()
+    async with http.get(control + "truth?venue=bybit") as answer:
+        (session,) = await answer.json()
+    assert [one["topic"] for one in session["subscriptions"]] == BYBIT["args"]
+    assert [event for push in session["sent"] for event in push["liquidations"] if event["id"].startswith("injected")] == injected
+    async with http.post(control + "disconnect", json={"venue": "bybit"}) as answer:
+        assert await answer.json() == {"disconnected": 1}
+    while (await socket.receive(timeout=5)).type is aiohttp.WSMsgType.TEXT:
+        pass
+    assert socket.close_code == 1001
+
+
+SERVE = """
+import sys
+from perptape.simulation.market import Market
+from perptape.simulation.server import run_server
+from perptape.simulation.settings import Settings
+
+run_server(Market.standard(1, 2), Settings(venues=("binance",)), lambda endpoints: print(endpoints["binance"], flush=True))
+"""
+
+
+async def test_a_server_process_says_where_it_is_and_ends_when_told(http: aiohttp.ClientSession) -> None:
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", SERVE, stdout=asyncio.subprocess.PIPE)
+    assert process.stdout is not None
+    endpoint = (await asyncio.wait_for(process.stdout.readline(), 20)).decode().strip()
+    async with http.get(endpoint + "/fapi/v1/ping") as answer:
+        assert answer.headers["x-perptape-origin"] == "simulated:1"
+    process.terminate()
+    assert await asyncio.wait_for(process.wait(), 10) == 0

@@ -6,7 +6,6 @@ Thin: every route calls one method of `Simulation`. Wrong input is answered with
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import asdict
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -64,8 +63,7 @@ def _end_faults(simulation: Simulation, query: Mapping[str, str], body: Any) -> 
 
 
 def _inject(simulation: Simulation, query: Mapping[str, str], body: Any) -> Any:
-    injected = simulation.inject(body["venue"], body["contract"], int(body.get("count", 1)), bool(body.get("equal", False)))
-    return [asdict(event) for event in injected]
+    return simulation.inject(body["venue"], body["contract"], int(body.get("count", 1)), bool(body.get("equal", False)))
 
 
 async def _burst(simulation: Simulation, query: Mapping[str, str], body: Any) -> Any:
@@ -102,11 +100,13 @@ def _disconnect(simulation: Simulation, query: Mapping[str, str], body: Any) -> 
 
 
 def _truth(simulation: Simulation, query: Mapping[str, str], body: Any) -> Any:
+    """Every connection; with `events=0` only how many pushes, frames and events there were on it."""
     sessions = simulation.truth.sessions if "venue" not in query else simulation.truth.of(query["venue"])
-    return [_session(session, _whole(query, "since", 0)) for session in sessions]
+    return [_session(session, _whole(query, "since", 0), query.get("events") != "0") for session in sessions]
 
 
-def _session(session: Session, since: int) -> dict[str, Any]:
+def _session(session: Session, since: int, with_events: bool) -> dict[str, Any]:
+    sent = [push for push in session.sent if push.at >= since]
     return {
         "id": session.id,
         "venue": session.venue,
@@ -117,15 +117,18 @@ def _session(session: Session, since: int) -> dict[str, Any]:
         "closed": session.closed,
         "closed_mono": session.closed_mono,
         "reason": session.reason,
-        "subscriptions": [asdict(one) for one in session.subscriptions],
+        "subscriptions": session.subscriptions,
         "control": {name: dict(zip(("count", "first", "last"), seen, strict=True)) for name, seen in session.control.items()},
         "forgotten": session.forgotten,
-        "sent": [asdict(push) for push in session.sent if push.at >= since],
+        "pushes": len(sent),
+        "frames": sum(push.frames for push in sent),
+        "liquidations": sum(len(push.liquidations) for push in sent),
+        "sent": sent if with_events else [],
     }
 
 
 def _requests(simulation: Simulation, query: Mapping[str, str], body: Any) -> Any:
-    return [asdict(call) for call in simulation.truth.requests(query.get("venue"), _whole(query, "since", 0), query.get("path", ""))]
+    return simulation.truth.requests(query.get("venue"), _whole(query, "since", 0), query.get("path", ""))
 
 
 def _open_interest(simulation: Simulation, query: Mapping[str, str], body: Any) -> Any:
@@ -136,12 +139,12 @@ def _open_interest(simulation: Simulation, query: Mapping[str, str], body: Any) 
 
 def _funding(simulation: Simulation, query: Mapping[str, str], body: Any) -> Any:
     asked = query["venue"], query["contract"], _whole(query, "start"), _whole(query, "end")
-    return [asdict(one) for one in truth.funding(simulation.market, *asked)]
+    return truth.funding(simulation.market, *asked)
 
 
 def _liquidations(simulation: Simulation, query: Mapping[str, str], body: Any) -> Any:
     asked = query["venue"], query["contract"], _whole(query, "start"), _whole(query, "end")
-    return [asdict(one) for one in truth.liquidations(simulation.market, *asked)]
+    return truth.liquidations(simulation.market, *asked)
 
 
 def _clock(simulation: Simulation, query: Mapping[str, str], body: Any) -> Any:

@@ -110,7 +110,7 @@ class Market:
     def open_interest(self, contract: Contract, t: int) -> Decimal:
         """Open interest in base coin."""
         held = self.open_contracts(contract, t)
-        return self.base_amount(contract, held, self.index(contract.base, t))
+        return held * contract.contract_size if contract.linear else self.base_amount(contract, held, self.index(contract.base, t))
 
     def open_contracts(self, contract: Contract, t: int) -> Decimal:
         """Open interest in contracts: a hashed level at every slot's start, a straight line in between."""
@@ -183,38 +183,47 @@ class Market:
 
     def liquidations(self, contract: Contract, start: int, end: int) -> list[Liquidation]:
         """What was liquidated in [start, end), by time; two may be equal in every sent value and differ in id only."""
-        happened = [
-            event for second in _seconds(start, end) for event, _ in self._liquidated(contract, second) if start <= event.time < end
-        ]
-        extra = [event for event in self.injected.get((contract.venue, contract.id), ()) if start <= event.time < end]
+        happened = [event for second in _seconds(start, end) for event in self._liquidated(contract, second) if start <= event.time < end]
+        extra = self._injected(contract, start, end)
         return sorted(happened + extra, key=lambda event: (event.time, event.seq)) if extra else happened
 
     def trades(self, contract: Contract, start: int, end: int) -> list[Trade]:
         """Fills in [start, end), one or two a second and the liquidations among them, flagged."""
-        return [trade for second in _seconds(start, end) for trade in self._traded(contract, second) if start <= trade.time < end]
+        happened = [trade for second in _seconds(start, end) for trade in self._traded(contract, second) if start <= trade.time < end]
+        extra = [
+            Trade(event.id, event.seq, event.time, event.side, event.average_price, event.contracts, "T")
+            for event in self._injected(contract, start, end)
+        ]
+        return sorted(happened + extra, key=lambda trade: (trade.time, trade.seq)) if extra else happened
+
+    def _injected(self, contract: Contract, start: int, end: int) -> list[Liquidation]:
+        events = self.injected.get((contract.venue, contract.id), ())
+        return [event for event in events if start <= event.time < end and contract.trades_at(event.time)]
 
     def with_liquidations(self, venue: str, id: str, events: Iterable[Liquidation]) -> Market:
         """The same market with these events besides its own."""
         key = (venue, id)
         return replace(self, injected={**self.injected, key: (*self.injected.get(key, ()), *events)})
 
-    def _liquidated(self, contract: Contract, second: int) -> list[tuple[Liquidation, Flag]]:
-        """One second's liquidations with the side of the fill that each was; ids count up within the second."""
+    def _moments(self, contract: Contract, second: int, with_trades: bool) -> list[tuple[int, bool, int]]:
+        """(time, whether a liquidation, its draw) of one second; the place in the list makes the id, so ids ascend with time."""
+        key = (self.seed, contract.venue, contract.id)
         rate = self.liquidation_rates.get((contract.venue, contract.id), _RATES.get(contract.base, _OTHER_RATE))
-        count = poisson(rate, uniform(self.seed, contract.venue, contract.id, "liq", second))
-        if not count:
-            return []
-        draws = [bits(self.seed, contract.venue, contract.id, "event", second, number) for number in range(count)]
+        draws = [bits(*key, "event", second, number) for number in range(poisson(rate, uniform(*key, "liq", second)))]
         draws += [draw for draw in draws if draw % 16 == 0]  # a twin: equal in every sent value, in the same millisecond
-        moments = sorted((second * 1000 + (draw >> 8) % 1000, draw) for draw in draws)
-        drawn = [(time, draw) for time, draw in moments if contract.trades_at(time)]
-        return [
-            liquidated
-            for number, (time, draw) in enumerate(drawn)
-            for liquidated in self._event(contract, second * 1000 + number, time, draw)
-        ]
+        moments = [(second * 1000 + (draw >> 8) % 1000, True, draw) for draw in draws]
+        if with_trades:
+            draws = [bits(*key, "trade", second, number) for number in range(1 + second % 2)]
+            moments += [(second * 1000 + (draw >> 8) % 1000, False, draw) for draw in draws]
+        return sorted(moment for moment in moments if contract.trades_at(moment[0]))
 
-    def _event(self, contract: Contract, seq: int, time: int, draw: int) -> list[tuple[Liquidation, Flag]]:
+    def _liquidated(self, contract: Contract, second: int) -> list[Liquidation]:
+        moments = self._moments(contract, second, contract.venue in FILL_VENUES)
+        numbered = ((second * 1000 + number, *moment) for number, moment in enumerate(moments))
+        return [event for seq, time, liquidated, draw in numbered if liquidated for event in self._event(contract, seq, time, draw)[0]]
+
+    def _event(self, contract: Contract, seq: int, time: int, draw: int) -> tuple[list[Liquidation], Flag]:
+        """A liquidation and the side of the fill that it was; two of one id where both sides were liquidated."""
         side: Side = "SELL" if draw >> 20 & 1 else "BUY"
         away = 1 if side == "BUY" else -1
         fair = self.mark(contract.base, time)
@@ -228,25 +237,23 @@ class Market:
         base = self.base_amount(contract, contracts, average)
         event = Liquidation(str(seq), seq, time, contract.id, side, price, average, broke, base, contracts)
         if not fills:
-            return [(event, "T")]
+            return [event], "T"
         flag: Flag = ("T", "T", "T", "M", "T", "M", "T", "MT")[draw >> 50 & 7]
         other: Side = "BUY" if side == "SELL" else "SELL"
-        return [(event, flag), (replace(event, side=other), flag)] if flag == "MT" else [(event, flag)]
+        return [event, replace(event, side=other)] if flag == "MT" else [event], flag
 
     def _traded(self, contract: Contract, second: int) -> list[Trade]:
-        draw = bits(self.seed, contract.venue, contract.id, "trade", second)
-        trades: dict[str, Trade] = {}
-        for event, flag in self._liquidated(contract, second):
-            taker: Side = event.side if flag != "M" else "BUY" if event.side == "SELL" else "SELL"
-            fill = Trade(event.id, event.seq, event.time, taker, event.average_price, event.contracts, flag)
-            trades.setdefault(event.id, fill)
-        for number in range(1 + draw % 2):
-            seq, time = second * 1000 + 500 + number, second * 1000 + (draw >> 8 + 10 * number) % 1000
-            side: Side = "BUY" if draw >> 40 + number & 1 else "SELL"
-            if contract.trades_at(time):
-                price = self.on_tick(contract, self.price(contract.base, time))
-                trades[str(seq)] = Trade(str(seq), seq, time, side, price, (1 + (draw >> 44) % 40) * contract.lot, None)
-        return sorted(trades.values(), key=lambda trade: (trade.time, trade.seq))
+        moments = self._moments(contract, second, with_trades=True)
+        return [self._trade(contract, second * 1000 + number, *moment) for number, moment in enumerate(moments)]
+
+    def _trade(self, contract: Contract, seq: int, time: int, liquidated: bool, draw: int) -> Trade:
+        if not liquidated:
+            side: Side = "BUY" if draw >> 40 & 1 else "SELL"
+            price = self.on_tick(contract, self.price(contract.base, time))
+            return Trade(str(seq), seq, time, side, price, (1 + (draw >> 44) % 40) * contract.lot, None)
+        (event, *_), flag = self._event(contract, seq, time, draw)
+        taker: Side = event.side if flag != "M" else "BUY" if event.side == "SELL" else "SELL"
+        return Trade(event.id, seq, time, taker, event.average_price, event.contracts, flag)
 
 
 def _seconds(start: int, end: int) -> range:
