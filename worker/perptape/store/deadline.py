@@ -29,6 +29,10 @@ class Bounded:
     def swaps(self) -> bool:
         return self._fs.swaps
 
+    @property
+    def parallel(self) -> int:
+        return self._fs.parallel
+
     def check(self) -> None:
         if self._clock() > self._until:
             raise Late

@@ -50,6 +50,10 @@ class FileSystem(Protocol):
     def swaps(self) -> bool:
         """Whether `replace` compares and swaps atomically (True on a folder; probed on S3)."""
 
+    @property
+    def parallel(self) -> int:
+        """How many objects are best read at once."""
+
     def read(self, path: str) -> Stored: ...
 
     def create(self, path: str, data: bytes) -> None:

@@ -30,6 +30,7 @@ class Folder:
     """The folder `root`, which is made by the first write."""
 
     swaps = True
+    parallel = 2
 
     def __init__(self, root: str, disk: Disk | None = None) -> None:
         self.location = os.path.abspath(os.path.expanduser(root))

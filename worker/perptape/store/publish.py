@@ -182,7 +182,7 @@ class Publisher:
         for part in fold.parts(self.landing, segments):
             try:
                 base = self.landing.decode(part.place, self.fs.read(part.place.path).data)
-            except (Absent, Unreadable):
+            except StoreError:
                 missing.add(part.place)
                 continue
             done = fold.folded(self.landing, base, part)

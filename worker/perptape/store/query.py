@@ -5,10 +5,11 @@ Only what segments touch is joined; all other files are taken as they are.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -23,8 +24,8 @@ from perptape.store.segment import decode_segment
 
 Time = int | datetime | None
 Period = int | None
-READERS = 16
-"""Objects asked for at once: on S3 it is the way there and back that takes the time."""
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +121,7 @@ def _loose(fs: FileSystem, kind: Dataset, scope: Scope) -> list[pa.Table]:
         table = scope.rows(table)
         return table if wanted is None else table.filter(pc.is_in(table["instrument_id"], wanted))
 
-    with ThreadPoolExecutor(READERS) as pool:
-        return [table for table in pool.map(rows, paths) if table is not None and table.num_rows]
+    return [table for table in _each(fs, rows, paths) if table is not None and table.num_rows]
 
 
 def _listed(fs: FileSystem, landing: DataFiles, scope: Scope) -> Iterable[Place]:
@@ -143,10 +143,15 @@ def _decoded(fs: FileSystem, landing: DataFiles, files: Sequence[Place]) -> list
         except Absent:
             return None
 
-    if not files:
-        return []
-    with ThreadPoolExecutor(READERS) as pool:
-        return list(pool.map(one, files))
+    return _each(fs, one, files)
+
+
+def _each(fs: FileSystem, read: Callable[[T], R], what: Sequence[T]) -> list[R]:
+    """In order, as many at once as the store is best read."""
+    if fs.parallel < 2 or len(what) < 2:
+        return [read(one) for one in what]
+    with ThreadPoolExecutor(fs.parallel) as pool:
+        return list(pool.map(read, what))
 
 
 def one_period(rows: pa.Table, period: Period) -> pa.Table:
