@@ -1,0 +1,246 @@
+"""What marks prove is claimed, once and for all, and nothing else is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from perptape.claims import Claim, join
+from perptape.collect.marks import Proofs, Rules
+from perptape.exchanges.base import Feed
+from perptape.interval import Interval, gaps, intersection, union
+from perptape.store.log_record import Mark
+
+A, B = "A-PERP.FAKE", "B-PERP.FAKE"
+MARKET = Rules((A, B), push=2_000, quiet=10_000, kind="sampled", basis="one a second", market=True)
+SYMBOL = replace(MARKET, kind="complete", basis="feed", market=False)
+END = 10**9
+
+
+def claimed(
+    rules: Rules, marks: list[Mark], *, opened: int = 0, since: dict[str, int] | None = None, rolls: frozenset[int] = frozenset()
+) -> list[Claim]:
+    """All claims of a log with these marks, rolled after the marks of these numbers and at its end."""
+    proofs = Proofs(rules, opened, since or {})
+    claims: list[Claim] = []
+    for number, mark in enumerate(marks):
+        proofs.see(mark)
+        if number in rolls:
+            claims += proofs.claims(mark.time)
+    return list(join([*claims, *proofs.claims(proofs.last)]))
+
+
+def spans(claims: list[Claim], kind: str, instrument: str = A) -> list[tuple[int, int]]:
+    found = union(c.span for c in claims if c.kind == kind and c.instrument == instrument)
+    return [(span.start, span.end) for span in found]
+
+
+def speaking(connection: str, start: int, end: int, *topics: str, step: int = 1_000) -> list[Mark]:
+    """An acknowledgement, then control and feeds once a second."""
+    marks = [Mark("acknowledged", connection, start)]
+    for time in range(start + 100, end + 1, step):
+        marks.append(Mark("control", connection, time))
+        marks += [Mark("feed", connection, time, topic) for topic in topics]
+    return marks
+
+
+def test_a_connection_is_proven_from_its_first_control_message_to_its_last_less_the_push_interval() -> None:
+    claims = claimed(MARKET, [*speaking("c", 0, 20_100, ""), Mark("closed", "c", 21_000)])
+    assert spans(claims, "live") == spans(claims, "sampled") == [(100, 18_100)]
+    assert {(c.kind, c.basis, c.connections) for c in claims if c.kind != "hole"} == {
+        ("live", "connection", frozenset({"c"})),
+        ("sampled", "one a second", frozenset({"c"})),
+    }
+    assert {c.instrument for c in claims} == {A, B}
+
+
+def test_control_messages_before_the_acknowledgement_prove_nothing() -> None:
+    assert claimed(MARKET, [Mark("control", "c", 1), Mark("control", "c", 50_000)]) == [
+        c for i in (A, B) for c in [Claim(i, "stream", "hole", 0, 50_000, "", 0, 50_000, cause="disconnected")]
+    ]
+
+
+def test_a_stale_stamp_proves_nothing_before_the_acknowledgement() -> None:
+    marks = [Mark("acknowledged", "c", 10_000), Mark("control", "c", 1_000), Mark("control", "c", 20_000)]
+    assert spans(claimed(MARKET, marks), "live") == [(10_000, 18_000)]
+
+
+def test_a_feed_that_was_silent_for_longer_than_its_quiet_limit_leaves_that_time_unproven() -> None:
+    marks = speaking("c", 0, 60_100)
+    marks += [Mark("feed", "c", time) for time in (5_000, 12_000, 40_000, 45_000)]
+    claims = claimed(MARKET, sorted(marks, key=lambda m: m.time))
+    assert spans(claims, "sampled") == [(5_000, 10_000), (40_000, 43_000)]
+    assert spans(claims, "live") == [(100, 58_100)]
+
+
+def test_a_symbols_own_topic_proves_that_symbol_alone() -> None:
+    claims = claimed(SYMBOL, speaking("c", 0, 20_100, A))
+    assert spans(claims, "complete", A) == [(100, 18_100)]
+    assert spans(claims, "complete", B) == []
+    assert spans(claims, "live", B) == [(100, 18_100)]
+
+
+def test_nothing_is_claimed_across_a_reconnect_and_the_time_between_is_a_hole() -> None:
+    marks = [*speaking("c", 0, 20_100, ""), Mark("closed", "c", 20_500), *speaking("d", 25_000, 40_100, "")]
+    claims = claimed(MARKET, marks)
+    assert spans(claims, "live") == spans(claims, "sampled") == [(100, 18_100), (25_100, 38_100)]
+    assert [(c.start, c.end, c.cause) for c in claims if c.kind == "hole" and c.instrument == A] == [
+        (0, 100, "disconnected"),
+        (18_100, 25_100, "disconnected"),
+    ]
+
+
+def test_what_another_replica_heard_is_no_hole() -> None:
+    marks = [*speaking("c", 0, 20_100, ""), *speaking("d", 500, 60_100, ""), Mark("closed", "c", 20_500)]
+    claims = claimed(MARKET, sorted(marks, key=lambda m: m.time))
+    assert spans(claims, "hole") == [(0, 100)]
+    assert [c.connections for c in claims if c.kind == "live" and c.instrument == A] == [{"c"}, {"c", "d"}, {"d"}]
+
+
+def test_time_since_an_earlier_process_is_a_hole_because_the_process_was_down() -> None:
+    claims = claimed(MARKET, speaking("c", 100_000, 120_100, ""), opened=99_000, since={A: 40_000})
+    holes = {(c.instrument, c.start, c.end, c.cause) for c in claims if c.kind == "hole"}
+    assert holes == {(A, 40_000, 100_100, "process down"), (B, 99_000, 100_100, "disconnected")}
+
+
+def test_events_that_the_disk_had_no_room_for_are_a_hole_with_that_cause() -> None:
+    marks = [*speaking("c", 0, 20_100, ""), Mark("dropped", "", 50_000, text="disk full")]
+    marks += speaking("c", 50_000, 70_100, "")
+    claims = claimed(MARKET, marks)
+    assert spans(claims, "live") == [(100, 18_100), (50_100, 68_100)]
+    assert [c.cause for c in claims if c.kind == "hole" and c.start == 18_100] == ["disk full"] * 2
+
+
+def test_a_frame_that_was_not_understood_leaves_its_moment_unproven() -> None:
+    marks = [*speaking("c", 0, 20_100, ""), Mark("malformed", "c", 20_200), *speaking("c", 20_300, 40_400, "")[1:]]
+    claims = claimed(MARKET, marks)
+    assert spans(claims, "live") == [(100, 38_400)]
+    assert spans(claims, "sampled") == [(100, 18_100), (20_400, 38_400)]
+
+
+def test_while_nobody_listens_every_roll_says_so() -> None:
+    proofs = Proofs(MARKET, 0, {})
+    assert {(c.kind, c.start, c.end) for c in proofs.claims(60_000)} == {("hole", 0, 60_000)}
+    assert {(c.kind, c.start, c.end) for c in proofs.claims(120_000)} == {("hole", 60_000, 120_000)}
+
+
+@pytest.mark.parametrize(("completeness", "basis"), [("sampled", "drops some"), ("complete", "feed")])
+def test_rules_follow_from_the_feed_and_a_push_interval_is_at_least_two_seconds(completeness: str, basis: str) -> None:
+    feed = Feed("market", completeness, "drops some", 500, 60_000, "ticker", "base")  # type: ignore[arg-type]
+    rules = Rules.of(feed, [B, A, A])
+    assert rules == Rules((A, B), 2_000, 60_000, completeness, basis, True)  # type: ignore[arg-type]
+
+
+# Whatever the marks
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[Mark]:
+    """Marks in the order of time, of up to three connections that come and go."""
+    time, marks = 0, []
+    kinds = st.sampled_from(["control"] * 6 + ["feed"] * 6 + ["acknowledged", "closed", "malformed", "dropped"])
+    for _ in range(draw(st.integers(0, 60))):
+        time += draw(st.sampled_from([0, 300, 1_000, 2_500, 9_000, 15_000]))
+        kind = draw(kinds)
+        topic = draw(st.sampled_from(["", A, B])) if kind == "feed" else ""
+        marks.append(Mark(kind, draw(st.sampled_from("cde")), time, topic))  # type: ignore[arg-type]
+    return marks
+
+
+RULESETS = st.sampled_from([MARKET, SYMBOL])
+
+
+@given(histories(), RULESETS, st.frozensets(st.integers(0, 59), max_size=8))
+def test_rolling_at_any_points_and_joining_claims_the_same_time_as_not_rolling(
+    marks: list[Mark], rules: Rules, rolls: frozenset[int]
+) -> None:
+    whole, pieces = claimed(rules, marks), claimed(rules, marks, rolls=rolls)
+    for instrument in (A, B):
+        for kind in ("live", rules.kind, "hole"):
+            assert spans(pieces, kind, instrument) == spans(whole, kind, instrument)
+        for connection in "cde":
+            of = [[c for c in claims if connection in c.connections] for claims in (pieces, whole)]
+            assert spans(of[0], "live", instrument) == spans(of[1], "live", instrument)
+
+
+@given(histories(), RULESETS)
+def test_no_claim_covers_time_outside_the_marks_of_its_own_connection(marks: list[Mark], rules: Rules) -> None:
+    lives: dict[str, list[tuple[int, int]]] = {c: [] for c in "cde"}
+    since: dict[str, int] = {}
+    last: dict[str, int] = {}
+    for mark in [*marks, Mark("dropped", "", END)]:
+        names = list(since) if mark.kind == "dropped" else [mark.connection]
+        if mark.kind in ("acknowledged", "closed", "dropped"):
+            for name in names:
+                if name in since and name in last:
+                    lives[name].append((since[name], last.pop(name)))
+                since.pop(name, None)
+        if mark.kind == "acknowledged":
+            since[mark.connection] = mark.time
+        if mark.kind == "control" and mark.connection in since:
+            last[mark.connection] = mark.time
+    for claim in claimed(rules, marks):
+        for connection in claim.connections:
+            assert any(start <= claim.start and claim.end <= end - rules.push for start, end in lives[connection])
+
+
+@given(histories(), RULESETS)
+def test_a_feeds_claims_lie_within_its_connections_time_and_within_the_quiet_limit_of_its_words(marks: list[Mark], rules: Rules) -> None:
+    claims = claimed(rules, marks)
+    for instrument in (A, B):
+        proven = [c.span for c in claims if c.kind == rules.kind and c.instrument == instrument]
+        live = [c.span for c in claims if c.kind == "live" and c.instrument == instrument]
+        assert not list(gaps(proven, live))
+        topic = "" if rules.market else instrument
+        words = [m.time for m in marks if m.kind == "feed" and m.topic == topic]
+        near = union(Interval(time - rules.quiet, time) for time in words)
+        assert not list(gaps(proven, near))
+        assert not list(gaps(proven, union(Interval(time, time + rules.quiet) for time in words)))
+
+
+@given(histories(), RULESETS, st.integers(0, 59))
+def test_live_time_and_holes_together_are_all_the_time_that_was_said(marks: list[Mark], rules: Rules, cut: int) -> None:
+    proofs = Proofs(rules, 0, {})
+    claims: list[Claim] = []
+    for number, mark in enumerate(marks):
+        proofs.see(mark)
+        if number == cut:
+            claims += proofs.claims(mark.time)
+    claims += proofs.claims(proofs.last)
+    for instrument, until in proofs.said.items():
+        live = [c.span for c in claims if c.kind == "live" and c.instrument == instrument]
+        holes = [c.span for c in claims if c.kind == "hole" and c.instrument == instrument]
+        assert not intersection(live, holes)
+        assert not list(gaps([Interval(0, until)], [*live, *holes]))
+
+
+@given(histories(), RULESETS, st.integers(0, 59))
+def test_beginning_a_new_log_anywhere_loses_no_proof(marks: list[Mark], rules: Rules, cut: int) -> None:
+    first = Proofs(rules, 0, {})
+    for mark in marks[:cut]:
+        first.see(mark)
+    claims = list(first.claims(first.last))
+    second = Proofs(rules, min(first.said.values()), {})
+    for mark in (*first.resume(), *marks[cut:]):
+        second.see(mark)
+    claims = list(join([*claims, *second.claims(second.last)]))
+    whole = claimed(rules, marks)
+    for instrument in (A, B):
+        for kind in ("live", rules.kind):
+            assert spans(claims, kind, instrument) == spans(whole, kind, instrument)
+
+
+@given(histories(), RULESETS, st.integers(0, 59))
+def test_no_claim_begins_before_the_horizon_of_the_roll_before_it(marks: list[Mark], rules: Rules, cut: int) -> None:
+    proofs = Proofs(rules, 0, {})
+    for mark in marks[:cut]:
+        proofs.see(mark)
+    proofs.claims(proofs.last)
+    horizons = proofs.horizons()
+    for mark in marks[cut:]:
+        proofs.see(mark)
+    for claim in proofs.claims(proofs.last):
+        assert claim.kind == "hole" or claim.start >= horizons[claim.instrument]
