@@ -49,7 +49,7 @@ class S3:
         self._server = Server(bucket, endpoint)
         retries = {"max_attempts": ATTEMPTS, "mode": "standard"}
         config: dict[str, Any] = {"connect_timeout": CONNECT, "read_timeout": READ, "retries": retries}
-                if endpoint is not None:
+        if endpoint is not None:
             config["s3"] = {"addressing_style": "path"}
         self._fs = s3fs.S3FileSystem(
             key=key,
