@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import aiohttp
@@ -209,6 +210,8 @@ async def test_the_control_api_sets_faults_and_tells_the_truth(serve: Any, http:
     async with http.post(control + "faults", json={"kind": "fire"}) as answer:
         assert answer.status == 400
         assert "no fault 'fire'" in (await answer.json())["error"]
+    async with http.post(control + "faults", json={"kind": "reset", "venue": "binanse"}) as answer:
+        assert "no venue 'binanse' is served: one of binance" in (await answer.json())["error"]
 
 
 async def test_a_relisted_ticker_has_another_contract_size_on_the_wire(serve: Any, http: aiohttp.ClientSession, hand: Hand) -> None:
@@ -234,7 +237,6 @@ async def test_a_fast_clock_runs_fast(serve: Any, http: aiohttp.ClientSession, h
     before = simulation.now("bybit")
     hand.advance(1000)
     assert simulation.now("bybit") == before + 60_000
-    assert simulation.spacing_ms("bybit", "GET", "/v5/market/time", {}) == pytest.approx(5000 / 600 / 60)
 
 
 async def test_the_control_api_tells_what_was_sent_on_each_connection(serve: Any, http: aiohttp.ClientSession, hand: Hand) -> None:
@@ -255,6 +257,20 @@ async def test_the_control_api_tells_what_was_sent_on_each_connection(serve: Any
     while (await socket.receive(timeout=5)).type is aiohttp.WSMsgType.TEXT:
         pass
     assert socket.close_code == 1001
+
+
+async def test_a_simulation_whose_pushes_break_down_says_so(market: Market, http: aiohttp.ClientSession, until: Any) -> None:
+    def broken() -> float:
+        raise RuntimeError("no clock")
+
+    turned: list[Callable[[], float]] = [lambda: 1_795_000_000_000.0]
+    simulation = Simulation(market, Settings(venues=("bybit",)), real=lambda: turned[-1]())
+    await simulation.start()
+    turned.append(broken)
+    await until(simulation.over.is_set)
+    turned.pop()
+    with pytest.raises(RuntimeError, match="no clock"):
+        await simulation.stop()
 
 
 SERVE = """

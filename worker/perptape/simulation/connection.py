@@ -44,6 +44,8 @@ class Following:
 
     topic: Topic
     record: Subscription
+    spoke: int | None = None
+    """When a control topic last spoke."""
 
 
 @dataclass(slots=True, eq=False)

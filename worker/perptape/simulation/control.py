@@ -54,7 +54,11 @@ def _whole(query: Mapping[str, str], name: str, default: int | None = None) -> i
 
 def _add_faults(simulation: Simulation, query: Mapping[str, str], body: Any) -> Any:
     given: Iterable[Any] = body if isinstance(body, list) else [body]
-    return {"ids": simulation.faults.add([Fault.of(one) for one in given])}
+    faults = [Fault.of(one) for one in given]
+    for fault in faults:
+        if fault.venue is not None and fault.venue not in simulation.endpoints:
+            raise ValueError(f"no venue {fault.venue!r} is served: one of {', '.join(simulation.endpoints)}")
+    return {"ids": simulation.faults.add(faults)}
 
 
 def _end_faults(simulation: Simulation, query: Mapping[str, str], body: Any) -> Any:

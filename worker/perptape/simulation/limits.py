@@ -101,7 +101,8 @@ class Limits:
 
     def spacing(self, costs: Mapping[str, int]) -> float:
         """How far apart (venue ms) requests of these costs must be so that they never meet a limit."""
-        return max((cost * count.window / count.limit.amount for count, cost in self._matching("", costs)), default=0.0)
+        found = [(self._limit(name), cost) for name, cost in costs.items()]
+        return max((cost * limit.window_ms / self._compress / limit.amount for limit, cost in found if limit is not None), default=0.0)
 
     def report(self) -> dict[str, object]:
         """Everything counted, for people and tests."""
@@ -111,13 +112,16 @@ class Limits:
     def _matching(self, address: str, costs: Mapping[str, int]) -> list[tuple[_Count, int]]:
         found = []
         for name, cost in costs.items():
-            limit = self._limits.get(name) or self._limits.get(name.partition("/")[0])
+            limit = self._limit(name)
             if limit is not None:
                 key = (address, name)
                 if key not in self._counts:
                     self._counts[key] = _Count(limit, limit.window_ms / self._compress)
                 found.append((self._counts[key], cost))
         return found
+
+    def _limit(self, name: str) -> Limit | None:
+        return self._limits.get(name) or self._limits.get(name.partition("/")[0])
 
     def _refuse(self, address: str, count: _Count, cost: int, now: int) -> Verdict:
         self.refusals += 1

@@ -7,7 +7,7 @@ with all that happened since the last one. Frames are made once and shared by al
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from perptape.simulation.clock import Clock
 from perptape.simulation.connection import Connection, Following, frame, text
@@ -44,7 +44,6 @@ class Pusher:
     mono: Callable[[], float]
     pushed: int = 0
     """Up to when events have been pushed."""
-    _spoke: dict[tuple[int, str], int] = field(default_factory=dict)
 
     def tick(self) -> None:
         """Pushes what is due now."""
@@ -67,11 +66,9 @@ class Pusher:
         """Sends a control topic to those who have not heard it for a second."""
         data: bytes | None = None
         for connection, following in followers:
-            key = (connection.session.id, topic.name)
-            heard = self._spoke.get(key, 0)
-            if heard >= following.record.since and heard <= now < heard + CONTROL_MS:
+            if following.spoke is not None and following.spoke <= now < following.spoke + CONTROL_MS:
                 continue
-            self._spoke[key] = now
+            following.spoke = now
             if data is None:
                 data = b"".join(text(one) for one in self.wire.control_frames(topic, self.market(), now))
             if data and self._send(connection, topic, data, now):

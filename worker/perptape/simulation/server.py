@@ -25,6 +25,7 @@ from perptape.simulation.contract import Contract, Liquidation, Side
 from perptape.simulation.faults import Faults
 from perptape.simulation.limits import Limits
 from perptape.simulation.market import Market
+from perptape.simulation.minimum import limit_time
 from perptape.simulation.settings import Settings
 from perptape.simulation.truth import Truth
 from perptape.simulation.venue import Venue, World
@@ -55,6 +56,9 @@ class Simulation:
         self.bursts: list[bursts.Report] = []
         self._runners: list[web.AppRunner] = []
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._failure: BaseException | None = None
+        self.over = asyncio.Event()
+        """Set when it is to end: pushing broke down (`stop` then raises what happened), or a signal came."""
 
     # -- life
 
@@ -81,6 +85,8 @@ class Simulation:
                 connection.close("simulation stopped")
         for runner in self._runners:
             await runner.cleanup()
+        if self._failure is not None:
+            raise self._failure
 
     async def __aenter__(self) -> Self:
         return await self.start()
@@ -114,7 +120,13 @@ class Simulation:
     def _spawn(self, work: Any) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self._failure = task.exception()
+            self.over.set()
 
     # -- what is known
 
@@ -146,11 +158,11 @@ class Simulation:
         """What has been used and refused, by venue."""
         return {name: venue.limits.report() for name, venue in self._venues.items()}
 
-    def spacing_ms(self, venue: str, method: str, path: str, query: Mapping[str, str], body: Any = None) -> float:
-        """How far apart such requests must be, in real ms, so that the venue's limits hold for ever (compression included)."""
+    def limit_seconds(self, venue: str, calls: Iterable[Request]) -> dict[str, float]:
+        """Real seconds that the venue's limits ask for these calls, by limit and compressed as they are (see `minimum`)."""
         served = self._venues[venue]
-        costs = served.wire.costs(Request(method, path, query, body, served.clock()))
-        return served.clock.real_seconds(served.limits.spacing(costs)) * 1000
+        times = limit_time(served.wire, served.limits, calls)
+        return {name: served.clock.real_seconds(ms) for name, ms in times.items()}
 
     # -- what may be done
 
@@ -241,12 +253,11 @@ def run_server(
     """Serves until SIGINT or SIGTERM (or those given); `ready` is told the endpoints once all ports are open."""
 
     async def serve() -> None:
-        stop = asyncio.Event()
-        for number in until or (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
         async with Simulation(market, settings) as simulation:
+            for number in until or (signal.SIGINT, signal.SIGTERM):
+                asyncio.get_running_loop().add_signal_handler(number, simulation.over.set)
             ready(simulation.endpoints)
-            await stop.wait()
+            await simulation.over.wait()
 
     with suppress(KeyboardInterrupt):
         asyncio.run(serve())
