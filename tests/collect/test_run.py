@@ -53,10 +53,12 @@ async def test_settled_rates_have_their_intervals_and_predictions_their_sample(w
 
 
 async def test_a_second_run_in_the_same_slot_makes_no_data_call(world):
+    world.clock.forward(2 * MINUTE + 17)  # no slot's edge
     for name in ("binance", "bybit", "hyperliquid", "okx", "deribit"):
         world.venue(name)
-    assert (await world.once()).exit_code == 0
-    assert (await world.once()).exit_code == 0
+    wide = "{openInterest: {backfill: 30d}, funding: {backfill: 40d}}"
+    assert (await world.once(wide)).exit_code == 0
+    assert (await world.once(wide)).exit_code == 0
     assert {name: world.data_calls(name) for name in world.exchanges} == {name: [] for name in world.exchanges}
 
 

@@ -23,6 +23,9 @@ CONFIRMED_AFTER = 60 * MINUTE
 """`asked` becomes `empty` only when two answers at least this far apart agree: a venue that says [] for a while must not make holes
 permanent. The hour is ours; the design asks for lateness alone."""
 
+RETENTION_MARGIN = 2 * MINUTE
+"""How far inside a venue's retention a start is kept."""
+
 REASONS = ("retention", "missed sample", "damaged", "process down", "disconnected", "disk full", "unknown")
 """Why time is lost: a closed list."""
 
@@ -53,11 +56,11 @@ class Rules:
     retention: int | None = None
     settle_every: int = 60 * MINUTE
 
-    def floor(self, now: int) -> int:
-        """The oldest time that can still be asked for."""
+    def floor(self, now: int, step: int = 1) -> int:
+        """The oldest time (start of a slot of `step`) that can still be asked for, with a margin: it moves while a call is under way."""
         if not self.obtainable:
             return now
-        return 0 if self.retention is None else now - self.retention
+        return 0 if self.retention is None else ceil(max(now - self.retention + RETENTION_MARGIN, 0), step)
 
 
 def wanted(wants: Iterable[Want], grid: str, horizon: int, now: int) -> tuple[Interval, ...]:
@@ -111,7 +114,7 @@ def states(
         _lose(take, grid, by_kind["hole"], damage, now, rules)
     else:
         take("lost", final, "retention")
-        take("lost", [Interval(0, max(rules.floor(now), 0))], "retention")
+        take("lost", [Interval(0, rules.floor(now, grid_step(grid) or 1))], "retention")
     for claim in by_kind["asked"]:
         take("open", [claim.span], "", claim.asked_last + rules.every)
     take("open", left)

@@ -27,9 +27,6 @@ from perptape.interval import DAY, HOUR, MINUTE, Interval
 CONCURRENT = 8
 """Windows of one venue under way at once: enough to keep the limiter busy over a slow line."""
 
-RETENTION_MARGIN = 2 * MINUTE
-"""A start is kept this far inside a venue's retention: it moves on while the call is under way."""
-
 SHRINK = (5 * MINUTE, HOUR, 6 * HOUR, DAY, 2 * DAY)
 """By how much a refused start is moved, one after another."""
 
@@ -134,7 +131,7 @@ class Backfill:
         instrument = self._by_id[window.instrument]
         for moved in (0, *SHRINK):
             now = await self.exchange.now()
-            floor = grid.rules.floor(now) + RETENTION_MARGIN + moved if grid.rules.retention is not None else 0
+            floor = grid.rules.floor(now) + moved if grid.rules.retention is not None else 0
             span = Interval(min(max(window.span.start, floor), window.span.end), window.span.end)
             if not span:
                 self.outcome.skipped.append(f"{window.instrument}: past {self.exchange.traits.title}'s retention")

@@ -13,7 +13,7 @@ from perptape.claims import SETTLED, Coverage, Want
 from perptape.collect.grids import Grid
 from perptape.collect.paginate import MARGIN, slots_per_page
 from perptape.exchanges.base import PageRule
-from perptape.interval import DAY, Interval, union
+from perptape.interval import DAY, Interval, ceil, union
 from perptape.standing import State, finer_claims, states, wanted
 
 OVERLAP = DAY + MARGIN
@@ -60,7 +60,7 @@ def windows(instrument: str, grid: Grid, open_time: Sequence[Interval], rule: Pa
         left[-1] = Interval(left[-1].start, max(now, left[-1].end))
     while left:
         end = left[-1].end
-        floor = end - reach
+        floor = ceil(end - reach, grid.period)  # a slot lies wholly in one window
         inside = [span for span in left if span.end > floor]
         start = max(inside[0].start, floor)
         out.append(Window(instrument, grid.name, Interval(start, end)))
