@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+import structlog
 
 from perptape.claims import Claim, Want
 from perptape.collect.marks import Rules
@@ -245,3 +246,15 @@ class Kit:
 @pytest.fixture
 def kit() -> Kit:
     return Kit()
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    """Log lines are for people; here thousands of processes die."""
+    structlog.configure(processors=[_dropped])
+    yield
+    structlog.reset_defaults()
+
+
+def _dropped(logger: Any, method: str, event: Any) -> Any:
+    raise structlog.DropEvent

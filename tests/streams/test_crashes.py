@@ -1,0 +1,195 @@
+"""Dying before and after every side effect, or losing power there, loses nothing that was durable and invents no claim."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+import pytest
+
+from perptape.claims import Want, join
+from perptape.collect.stream_adopt import Adopted, adopt, put
+from perptape.collect.stream_batch import Batch
+from perptape.collect.stream_log import StreamLog
+from perptape.datasets import LIQUIDATIONS
+from perptape.errors import StoreError
+from perptape.interval import Interval, gaps
+from perptape.store.log import Logs
+from perptape.store.log_record import Mark
+
+START, SECONDS, ROLL = 1_000_000, 13, 4
+LOSSES = ("killed", "kept", "torn", "zeroed", "dropped")
+
+
+@dataclass
+class Life:
+    """One process: streams for a while from `start` on, rolls every four seconds, stops cleanly. `durable`: what it was told is."""
+
+    kit: Any
+    disk: Any
+    store: Any
+    start: int
+    connection: str
+    ids: Any
+    limit: int = 2**30
+    durable: list[int] = field(default_factory=list)
+    adopted: Adopted = field(default_factory=Adopted)
+
+    def run(self) -> None:
+        logs = Logs("/state/log", self.disk)
+        self.adopted = adopt(logs, self.store)
+        since = self.adopted.since("fake", "liquidations")
+        log = StreamLog(
+            logs, LIQUIDATIONS, "fake", self.kit.RULES,
+            opened=self.start, since=since, new_id=lambda: f"log{next(self.ids)}", limit=self.limit,
+        )  # fmt: skip
+        log.write(Batch([], [Mark("acknowledged", self.connection, self.start)]))
+        for number in range(SECONDS):
+            now = self.start + 1_000 * number + 100
+            events = [now - 40, now - 20, now + 10] if number % 3 == 0 else []
+            log.write(self.kit.second(self.connection, now, rows=events))
+            self.durable += events
+            if number % ROLL == ROLL - 1:
+                self.roll(log, now)
+        end = self.start + 1_000 * SECONDS
+        log.write(Batch([], [Mark("closed", self.connection, end)]))
+        self.roll(log, end)
+        log.close()
+
+    def roll(self, log: StreamLog, now: int) -> None:
+        log.roll(now, (Want("file", "session", self.kit.BTC, "stream", START, now),))
+        try:
+            for segment in log.unconfirmed:
+                put(self.store, segment)
+                log.confirm(segment.name)
+        except StoreError:
+            return
+
+
+def _two_lives(kit, fate, *, loss: str = "killed", limit: int = 2**30) -> tuple[Life, Life, Any]:
+    """The first one dies by `fate` (or not at all), the second one finds what is left."""
+    ids = count()
+    store = kit.Store(fate)
+    first = Life(kit, kit.Disk(fate), store, START, "c", ids, limit)
+    with suppress(kit.Killed):
+        first.run()
+    disk = first.disk.after_kill() if loss == "killed" else first.disk.after_power_loss(loss)
+    store.fate = kit.Fate()
+    second = Life(kit, disk, store, START + 1_000 * SECONDS + 30_000, "d", ids, limit)
+    second.run()
+    return first, second, disk
+
+
+def _check(kit, first: Life, second: Life, disk: Any, died: bool) -> None:
+    store = second.store
+    stored = {one["ts_event"] // 10**6 for one in store.rows}
+    assert set(first.durable) | set(second.durable) <= stored, "a durable row is lost"
+    assert not [one for one in disk.files if one.endswith("records")], "a log stayed"
+    claims = join(store.claims)
+    proven = [c for c in claims if c.kind in ("live", "complete")]
+    happened = {START + 1_000 * n + 100 + d for n in range(0, SECONDS, 3) for d in (-40, -20, 10)}
+    for claim in proven:
+        assert {time for time in happened if claim.start <= time < claim.end} <= stored, "a claim without its rows"
+    for rows, own in ((segment[2], segment[3]) for segment in store.segments.values()):
+        held = {time // 10**6 for time in rows["ts_event"].to_pylist()}
+        for claim in (c for c in own if c.kind != "hole"):
+            assert {time for time in stored if claim.start <= time < claim.end} <= held, "a segment claims what another one holds"
+    known = [c.span for c in claims if c.kind in ("live", "hole")]
+    if not died:  # a clean end left nothing behind that could tell the next process since when nobody listened
+        known.append(Interval(START + 1_000 * SECONDS, second.start))
+    begun = min(c.start for c in claims)
+    assert not list(gaps([Interval(begun, second.start + 1_000 * SECONDS - 3_000)], known)), "time that nobody explains"
+    if died and first.durable:
+        assert any(c.cause == "process down" for c in claims if c.kind == "hole")
+
+
+def test_without_a_crash_everything_is_in_the_store_and_the_log_is_gone(kit) -> None:
+    first, second, disk = _two_lives(kit, kit.Fate())
+    _check(kit, first, second, disk, died=False)
+    assert second.adopted.logs == 0
+    assert len(first.durable) == 15
+
+
+# Dying after a step and before the next one is the same loss of power: only kills are tried on both sides.
+@pytest.mark.parametrize(("loss", "after"), [("killed", True), *((loss, False) for loss in LOSSES)])
+@pytest.mark.parametrize("limit", [2**30, 4_000], ids=["one log", "many logs"])
+def test_dying_at_any_side_effect_loses_nothing_that_was_durable(kit, loss: str, after: bool, limit: int) -> None:
+    fate = kit.Fate()
+    _two_lives(kit, fate, limit=limit)
+    steps = fate.count
+    assert steps > 45
+    for at in range(steps):
+        first, second, disk = _two_lives(kit, kit.Fate(at, after), loss=loss, limit=limit)
+        _check(kit, first, second, disk, died=second.adopted.logs > 0)
+
+
+def test_the_one_who_adopts_may_be_killed_at_any_point_too(kit) -> None:
+    whole = kit.Fate()
+    _two_lives(kit, whole)
+    for dies in (whole.count // 2, whole.count - 5):
+        fate = kit.Fate(dies)
+        store = kit.Store(fate)
+        first = Life(kit, kit.Disk(fate), store, START, "c", count())
+        with pytest.raises(kit.Killed):
+            first.run()
+        expected = kit.Store(kit.Fate())
+        fate = kit.Fate()
+        disk = first.disk.after_kill()
+        disk.fate = fate
+        adopt(Logs("/state/log", disk), expected)
+        for at in range(fate.count):
+            for after in (False, True):
+                again = kit.Store(kit.Fate(), segments=dict(store.segments))
+                disk = first.disk.after_kill()
+                disk.fate = again.fate = kit.Fate(at, after)
+                try:
+                    adopt(Logs("/state/log", disk), again)
+                except kit.Killed:
+                    disk = disk.after_kill()
+                again.fate = kit.Fate()
+                adopt(Logs("/state/log", disk), again)
+                assert again.segments == {**store.segments, **expected.segments}
+                assert disk.folders("/state/log") == []
+
+
+def test_a_replay_makes_exactly_the_segments_that_the_writer_made_and_a_new_one_of_the_rest(kit) -> None:
+    ids, store = count(), kit.Store()
+    life = Life(kit, kit.Disk(kit.Fate(at=40)), store, START, "c", ids)
+    with pytest.raises(kit.Killed):
+        life.run()
+    made = dict(store.segments)
+    assert len(made) >= 2
+    again = kit.Store()
+    records = life.disk.after_kill()
+    confirmed = {name: data for name, data in records.files.items() if name.endswith("records")}
+    assert confirmed
+    from perptape.collect.stream_tail import Tail
+    from perptape.store.log_record import Confirmed
+
+    [(log, found)] = Logs("/state/log", records).adopt()
+    tail = Tail.of([record for record in found if not isinstance(record, Confirmed)][:1])
+    for record in found[1:]:
+        before = set(tail.unconfirmed)
+        tail.add(record)
+        for name in set(tail.unconfirmed) - before:
+            put(again, tail.unconfirmed[name])
+    log.release()
+    assert {name: again.segments[name] for name in made} == made
+    adopt(Logs("/state/log", records), store)
+    assert len(store.segments) == len(made) + 1
+
+
+def test_a_log_is_kept_while_the_store_is_away_and_is_put_later(kit) -> None:
+    ids, store = count(), kit.Store(away=True)
+    life = Life(kit, kit.Disk(), store, START, "c", ids)
+    life.run()
+    disk = life.disk.after_kill()
+    logs = Logs("/state/log", disk)
+    assert adopt(logs, store).waiting
+    store.away = False
+    assert not adopt(logs, store).waiting
+    assert {one["ts_event"] // 10**6 for one in store.rows} == set(life.durable)
+    assert store.wants
+    assert disk.folders("/state/log") == []
