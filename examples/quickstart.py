@@ -57,7 +57,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         ready = Path(folder) / "endpoints.json"
         say("$ perptape simulate --port 0        (five venues on free ports of this machine)")
-        simulator = subprocess.Popen([*PERPTAPE, "simulate", "--port", "0", "--ready-file", str(ready)], stdout=subprocess.DEVNULL, cwd=ROOT)
+        simulator = subprocess.Popen(
+            [*PERPTAPE, "simulate", "--port", "0", "--ready-file", str(ready)], stdout=subprocess.DEVNULL, cwd=ROOT
+        )
         try:
             environ = {**os.environ, **endpoints(ready, simulator), "PERPTAPE_LOG_LEVEL": os.environ.get("PERPTAPE_LOG_LEVEL", "warning")}
             step(environ, "run", str(SPEC), "--once", "--catalog", TAPE)

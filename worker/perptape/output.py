@@ -33,6 +33,8 @@ class Listing:
     rows: Sequence[Sequence[Any]]
     shown: tuple[str, ...] = ()
     """The columns of the human table; all when empty."""
+    grouped: bool = True
+    """Whether the human table sets thousands apart."""
     arrow: Any = field(default=None, repr=False, compare=False)
 
 
@@ -157,7 +159,7 @@ def _rich(listing: Listing) -> None:
 def _human(listing: Listing) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     columns = listing.shown or listing.columns
     places = [listing.columns.index(name) for name in columns]
-    return columns, [tuple(human(row[place]) for place in places) for row in listing.rows]
+    return columns, [tuple(human(row[place], grouped=listing.grouped) for place in places) for row in listing.rows]
 
 
 def _numeric(listing: Listing, columns: Sequence[str]) -> list[bool]:
@@ -169,16 +171,16 @@ def _numeric(listing: Listing, columns: Sequence[str]) -> list[bool]:
     ]
 
 
-def human(value: Any) -> str:
+def human(value: Any, *, grouped: bool = True) -> str:
     """A value for reading: a dash for what is not known, thousands apart."""
     if value is None:
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, int):
+    if isinstance(value, int) and grouped:
         return f"{value:,}"
     if isinstance(value, float):
-        return f"{value:,.2f}" if abs(value) >= 1000 else f"{value:.10g}"
+        return f"{value:,.2f}" if abs(value) >= 1000 and grouped else f"{value:.10g}"
     return str(value)
 
 
@@ -189,7 +191,12 @@ def quiet_pipe() -> Iterator[None]:
         yield
         sys.stdout.flush()
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        abandon()
+
+
+def abandon() -> None:
+    """Nobody reads stdout any more: what is still written goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def terminal(stream: TextIO | None = None) -> bool:

@@ -9,7 +9,6 @@ import typer
 
 from perptape.cli import options
 from perptape.errors import UsageError
-from perptape_api.durations import EVERY
 
 if TYPE_CHECKING:
     from perptape_api.collection import Collection
@@ -76,6 +75,8 @@ def document(
 
 def every(minutes: int, option: str) -> str:
     """Minutes as the spec writes them: ``5m``, ``2h``, ``1d``."""
+    from perptape_api.durations import EVERY
+
     text = "1d" if minutes == 1440 else f"{minutes // 60}h" if minutes >= 60 and minutes % 60 == 0 else f"{minutes}m"
     if text not in EVERY:
         raise UsageError(f"{option} {minutes}: one of {', '.join(str(_minutes(one)) for one in EVERY)} minutes")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -58,6 +57,8 @@ def doctor(
     checks += store(tape(places.place(catalog, None, settings)))
     if not offline:
         asked = places.venues(exchange)
+        import asyncio
+
         checks += asyncio.run(venues(asked, places.access(asked, endpoint, settings, timeout=timeout), timeout))
     output.emit(listing(checks, settings.secrets), form.value, to)
     return verdict(checks)
@@ -120,8 +121,8 @@ async def venues(asked: Sequence[str], access: Mapping[str, Access], timeout: fl
         listed = await exchange.instruments()
         return exchange.offset, f"{len(listed)} instruments, {exchange.origin or 'live'}"
 
-    answers = await each(asked, access, timeout, clock, connect=connect)
-    return [reached(venue, access[venue].endpoint, answer, now()) for venue, answer in answers.items()]
+    async with each(asked, access, timeout, clock, connect=connect) as answers:
+        return [reached(venue, access[venue].endpoint, answer, now()) for venue, answer in answers.items()]
 
 
 def reached(venue: str, endpoint: str | None, answer: tuple[int, str] | PerptapeError, at: int) -> Check:

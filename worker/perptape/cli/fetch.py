@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated
 
 import typer
@@ -50,7 +49,7 @@ def fetch_oi(
         raise UsageError("--to needs --from: give where the history begins")
     access = places.access(asked, endpoint, settings)
     past = Past("open_interest", tuple(symbols), asked, access, span, times.length(every, "--every"), exact, where, store)
-    return asyncio.run(past.show(settings, form.value, to))
+    return past.answered(settings, form.value, to)
 
 
 def fetch_funding(
@@ -86,4 +85,4 @@ def fetch_funding(
         raise UsageError("--to needs --from: give where the history begins")
     access = places.access(asked, endpoint, settings)
     past = Past("funding", tuple(symbols), asked, access, span, None, exact, where, store)
-    return asyncio.run(past.show(settings, form.value, to))
+    return past.answered(settings, form.value, to)

@@ -98,8 +98,11 @@ class Past:
     place: Place
     store: bool
 
-    async def show(self, settings: Settings, form: output.Form, to: Path | None) -> int:
+    def answered(self, settings: Settings, form: output.Form, to: Path | None) -> int:
         """Reads, asks, prints, stores. The exit code."""
+        return asyncio.run(self._answered(settings, form, to))
+
+    async def _answered(self, settings: Settings, form: output.Form, to: Path | None) -> int:
         parts = {venue: self._part(venue) for venue in self.venues}
         kept = Keeping(self.place)
         try:

@@ -10,8 +10,8 @@ from pathlib import Path
 from perptape import logs, output
 from perptape.cli.places import Place
 from perptape.cli.rows import listing
-from perptape.cli.shell import FAILED, OK, PARTLY, USAGE
-from perptape.collect.current import Dataset, Said, each, said
+from perptape.cli.shell import FAILED, OK, PARTLY, USAGE, left
+from perptape.collect.current import Dataset, Said, each, named, said
 from perptape.datasets import DATASETS
 from perptape.datasets.instruments import INSTRUMENTS, instrument_rows
 from perptape.errors import PerptapeError, StoreError
@@ -32,10 +32,10 @@ def verdict(answers: Mapping[str, Said | PerptapeError]) -> Verdict:
     """Pure. A word that some venue knows is no error on another; a word that none knows is one, with the nearest names."""
     good = {venue: one for venue, one in answers.items() if isinstance(one, Said)}
     failed = {venue: one for venue, one in answers.items() if isinstance(one, PerptapeError)}
-    notes = [f"{one.message}" for answer in good.values() for one in answer.resolved if one.message]
+    notes = [one.message.replace("collecting", "showing") for answer in good.values() for one in answer.resolved if one.message]
     notes += [f"{venue}: left out {line}" for venue, answer in good.items() for line in answer.dropped]
     known = {one.asked for answer in good.values() for one in answer.resolved}
-    errors = [f"{venue}: {error}" for venue, error in failed.items()]
+    errors = [named(venue, error) for venue, error in failed.items()]
     nobody = False
     for answer in good.values():
         for word, message in (answer.unknown or {}).items():
@@ -65,7 +65,19 @@ class Present:
 
     def show(self, settings: Settings, form: output.Form, to: Path | None) -> int:
         """Asks, prints, stores. The exit code."""
-        answers = asyncio.run(self.ask())
+        return asyncio.run(self._shown(settings, form, to))
+
+    async def _shown(self, settings: Settings, form: output.Form, to: Path | None) -> int:
+        from perptape.cli.venue_calls import connect
+
+        async def one(exchange: Exchange) -> Said:
+            return await said(exchange, self.words, self.dataset, exact=self.exact)
+
+        patience = f"{self.timeout:g} s"
+        async with each(self.venues, self.access, left(self.timeout), one, connect=connect, patience=patience) as answers:
+            return self._told(answers, settings, form, to)
+
+    def _told(self, answers: Mapping[str, Said | PerptapeError], settings: Settings, form: output.Form, to: Path | None) -> int:
         found = verdict(answers)
         for line in found.notes:
             output.note(logs.redacted(line, settings.secrets))
@@ -78,15 +90,6 @@ class Present:
         if self.store is None or not rows:
             return found.code
         return self.keep(settings, good, found.code)
-
-    async def ask(self) -> dict[str, Said | PerptapeError]:
-        """The answers by venue."""
-        from perptape.cli.venue_calls import connect
-
-        async def one(exchange: Exchange) -> Said:
-            return await said(exchange, self.words, self.dataset, exact=self.exact)
-
-        return await each(self.venues, self.access, self.timeout, one, connect=connect)
 
     def keep(self, settings: Settings, good: Mapping[str, Said], code: int) -> int:
         """Stores what was printed, venue by venue; what could not be stored is named. Raises OriginConflict."""

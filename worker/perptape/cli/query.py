@@ -135,4 +135,4 @@ def of_arrow(table: Any) -> Listing:
 
     columns = [values(column) for column in table.columns]
     rows = list(zip(*columns, strict=True)) if columns else []
-    return Listing(tuple(table.column_names), rows, arrow=table)
+    return Listing(tuple(table.column_names), rows, grouped=False, arrow=table)

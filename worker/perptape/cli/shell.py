@@ -19,11 +19,19 @@ PARTLY: Final = 1
 USAGE: Final = 2
 FAILED: Final = 3
 INTERRUPTED: Final = 130
+STARTED: Final = time.monotonic()
+PRINTING: Final = 0.3
+"""Seconds that showing the answers may take of the time that a user gave."""
 
 
 def now() -> int:
     """The local clock, ms."""
     return time.time_ns() // 1_000_000
+
+
+def left(timeout: float) -> float:
+    """Seconds for a call so that the whole command, its start included, stays within `timeout`."""
+    return max(timeout - (time.monotonic() - STARTED) - PRINTING, timeout / 2)
 
 
 def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from enum import StrEnum
 from typing import Annotated
 
@@ -60,4 +59,6 @@ def stream_liquidations(
         seconds=times.length(duration, "--for") / SECOND if duration is not None else None,
         place=places.place(catalog, None, settings) if store else None,
     )
+    import asyncio
+
     return asyncio.run(streaming.run(settings))

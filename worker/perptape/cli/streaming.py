@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import random
 import signal
@@ -16,8 +15,9 @@ from perptape.cli.places import Place
 from perptape.cli.rows import iso_ns
 from perptape.cli.shell import FAILED, OK, PARTLY
 from perptape.cli.venue_calls import connect, environment
-from perptape.cli.watched import Talk, Watched
+from perptape.cli.watched import Talk, Watched, Watcher
 from perptape.collect.circuit import backoff
+from perptape.collect.current import each, named
 from perptape.collect.targets import resolved
 from perptape.datasets.base import Invalid
 from perptape.datasets.liquidations import row
@@ -45,6 +45,8 @@ COLUMNS = (
     "ts_received",
 )
 Form = Literal["table", "json", "csv"]
+LISTING = 10.0
+"""Seconds for a venue to list its instruments."""
 
 
 def event_row(event: RawLiquidation, received: int) -> tuple[object, ...]:
@@ -92,68 +94,74 @@ class Streaming:
             output.line(",".join(COLUMNS))
         return await (self._kept(settings, stop) if self.place is not None else self._watched(settings, stop))
 
-    def _show(self, event: RawLiquidation, received: int) -> None:
-        if self.quiet:
-            return
-        with contextlib.suppress(Invalid):
-            output.line(event_line(self.form, event_row(event, received)))
-            output.flush()
+    def _shown(self, stop: asyncio.Event) -> Watcher:
+        """Prints events. A reader that leaves (`| head`) ends the command; it is no fault of the stream's."""
+
+        def show(event: RawLiquidation, received: int) -> None:
+            if self.quiet or stop.is_set():
+                return
+            try:
+                output.line(event_line(self.form, event_row(event, received)))
+                output.flush()
+            except Invalid:
+                return  # the collector counts it and keeps the payload
+            except BrokenPipeError:
+                output.abandon()
+                stop.set()
+
+        return show
 
     # -- only watched
 
     async def _watched(self, settings: Settings, stop: asyncio.Event) -> int:
-        exchanges = {venue: connect(venue, self.access[venue]) for venue in self.venues}
-        failures: dict[str, str] = {}
-        try:
-            known = await self._listed(exchanges, failures)
-            found = resolved(self.words, known, {venue: traits(venue) for venue in self.venues}, exact=self.exact, all_reached=not failures)
-            for message in dict.fromkeys(one.message for each in found.values() for one in each if one.message):
-                output.note(message)
-            wanted = {venue: tuple(one.instrument for one in each if one.instrument is not None) for venue, each in found.items()}
-            for venue, failure in failures.items():
-                output.error(logs.redacted(f"{venue}: {failure}", settings.secrets))
+        async def instruments(exchange: Exchange) -> tuple[Exchange, tuple[Instrument, ...]]:
+            return exchange, tuple(await exchange.instruments())
+
+        async with each(self.venues, self.access, LISTING, instruments, connect=connect) as answers:
+            failures = {venue: named(venue, one) for venue, one in answers.items() if isinstance(one, PerptapeError)}
+            reached = {venue: one for venue, one in answers.items() if not isinstance(one, PerptapeError)}
+            for failure in failures.values():
+                output.error(logs.redacted(failure, settings.secrets))
+            wanted = self._wanted({venue: listed for venue, (_, listed) in reached.items()}, bool(failures))
             streams = [
-                asyncio.create_task(self._stream(exchanges[venue], instruments, failures, stop))
-                for venue, instruments in wanted.items()
-                if instruments
+                asyncio.create_task(self._stream(reached[venue][0], mine, failures, stop, settings))
+                for venue, mine in wanted.items()
+                if mine
             ]
-            ended = asyncio.create_task(stop.wait())
             if streams:
-                all_ended = asyncio.create_task(asyncio.wait(streams))
-                await asyncio.wait((all_ended, ended), return_when=asyncio.FIRST_COMPLETED)
-                all_ended.cancel()
-            for task in (*streams, ended):
-                task.cancel()
-            await asyncio.gather(*streams, ended, return_exceptions=True)
-        finally:
-            await asyncio.gather(*(exchange.close() for exchange in exchanges.values()), return_exceptions=True)
+                ended = asyncio.create_task(stop.wait())
+                everything = asyncio.create_task(asyncio.wait(streams))
+                await asyncio.wait((everything, ended), return_when=asyncio.FIRST_COMPLETED)
+                for task in (*streams, everything, ended):
+                    task.cancel()
+                await asyncio.gather(*streams, everything, ended, return_exceptions=True)
         return OK if not failures else FAILED if len(failures) == len(self.venues) else PARTLY
 
-    async def _listed(self, exchanges: Mapping[str, Exchange], failures: dict[str, str]) -> dict[str, tuple[Instrument, ...]]:
-        from perptape.collect.current import each
+    def _wanted(self, known: Mapping[str, tuple[Instrument, ...]], away: bool) -> dict[str, tuple[Instrument, ...]]:
+        """The instruments that the words mean on each venue. Raises UsageError for a word that nobody knows."""
+        every = {venue: traits(venue) for venue in known}
+        found = resolved(self.words, known, every, exact=self.exact, all_reached=not away)
+        for message in dict.fromkeys(one.message for each_of in found.values() for one in each_of if one.message):
+            output.note(message.replace("collecting", "showing"))
+        return {venue: tuple(one.instrument for one in each_of if one.instrument is not None) for venue, each_of in found.items()}
 
-        async def instruments(exchange: Exchange) -> tuple[Instrument, ...]:
-            return tuple(await exchange.instruments())
-
-        found = await each(self.venues, self.access, 10.0, instruments, connect=lambda venue, _: exchanges[venue], closing=False)
-        failures.update({venue: str(one) for venue, one in found.items() if isinstance(one, PerptapeError)})
-        return {venue: one for venue, one in found.items() if not isinstance(one, PerptapeError)}
-
-    async def _stream(self, exchange: Exchange, instruments: tuple[Instrument, ...], failures: dict[str, str], stop: asyncio.Event) -> None:
+    async def _stream(
+        self, exchange: Exchange, instruments: tuple[Instrument, ...], failures: dict[str, str], stop: asyncio.Event, settings: Settings
+    ) -> None:
         """One venue: connects again and again, after a while that grows with each failure in a row."""
         venue, attempt = exchange.traits.venue, 0
-        watched = Watched(exchange, self._show)
+        watched = Watched(exchange, self._shown(stop))
         while not stop.is_set():
             talk = Talk(venue, output.note)
             try:
                 await watched.liquidations(instruments, talk)
             except Retry as error:
-                output.error(f"{venue}: {error}")
+                output.error(logs.redacted(named(venue, error), settings.secrets))
                 if error.after is not None:
                     await asyncio.sleep(error.after)
             except (Skip, Fatal) as error:
                 failures[venue] = str(error)
-                output.error(f"{venue}: {error}")
+                output.error(logs.redacted(named(venue, error), settings.secrets))
                 return
             attempt = 1 if talk.acknowledgements else attempt + 1
             await asyncio.sleep(backoff(attempt, random.random()))
@@ -169,7 +177,8 @@ class Streaming:
 
         assert self.place is not None
         spec = parse(
-            document("stream-liquidations", self.words, self.venues, {"liquidations": {}}, exact=self.exact), "stream-liquidations"
+            document("stream-liquidations", self.words, self.venues, {"liquidations": {"replicas": 1}}, exact=self.exact),
+            "stream-liquidations",
         ).spec
         request: Request = Request(
             name="stream-liquidations",
@@ -186,7 +195,7 @@ class Streaming:
         summary: Summary = await run(
             request,
             tape(self.place),
-            connect=lambda venue, access: Watched(connect(venue, access), self._show),
+            connect=lambda venue, access: Watched(connect(venue, access), self._shown(stop)),
             environment=environment(),
             stop=stop,
         )

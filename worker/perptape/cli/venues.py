@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from perptape import output
+from perptape import logs, output
 from perptape.cli import options, places
 from perptape.cli.shell import FAILED, OK, PARTLY
 from perptape.errors import PerptapeError
@@ -78,6 +78,8 @@ def symbols(
     """The instruments that venues list now."""
     import asyncio
 
+    from perptape.collect.current import named
+
     output.check_form(form.value, to)
     settings: Settings = ctx.obj
     asked = places.venues(exchange)
@@ -85,7 +87,7 @@ def symbols(
     lists = {venue: list_ for venue, list_ in found.items() if not isinstance(list_, PerptapeError)}
     for venue, failure in found.items():
         if isinstance(failure, PerptapeError):
-            output.error(f"{venue}: {failure}")
+            output.error(logs.redacted(named(venue, failure), settings.secrets))
     output.emit(listed([one for list_ in lists.values() for one in list_], match, delisted), form.value, to)
     return OK if len(lists) == len(found) else PARTLY if lists else FAILED
 
@@ -123,4 +125,5 @@ async def _listed(venues: tuple[str, ...], access: Mapping[str, Access], timeout
     async def instruments(exchange: Exchange) -> list[Instrument]:
         return sorted(await exchange.instruments(), key=lambda one: one.id)
 
-    return await each(venues, access, timeout, instruments, connect=connect)
+    async with each(venues, access, timeout, instruments, connect=connect) as found:
+        return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
@@ -39,6 +39,7 @@ class Said:
         return tuple({one.instrument.id: one.instrument for one in self.resolved if one.instrument is not None}.values())
 
 
+@contextlib.asynccontextmanager
 async def each(
     venues: Iterable[str],
     access: Mapping[str, Access],
@@ -46,28 +47,40 @@ async def each(
     ask: Callable[[Exchange], Awaitable[T]],
     *,
     connect: Connect,
-    closing: bool = True,
-) -> dict[str, T | PerptapeError]:
-    """Asks all venues at once. What a venue that fails or is silent for `timeout` seconds gets is its error."""
+    patience: str = "",
+) -> AsyncIterator[dict[str, T | PerptapeError]]:
+    """Asks all venues at once. What a venue that fails or is silent for `timeout` seconds gets is its error.
+
+    The connections are closed at the end of the block, so that what was said can be shown first. `patience` is how the user would
+    name the time that was given.
+    """
+    exchanges: list[Exchange] = []
 
     async def one(venue: str) -> T | PerptapeError:
-        exchange: Exchange | None = None
         try:
             async with asyncio.timeout(timeout):
                 exchange = connect(venue, access[venue])
+                exchanges.append(exchange)
                 return await ask(exchange)
         except TimeoutError:
             where = access[venue].endpoint
-            return Retry(f"no answer within {timeout:g} s{' from ' + where if where else ''}: try again, or give more time with --timeout")
+            return Retry(f"no answer within {patience or f'{timeout:g} s'}{' from ' + where if where else ''}")
         except PerptapeError as error:
             return error
-        finally:
-            if exchange is not None and closing:
-                with contextlib.suppress(Exception):
-                    await asyncio.wait_for(exchange.close(), CLOSING)
 
     order = tuple(venues)
-    return dict(zip(order, await asyncio.gather(*map(one, order)), strict=True))
+    try:
+        yield dict(zip(order, await asyncio.gather(*map(one, order)), strict=True))
+    finally:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLOSING):
+                await asyncio.gather(*(exchange.close() for exchange in exchanges), return_exceptions=True)
+
+
+def named(venue: str, error: PerptapeError) -> str:
+    """A venue's failure on one line, with what to do where that is known. Pure."""
+    text = str(error).removeprefix(f"{venue}: ").removeprefix(f"{venue} ")
+    return f"{venue}: {text}{'; try again, or give more time with --timeout' if isinstance(error, Retry) else ''}"
 
 
 def chosen(
