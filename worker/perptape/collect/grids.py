@@ -48,7 +48,7 @@ def open_interest_grids(traits: Traits, every: int, backfill: int) -> tuple[Grid
 
 
 def _period(history: History, period: int, every: int, backfill: int) -> Grid:
-    rules = Rules(True, history.publication_delay, history.final_after, every, history.retention)
+    rules = Rules(True, history.publication_delay, history.final_after, every, history.kept(period))
     return Grid("open_interest", period_grid(period), every, rules, period, backfill)
 
 
