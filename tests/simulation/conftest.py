@@ -53,10 +53,10 @@ async def http() -> AsyncIterator[aiohttp.ClientSession]:
 
 @pytest.fixture
 def until() -> Callable[[Callable[[], bool]], Awaitable[None]]:
-    """Waits for something that happens in this process, five seconds at most."""
+    """Waits for something that happens in this process, twenty seconds at most."""
 
     async def wait(happened: Callable[[], bool]) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while not happened():  # noqa: ASYNC110 (any condition, not one event)
                 await asyncio.sleep(0.002)
 

@@ -107,7 +107,7 @@ async def test_ccxt_watches_binances_liquidations(serve: Any, client: Any) -> No
     ex = client("binanceusdm", simulation.endpoints["binance"])
     await ex.load_markets()
     watching = asyncio.ensure_future(ex.watch_liquidations_for_symbols([]))
-    seen = await asyncio.wait_for(watching, 5)
+    seen = await asyncio.wait_for(watching, 20)
     session = simulation.truth.of("binance")[0]
     assert session.path.startswith("/market/ws/")
     sent = session.liquidations()[0]
@@ -122,7 +122,7 @@ async def test_ccxt_watches_bybits_liquidations_and_inverts_the_side(serve: Any,
     watching = asyncio.ensure_future(ex.watch_liquidations(SYMBOL))
     await until(lambda: any(session.subscriptions for session in simulation.truth.of("bybit")))
     simulation.inject("bybit", "BTCUSDT", 3)
-    seen = await asyncio.wait_for(watching, 5)
+    seen = await asyncio.wait_for(watching, 20)
     sent = simulation.truth.of("bybit")[0].liquidations()[0]
     assert seen[0]["timestamp"] == sent.time
     assert seen[0]["side"] == ("buy" if sent.side == "SELL" else "sell")

@@ -103,15 +103,15 @@ def test_ids_are_unique_and_ascend_with_time() -> None:
 
 def test_deribits_liquidations_are_exactly_its_flagged_trades() -> None:
     for asked in CONTRACTS[4:]:
-        flagged = {trade.id: trade for trade in MARKET.trades(asked, START, START + 2 * HOUR) if trade.liquidation}
-        events = MARKET.liquidations(asked, START, START + 2 * HOUR)
+        flagged = {trade.id: trade for trade in MARKET.trades(asked, START, START + HOUR) if trade.liquidation}
+        events = MARKET.liquidations(asked, START, START + HOUR)
         assert {event.id for event in events} == set(flagged)
         for event in events:
             trade = flagged[event.id]
             assert trade.liquidation == "MT" or (event.side == trade.side) == (trade.liquidation == "T")
-    both = [trade for trade in MARKET.trades(CONTRACTS[4], START, START + 2 * HOUR) if trade.liquidation == "MT"]
+    both = [trade for trade in MARKET.trades(CONTRACTS[4], START, START + HOUR) if trade.liquidation == "MT"]
     assert both
-    assert [event.side for event in MARKET.liquidations(CONTRACTS[4], START, START + 2 * HOUR) if event.id == both[0].id] in (
+    assert [event.side for event in MARKET.liquidations(CONTRACTS[4], START, START + HOUR) if event.id == both[0].id] in (
         ["BUY", "SELL"],
         ["SELL", "BUY"],
     )
