@@ -43,6 +43,7 @@ class CcxtExchange:
         self._translator = Translator(venue.TRAITS.venue, errors(), venue.CODES)
         self._pace = Pace(venue.TRAITS.limits, access.speed)
         self._offset: Offset | None = None
+        self._shift = 0
         self._origin: str | None = None
         self._streaming: Any = None
         self._banned = 0.0
@@ -64,7 +65,7 @@ class CcxtExchange:
         known = self._offset
         if known is None or known.doubt > DOUBT or local - known.at > MEASURED_FOR:
             await self._told(self._venue.clock())
-        return self._clock() // 1_000_000 + self.offset
+        return self._now() // 1_000_000
 
     async def instruments(self) -> tuple[Instrument, ...]:
         answer = await self._answer(self._venue.instruments())
@@ -95,7 +96,7 @@ class CcxtExchange:
             raise Skip(f"{self.traits.venue} has no stream")
         if self._streaming is None:
             self._streaming = made("pro", self._venue.CCXT, self._access, self._clock)
-        connection = Connection(self._ids(), instruments, sink, lambda: self._clock() + self.offset * 1_000_000)
+        connection = Connection(self._ids(), instruments, sink, self._now)
         ids = [one.venue_id for one in instruments]
         keeping = asyncio.create_task(self._keep_measured())
         began = self._clock() // 1_000_000
@@ -119,7 +120,7 @@ class CcxtExchange:
             raise Retry(f"{self.traits.venue}: nothing in the answer can be understood: {dropped[0]}")
         if window is not None:
             rows = [row for row in rows if _inside(row, window)]
-        received = max((reply.received for reply in replies), default=self._clock() // 1_000_000 + self.offset)
+        received = max((reply.received for reply in replies), default=self._now() // 1_000_000)
         return Answer(rows, received, self._origin or "live", len(replies), tuple(dropped))
 
     async def _told(self, conversation: Conversation[int | None]) -> None:
@@ -143,7 +144,7 @@ class CcxtExchange:
             except StopIteration as done:
                 return done.value, replies
             except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
-                raise self._translator.translated(error, Watch().seen, self._clock() // 1_000_000 + self.offset) from error
+                raise self._translator.translated(error, Watch().seen, self._now() // 1_000_000) from error
             said = await self._all(calls)
             replies += said
 
@@ -166,7 +167,7 @@ class CcxtExchange:
         except Skip as refused:
             if not several or call.instrument is None:
                 raise
-            return Reply({"refused": str(refused)}, self._clock() // 1_000_000 + self.offset)
+            return Reply({"refused": str(refused)}, self._now() // 1_000_000)
 
     async def _call(self, call: Call) -> tuple[Reply, Watch]:
         if (left := self._banned - time.monotonic()) > 0:
@@ -179,7 +180,7 @@ class CcxtExchange:
             payload = await getattr(self._client, call.method)(dict(call.params))
         except Exception as error:
             self._note(watch)
-            found = self._translator.translated(error, watch.seen, self._clock() // 1_000_000 + self.offset)
+            found = self._translator.translated(error, watch.seen, self._now() // 1_000_000)
             if isinstance(found, Retry) and found.banned and found.after is not None:
                 self._banned = time.monotonic() + found.after
             raise found from error
@@ -213,7 +214,7 @@ class CcxtExchange:
         if cause is None or not status:
             return Retry(f"{self.traits.venue}: {error}", error.after)
         headers = {name.lower(): value for name, value in (getattr(cause, "headers", None) or {}).items()}
-        return self._translator.translated(cause, Seen(status, headers, str(error)), self._clock() // 1_000_000 + self.offset)
+        return self._translator.translated(cause, Seen(status, headers, str(error)), self._now() // 1_000_000)
 
     def _met(self, handshake: Any, began: int) -> None:
         """The answer to a WebSocket's handshake tells the same."""
@@ -221,10 +222,15 @@ class CcxtExchange:
         self._origin = headers.get(ORIGIN, "live")
         now = self._clock() // 1_000_000
         if (date := _date(headers.get("date"))) is not None:
-            self._offset = measured(self._offset, began, now, date, date + 999)
+            self._measure(Watch(began * 1_000_000, now * 1_000_000), date, date + 999)
 
     def _measure(self, watch: Watch, earliest: int, latest: int) -> None:
         self._offset = measured(self._offset, watch.sent // 1_000_000, watch.received // 1_000_000, earliest, latest)
+        self._shift = self._offset.ms * 1_000_000
+
+    def _now(self) -> int:
+        """The venue's clock in ns, as far as it is known."""
+        return self._clock() + self._shift
 
 
 def _inside(row: Any, window: Interval) -> bool:
