@@ -19,6 +19,7 @@ from perptape.exchanges._ccxt_lite import exchange_class
 if TYPE_CHECKING:
     from perptape.exchanges.base import Access
 
+USER_AGENT = "perptape (ccxt)"
 _AUTHORITY = re.compile(r"^(http|ws)s?://[^/]+")
 _CREDENTIALS = {"apiKey": "apiKey", "apiSecret": "secret", "passphrase": "password"}
 
@@ -44,6 +45,7 @@ def made(package: str, name: str, access: Access, clock: Callable[[], int]) -> A
         "enableRateLimit": False,  # perptape.exchanges.pacing does it, for limits that several endpoints share too
         "timeout": int(access.timeout * 1000),
         "options": {"maxRetriesOnFailure": 0},  # CCXT would repeat a 418 at once
+        "userAgent": USER_AGENT,
         "verify": secure,  # no TLS context is made for a plain endpoint (50 ms)
     }
     config |= {ours: access.credentials[name] for name, ours in _CREDENTIALS.items() if name in access.credentials}
