@@ -84,6 +84,8 @@ class CollectionStatus(Model):
     """When it runs, as cron says it, in UTC."""
     redundancy: Literal["none", "connection", "node"] | None = None
     """What the streams' replicas protect against: the loss of a connection, or of a node."""
+    work_hash: Annotated[str, Field(max_length=16)] | None = None
+    """The part of the spec that all this is about; what was said about another part is not carried on."""
     last_run: Time | None = None
     """When the latest run started."""
     last_success: Time | None = None

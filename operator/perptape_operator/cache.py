@@ -1,0 +1,166 @@
+"""What the watches and the lists said last, kept small: each object as compressed JSON, found by its name or by its spec. No clock, no I/O."""
+
+import json
+import zlib
+from collections import deque
+from collections.abc import Iterable, Iterator, Set
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+from perptape_api.names import SPEC_LABEL
+from perptape_operator.kinds import COLLECTION, POD, Kind, Manifest, labels_of, name_of, uid_of
+
+REMEMBERED: Final = 20_000
+POD_SPEC: Final = ("nodeName",)
+POD_STATUS: Final = ("phase", "podIP", "reason", "message", "startTime", "conditions", "containerStatuses")
+
+
+class SpecKey(NamedTuple):
+    """Which CollectionSpec."""
+
+    namespace: str
+    name: str
+
+
+class At(NamedTuple):
+    """Where an object is."""
+
+    kind: str
+    namespace: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    uid: str
+    version: str
+    spec: SpecKey | None
+    text: bytes
+    address: str = ""
+
+
+@dataclass(slots=True)
+class Cache:
+    """Every object of interest, by the newest word of the API server."""
+
+    _kept: dict[At, Kept] = field(default_factory=dict)
+    _by_spec: dict[SpecKey, set[At]] = field(default_factory=dict)
+    _by_address: dict[str, At] = field(default_factory=dict)
+    _gone: deque[str] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
+    _gone_set: set[str] = field(default_factory=set)
+
+    def put(self, manifest: Manifest) -> bool:
+        """Keeps the object, unless what is kept is newer or it is known to be gone. Whether that changed anything."""
+        at, metadata = _at(manifest), manifest["metadata"]
+        version, before = str(metadata.get("resourceVersion", "")), self._kept.get(at)
+        if uid_of(manifest) in self._gone_set or (before is not None and not _newer(version, before.version)):
+            return False
+        spec = spec_of(manifest)
+        address = str((manifest.get("status") or {}).get("podIP") or "") if manifest["kind"] == POD.name else ""
+        text = zlib.compress(json.dumps(_slim(manifest), separators=(",", ":")).encode(), 1)
+        self._unlink(at)
+        self._kept[at] = Kept(uid_of(manifest), version, spec, text, address)
+        if spec is not None and manifest["kind"] != COLLECTION.name:
+            self._by_spec.setdefault(spec, set()).add(at)
+        if address and _alive(manifest):
+            self._by_address[address] = at
+        return True
+
+    def drop(self, kind: str, namespace: str, name: str, uid: str) -> None:
+        """Forgets an object, and that it can come back."""
+        if uid and uid not in self._gone_set:
+            if len(self._gone) == REMEMBERED:
+                self._gone_set.discard(self._gone[0])
+            self._gone.append(uid)
+            self._gone_set.add(uid)
+        kept = self._kept.get(At(kind, namespace, name))
+        if kept is not None and (not uid or kept.uid == uid):
+            self._unlink(At(kind, namespace, name))
+
+    def replace(self, kind: Kind, namespace: str | None, listed: Iterable[Manifest], version: str) -> set[SpecKey]:
+        """Holds the kept objects against a whole list made at `version`; returns the specs of those that were gone unsaid."""
+        seen: set[At] = set()
+        for manifest in listed:
+            seen.add(_at(manifest))
+            self.put(manifest)
+        missing = [
+            (at, kept)
+            for at, kept in self._kept.items()
+            if at.kind == kind.name and namespace in (None, at.namespace) and at not in seen and not _newer(kept.version, version)
+        ]
+        for at, kept in missing:
+            self.drop(*at, kept.uid)
+        return {kept.spec for _, kept in missing if kept.spec is not None}
+
+    def get(self, kind: Kind, namespace: str, name: str) -> Manifest | None:
+        kept = self._kept.get(At(kind.name, namespace, name))
+        return None if kept is None else _manifest(kept)
+
+    def children(self, key: SpecKey) -> list[Manifest]:
+        """Everything with the spec's label, in a fixed order."""
+        return [_manifest(self._kept[at]) for at in sorted(self._by_spec.get(key, ()))]
+
+    def specs(self) -> list[SpecKey]:
+        return [SpecKey(at.namespace, at.name) for at in self._kept if at.kind == COLLECTION.name]
+
+    def pods(self) -> Iterator[Manifest]:
+        """Every pod that has an address."""
+        return (_manifest(self._kept[at]) for at in list(self._by_address.values()))
+
+    def pod_at(self, address: str) -> At | None:
+        """The living pod with this address."""
+        return self._by_address.get(address)
+
+    def addresses(self) -> Set[str]:
+        return self._by_address.keys()
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def _unlink(self, at: At) -> None:
+        kept = self._kept.pop(at, None)
+        if kept is None:
+            return
+        if kept.spec is not None and at in (owned := self._by_spec.get(kept.spec, set())):
+            owned.discard(at)
+            if not owned:
+                del self._by_spec[kept.spec]
+        if self._by_address.get(kept.address) == at:
+            del self._by_address[kept.address]
+
+
+def spec_of(manifest: Manifest) -> SpecKey | None:
+    """The spec that an object is, or is labelled with."""
+    namespace = str(manifest["metadata"].get("namespace", ""))
+    if manifest["kind"] == COLLECTION.name:
+        return SpecKey(namespace, name_of(manifest))
+    label = labels_of(manifest).get(SPEC_LABEL)
+    return None if label is None else SpecKey(namespace, label)
+
+
+def _at(manifest: Manifest) -> At:
+    return At(manifest["kind"], str(manifest["metadata"].get("namespace", "")), name_of(manifest))
+
+
+def _alive(pod: Manifest) -> bool:
+    return (pod.get("status") or {}).get("phase") not in ("Succeeded", "Failed")
+
+
+def _slim(manifest: Manifest) -> Manifest:
+    metadata = {key: value for key, value in manifest["metadata"].items() if key != "managedFields"}
+    if manifest["kind"] != POD.name:
+        return {**manifest, "metadata": metadata}
+    found: dict[str, Any] = {"apiVersion": manifest.get("apiVersion"), "kind": POD.name, "metadata": metadata}
+    for part, fields in (("spec", POD_SPEC), ("status", POD_STATUS)):
+        found[part] = {key: value for key, value in (manifest.get(part) or {}).items() if key in fields}
+    return found
+
+
+def _manifest(kept: Kept) -> Manifest:
+    found: Manifest = json.loads(zlib.decompress(kept.text))
+    return found
+
+
+def _newer(version: str, than: str) -> bool:
+    """Resource versions of one server are ordered numbers; where they are none, the later word counts."""
+    return not (version.isdecimal() and than.isdecimal()) or int(version) > int(than)
