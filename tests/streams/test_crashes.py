@@ -114,7 +114,7 @@ def test_without_a_crash_everything_is_in_the_store_and_the_log_is_gone(kit) -> 
 
 # Dying after a step and before the next one is the same loss of power: only kills are tried on both sides.
 @pytest.mark.parametrize(("loss", "after"), [("killed", True), *((loss, False) for loss in LOSSES)])
-@pytest.mark.parametrize("limit", [2**30, 4_000], ids=["one log", "many logs"])
+@pytest.mark.parametrize("limit", [2**30, pytest.param(4_000, marks=pytest.mark.slow)], ids=["one log", "many logs"])
 def test_dying_at_any_side_effect_loses_nothing_that_was_durable(kit, loss: str, after: bool, limit: int) -> None:
     fate = kit.Fate()
     _two_lives(kit, fate, limit=limit)

@@ -127,13 +127,14 @@ class LiveStream:
         stopped = asyncio.create_task(stop.wait())
         await asyncio.wait({stopped, *places, *rhythms}, return_when=asyncio.FIRST_COMPLETED)
         deadline = asyncio.get_running_loop().time() + self._pace.stop
+        listened = any(sink.connection is not None for sink in sinks)
         stopping.set()
         for task in (stopped, *places, rhythms[-1]):
             task.cancel()
         await asyncio.wait({*places, *rhythms}, timeout=2 * self._pace.farewell)
         try:
             async with asyncio.timeout_at(deadline):
-                await writer.end()
+                await writer.end(listened=listened)
         except TimeoutError:
             self.report.complete = False
         for task in (*places, *rhythms):

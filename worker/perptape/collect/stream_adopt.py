@@ -86,14 +86,15 @@ def _adopt_one(log: Log, records: list[Record], segments: Segments, found: Adopt
 
 
 def _end(log: Log, tail: Tail) -> None:
-    """The end of what was open, the last roll, at the time of the last mark, and the log's end.
+    """The end of what was open, the last roll, and the log's end. Each is durable before the next one is made: killed here, too,
+    it comes out the same.
 
-    Each is durable before the next is made, so that whoever is killed here and comes again makes the same.
+    The time after the last proof is left to the next process, which knows how long it was.
     """
     if tail.open:
         _write(log, tail, Marks(tuple(Mark("closed", name, tail.last, text="process down") for name in tail.open)))
     if not tail.rolled:
-        _write(log, tail, tail.roll(tail.last, ()))
+        _write(log, tail, tail.roll(max(tail.said.values()), ()))
     _write(log, tail, Closed())
 
 

@@ -65,7 +65,7 @@ class Writer:
             if self._report.waiting < self._pace.waiting:
                 with suppress(StoreError):
                     await self._flush()
-                    await self._roll()
+                    await self._roll(self._now())
 
     async def putting(self, stopping: asyncio.Event) -> None:
         """Until it is cancelled: putting a segment twice puts the same."""
@@ -84,11 +84,14 @@ class Writer:
                 await _set_within(stopping, delay)
                 self._rolled.set()
 
-    async def end(self) -> None:
-        """What was received becomes durable, then a segment; the log goes if the store has it all."""
+    async def end(self, *, listened: bool) -> None:
+        """What was received becomes durable, then a segment; the log goes if the store has it all.
+
+        `listened`: to the end, so that nothing is known to be missed though the last moments are not proven.
+        """
         try:
             await self._flush()
-            await self._roll()
+            await self._roll(None if listened else self._now(), last=True)
             await self._put_all()
         except StoreError as error:
             self._report.complete = False
@@ -113,11 +116,10 @@ class Writer:
             for sink in self._sinks:
                 sink.again(now)
 
-    async def _roll(self) -> None:
-        now = self._now()
-        wants = self._wants(now)
+    async def _roll(self, missed: int | None, *, last: bool = False) -> None:
+        wants = self._wants(self._now())
         try:
-            await self._disk(lambda: self._log.roll(now, wants))
+            await self._disk(lambda: self._log.roll(missed, wants, last=last))
         except StoreError as error:
             self._failed(error)
             raise

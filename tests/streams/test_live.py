@@ -1,0 +1,332 @@
+"""A venue's stream from its connections to segments, in a loop whose time jumps."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+import pytest
+
+from perptape.claims import Want, join
+from perptape.collect.live import LiveStream
+from perptape.collect.stream_adopt import adopt
+from perptape.collect.stream_report import LiveReport
+from perptape.datasets import LIQUIDATIONS
+from perptape.datasets import base as datasets
+from perptape.errors import Fatal, Retry, Skip
+from perptape.exchanges.base import RawLiquidation
+from perptape.exchanges.registry import traits
+from perptape.interval import Interval, gaps, union
+from perptape.store.log import Logs
+from support.fake_exchange import START, FakeExchange, perpetual
+
+pytestmark = pytest.mark.looptime
+
+
+class LoopClock:
+    """The wall clock follows the loop's time."""
+
+    @property
+    def ms(self) -> int:
+        return START + round(asyncio.get_running_loop().time() * 1000)
+
+    def __call__(self) -> int:
+        return self.ms * 1_000_000
+
+
+async def inline(call: Callable[[], Any]) -> Any:
+    return call()
+
+
+async def never(call: Callable[[], Any]) -> Any:
+    await asyncio.Event().wait()
+
+
+@dataclass
+class Stage:
+    """A venue, a stream of it, and what both leave behind."""
+
+    exchange: FakeExchange
+    disk: Any
+    store: Any
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    rows: list[Any] = field(default_factory=list)
+    report: LiveReport | None = None
+    sent: int = 0
+
+    def stream(self, **more: Any) -> LiveStream:
+        clock = self.exchange.clock
+        return LiveStream(
+            self.exchange, self.exchange.listing, logs=self.logs, segments=self.store, wants=self.wants,
+            clock=lambda: clock.ms, random=Random(1), on_row=self.rows.append, **{"on_disk": inline, "on_store": inline, **more},
+        )  # fmt: skip
+
+    @property
+    def logs(self) -> Logs:
+        return Logs("/state/log", self.disk)
+
+    def wants(self, now: int) -> tuple[Want, ...]:
+        return tuple(Want("file", "session", one.id, "stream", START, now) for one in self.exchange.listing)
+
+    def event(self, *, equal: bool = False) -> RawLiquidation:
+        """One that differs from all before it, unless it is to be equal to the last one."""
+        self.sent += not equal
+        one = self.exchange.listing[0]
+        return RawLiquidation(one, self.exchange.clock.ms - 50, "SELL", str(50_000 + self.sent), None, "0.5")
+
+    async def beat(self, seconds: float, *, events: bool = True) -> None:
+        """The venue lives: its control topic and its feed speak every second."""
+        for _ in range(round(seconds)):
+            self.exchange.tick()
+            if events:
+                self.exchange.push(self.event())
+            await asyncio.sleep(1)
+
+    @property
+    def prices(self) -> set[float]:
+        return {one["price"] for one in self.store.rows}
+
+    def spans(self, kind: str) -> list[tuple[float, float]]:
+        """In seconds since the start."""
+        found = union(c.span for c in self.store.claims if c.kind == kind and c.instrument == self.exchange.listing[0].id)
+        return [((span.start - START) / 1000, (span.end - START) / 1000) for span in found]
+
+
+Make = Callable[..., Awaitable[Stage]]
+
+
+@pytest.fixture
+def stage(kit):
+    def make(venue: str = "binance") -> Stage:
+        own = traits(venue)
+        return Stage(FakeExchange(own, [perpetual(own)], clock=LoopClock()), kit.Disk(), kit.Store())  # type: ignore[arg-type]
+
+    return make
+
+
+@asynccontextmanager
+async def running(stage: Stage, **more: Any) -> AsyncIterator[LiveStream]:
+    stream = stage.stream(**more)
+    task = asyncio.create_task(stream.run(stage.stop))
+    await asyncio.sleep(0.1)
+    yield stream
+    stage.stop.set()
+    stage.report = await task
+
+
+async def test_everything_received_is_in_segments_with_its_claims_and_wants(stage) -> None:
+    one = stage()
+    async with running(one):
+        await one.beat(150)
+    assert len(one.prices) == 150
+    assert one.report.complete
+    assert one.report.counts.events == 150
+    assert (one.report.segments, one.report.waiting) == (3, 0)
+    assert one.spans("sampled") == one.spans("live") == [(0.1, 147.1)]
+    assert {want.asserted_at for want in one.store.wants} == {START + 60_000, START + 120_000, START + 150_100}
+    assert one.disk.folders("/state/log") == []
+    assert len(one.rows) == 150
+
+
+async def test_what_was_received_is_durable_within_a_second(stage) -> None:
+    one = stage()
+    async with running(one) as stream:
+        await one.beat(5)
+        await asyncio.sleep(1)
+        assert stream.report.durable_until >= one.exchange.clock.ms - 1_000
+        left = one.disk.after_power_loss("dropped")
+    store = type(one.store)()
+    adopt(Logs("/state/log", left), store)
+    assert len({row["price"] for row in store.rows}) == 5
+
+
+async def test_two_connections_unite_to_the_greater_count_of_equal_events(stage) -> None:
+    one = stage()
+    async with running(one, replicas=2):
+        await one.beat(3, events=False)
+        equal = one.event()
+        one.exchange.push(equal, equal)
+        one.exchange.push(equal, connection=one.exchange.connections[0])
+        await one.beat(60, events=False)
+    tables = [segment[2] for segment in one.store.segments.values()]
+    assert datasets.join(LIQUIDATIONS, tables)["ordinal"].to_pylist() == [0, 1, 2]
+    assert max(len(c.connections) for c in one.store.claims) == 2
+    assert one.report.counts.connections == 2
+
+
+async def test_a_reconnect_begins_ordinals_anew_and_leaves_a_hole(stage) -> None:
+    one = stage()
+    async with running(one):
+        await one.beat(10)
+        repeated = one.event()
+        one.exchange.push(repeated)
+        one.exchange.drop()
+        await asyncio.sleep(5)
+        one.exchange.push(repeated)
+        await one.beat(10)
+    table = datasets.join(LIQUIDATIONS, [segment[2] for segment in one.store.segments.values()])
+    assert table.num_rows == 21
+    assert set(table["ordinal"].to_pylist()) == {0}
+    assert one.spans("live") == [(0.1, 7.1), (15.1, 22.1)]
+    assert one.spans("hole") == [(0, 0.1), (7.1, 15.1)]
+    assert one.report.reconnects == 1
+
+
+async def test_one_replica_dropping_out_leaves_no_hole(stage) -> None:
+    one = stage()
+    async with running(one, replicas=2):
+        await one.beat(10)
+        one.exchange.drop(connection=one.exchange.connections[0])
+        await one.beat(60)
+    assert one.spans("hole") == [(0, 0.1)]
+    covered = [Interval(*map(round, span)) for span in one.spans("sampled")]
+    assert not list(gaps([Interval(1, 65)], covered))
+
+
+async def test_a_silent_control_topic_ends_the_connection_and_dials_again(stage) -> None:
+    one = stage()
+    async with running(one):
+        await one.beat(5)
+        first = one.exchange.connections
+        for _ in range(30):
+            one.exchange.speak()  # the feed alone proves no connection
+            await asyncio.sleep(1)
+        assert one.exchange.connections != first
+        await one.beat(10)
+    assert "silent" in one.report.last_error
+    assert len(one.spans("live")) == 2
+
+
+async def test_a_venue_that_cannot_be_reached_is_dialled_with_growing_pauses_and_its_time_is_a_hole(stage) -> None:
+    one = stage()
+    one.exchange.will_raise([None, *[Retry("refused")] * 12])
+    async with running(one):
+        await asyncio.sleep(120)
+        dials = [call for call in one.exchange.calls if call[0] == "liquidations"]
+        assert 6 <= len(dials) <= 14
+    [(start, end)] = one.spans("hole")
+    assert (start, end >= 60) == (0, True)
+
+
+async def test_a_retry_after_is_honoured(stage) -> None:
+    one = stage()
+    one.exchange.will_raise([None, Retry("slow down", after=40.0)])
+    async with running(one):
+        await asyncio.sleep(39)
+        assert not one.exchange.connections
+        await asyncio.sleep(5)
+        assert one.exchange.connections
+
+
+@pytest.mark.parametrize("error", [Fatal("banned for good"), Skip("no such feed here")])
+async def test_a_venue_that_will_never_serve_ends_its_stream_with_the_reason(stage, error: Exception) -> None:
+    one = stage()
+    one.exchange.will_raise([None, error])
+    report = await one.stream().run(one.stop)
+    assert report.ended == str(error)
+    assert report.complete
+    assert one.disk.folders("/state/log") == []
+
+
+async def test_a_venue_without_a_feed_says_why(stage) -> None:
+    one = stage("hyperliquid")
+    report = await one.stream().run(one.stop)
+    assert "no public" in report.ended
+    assert not one.disk.files
+
+
+async def test_malformed_frames_are_counted_and_end_nothing(stage) -> None:
+    one = stage()
+    async with running(one):
+        await one.beat(10)
+        one.exchange.garble()
+        one.exchange.push(RawLiquidation(one.exchange.listing[0], START, "SELL", "NaN", None, "1"))
+        await one.beat(10)
+    assert one.report.counts.malformed == 2
+    assert one.report.counts.events == len(one.prices) == 20
+    assert one.spans("live") == [(0.1, 17.1)]
+    assert len(one.spans("sampled")) == 2
+
+
+async def test_a_stop_with_the_store_away_takes_less_than_ten_seconds_and_keeps_the_log(stage) -> None:
+    one = stage()
+    loop = asyncio.get_running_loop()
+    async with running(one, on_store=never):
+        await one.beat(70)
+        began = loop.time()
+    assert loop.time() - began < 10
+    assert not one.report.complete
+    adopted = adopt(Logs("/state/log", one.disk.after_kill()), one.store)
+    assert (adopted.logs, adopted.waiting) == (1, [])
+    assert len(one.prices) == 70
+
+
+async def test_a_store_that_is_away_for_a_while_gets_all_of_it_afterwards(stage) -> None:
+    one = stage()
+    one.store.away = True
+    async with running(one):
+        await one.beat(400)
+        assert not one.store.segments
+        one.store.away = False
+        await one.beat(60)
+    assert len(one.prices) == 460
+    assert one.report.complete
+    assert len(one.store.segments) <= 5
+    assert one.spans("sampled") == [(0.1, 457.1)]
+
+
+async def test_a_full_disk_keeps_what_was_received_and_records_one_hole(stage) -> None:
+    one = stage()
+    async with running(one, buffer=20):
+        await one.beat(10)
+        one.disk.room = 10
+        await one.beat(60)
+        one.disk.room = None
+        await one.beat(20)
+    assert one.report.counts.dropped > 20
+    assert {50_000.0 + n for n in [*range(1, 19), *range(75, 91)]} <= one.prices
+    full = [c for c in join(one.store.claims) if c.kind == "hole" and c.cause == "disk full"]
+    assert len(full) == 1
+    assert not [price for price in one.prices if full[0].start + 2_000 < START + (price - 50_001) * 1000 < full[0].end - 2_000]
+
+
+async def test_the_next_process_says_since_when_nobody_listened(stage) -> None:
+    one = stage()
+    task = asyncio.create_task(one.stream().run(one.stop))
+    await asyncio.sleep(0.1)
+    await one.beat(20)
+    left = one.disk.after_kill()
+    one.stop.set()
+    await task
+    two = stage()
+    two.disk = left
+    adopted = adopt(two.logs, two.store)
+    await asyncio.sleep(100)
+    async with running(two, since=adopted.since("binance", "liquidations")):
+        await two.beat(30)
+    holes = [c for c in two.store.claims if c.kind == "hole" and c.cause == "process down"]
+    assert [(c.start - START, c.end - START) for c in holes] == [(17_100, 120_200)]
+
+
+async def test_rows_ahead_of_the_venues_clock_are_kept_and_counted(stage) -> None:
+    one = stage()
+    async with running(one):
+        one.exchange.push(RawLiquidation(one.exchange.listing[0], one.exchange.clock.ms + 5_000, "BUY", "1", None, "1"))
+        await one.beat(5)
+    assert one.report.counts.ahead == 1
+    assert 1.0 in one.prices
+
+
+async def test_a_log_that_has_grown_makes_way_for_the_next_one_under_an_open_connection(stage) -> None:
+    one = stage()
+    async with running(one, log_limit=10_000):
+        await one.beat(400)
+    assert len({name.split("-")[1] for name in one.store.segments}) > 3
+    assert len(one.prices) == 400
+    assert one.spans("sampled") == one.spans("live") == [(0.1, 397.1)]
+    assert one.spans("hole") == [(0, 0.1)]
+    assert one.disk.folders("/state/log") == []
