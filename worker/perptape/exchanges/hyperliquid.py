@@ -97,7 +97,9 @@ def _contexts() -> Conversation[tuple[list[tuple[Any, Any]], int, int]]:
     if len(coins) != len(contexts):
         raise Malformed(f"{len(coins)} coins but {len(contexts)} contexts")
     time = reply.received if reply.date is None else reply.date
-    return list(zip(coins, contexts, strict=True)), time, max(time, reply.received)
+    # the delisted stay in the list, with an open interest of 0.0 that is nobody's
+    pairs = [(coin, context) for coin, context in zip(coins, contexts, strict=True) if not coin.get("isDelisted")]
+    return pairs, time, max(time, reply.received)
 
 
 STREAM = None
