@@ -39,8 +39,9 @@ class Listing:
 
 
 def line(text: str = "") -> None:
-    """One line of a result."""
-    print(text)
+    """One line of a result. Raises Unread."""
+    with read_by_somebody():
+        print(text)
 
 
 def error(text: str) -> None:
@@ -63,7 +64,12 @@ def _one_line(text: str) -> str:
 
 
 def emit(listing: Listing, form: Form, to: Path | None = None) -> None:
-    """Writes the rows to a file or to stdout. Parquet never goes to a terminal."""
+    """Writes the rows to a file or to stdout. Raises Unread."""
+    with read_by_somebody():
+        _emit(listing, form, to)
+
+
+def _emit(listing: Listing, form: Form, to: Path | None) -> None:
     if form == "parquet":
         _write_bytes(parquet(listing), to)
         return
@@ -184,19 +190,18 @@ def human(value: Any, *, grouped: bool = True) -> str:
     return str(value)
 
 
+class Unread(Exception):
+    """Whoever read stdout has left (`| head`): there is nobody to print for, which is no failure."""
+
+
 @contextlib.contextmanager
-def quiet_pipe() -> Iterator[None]:
-    """A reader that leaves early (`| head`) is no failure."""
+def read_by_somebody() -> Iterator[None]:
+    """Raises Unread instead of BrokenPipeError; what is still written then goes nowhere."""
     try:
         yield
-        sys.stdout.flush()
     except BrokenPipeError:
-        abandon()
-
-
-def abandon() -> None:
-    """Nobody reads stdout any more: what is still written goes nowhere."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise Unread from None
 
 
 def terminal(stream: TextIO | None = None) -> bool:
@@ -205,5 +210,6 @@ def terminal(stream: TextIO | None = None) -> bool:
 
 
 def flush() -> None:
-    """Brings what was printed to its reader before the process goes on."""
-    sys.stdout.flush()
+    """Brings what was printed to its reader before the process goes on. Raises Unread."""
+    with read_by_somebody():
+        sys.stdout.flush()

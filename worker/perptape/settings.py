@@ -39,6 +39,8 @@ class Settings:
     credentials: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
     secrets: tuple[str, ...] = field(default=(), repr=False)
     """Every secret value: none may be logged or printed."""
+    started: float | None = field(default=None, compare=False)
+    """The monotonic second at which the process began, where a command's time counts from there."""
     writer: str | None = None
     """This process' name among writers, where the environment gives one (a pod's)."""
 

@@ -27,6 +27,7 @@ from perptape.collect.outcome import Outcome
 from perptape.collect.targets import Session, resolved
 from perptape.datasets import DATASETS
 from perptape.datasets.base import join
+from perptape.datasets.instruments import INSTRUMENTS, instrument_rows
 from perptape.errors import Fatal, Retry, Skip, StoreError
 from perptape.exchanges.base import Access, Exchange, Traits
 from perptape.instruments import Instrument, Resolution
@@ -152,22 +153,36 @@ class Past:
         part.notes += notes
         if grid is None:
             return
-        now = await part.exchange.now()
-        part.notes += beyond(traits, grid, self.span, now)
+        part.notes += beyond(traits, grid, self.span, await part.exchange.now())
+        coverage = await self._had(part, grid, kept)
+        await self._asked(part, grid, coverage, kept)
+
+    async def _had(self, part: Part, grid: Grid, kept: Keeping) -> Coverage:
+        """What the catalog has of it goes to the part's tables; what it claims comes back. A catalog of another origin has nothing."""
+        venue = part.outcome.venue
         wanted = [one.instrument.id for one in part.targets if one.instrument is not None]
-        coverage = Coverage()
-        if await asyncio.to_thread(kept.holds, part.exchange.origin or "live"):
-            coverage = await asyncio.to_thread(kept.coverage, traits.venue, self.dataset)
-        if wanted and coverage.claims:
-            part.tables.append(await asyncio.to_thread(kept.read, self.dataset, wanted, self.span, grid.period))
-        fresh: list[pa.Table] = []
+        try:
+            if not wanted or not await asyncio.to_thread(kept.holds, part.exchange.origin or "live"):
+                return Coverage()
+            coverage = await asyncio.to_thread(kept.coverage, venue, self.dataset)
+            if coverage.claims:
+                part.tables.append(await asyncio.to_thread(kept.read, self.dataset, wanted, self.span, grid.period))
+            return coverage
+        except StoreError as error:
+            part.notes.append(f"{venue}: the catalog cannot be read, so that all is asked for: {error}")
+            return Coverage()
+
+    async def _asked(self, part: Part, grid: Grid, coverage: Coverage, kept: Keeping) -> None:
+        """Asks for the rest, and stores it where that was asked for."""
+        venue = part.outcome.venue
 
         def commit(dataset: str, rows: pa.Table, claims: tuple[Claim, ...], wants: tuple[Want, ...]) -> str:
-            fresh.append(rows)
+            if dataset == self.dataset:
+                part.tables.append(_inside(rows, self.span))
             try:
-                return kept.commit(traits.venue, dataset, rows, claims) if self.store else ""
+                return kept.commit(venue, dataset, rows, claims) if self.store and (rows.num_rows or claims) else ""
             except StoreError as error:
-                part.not_stored.append(f"{rows.num_rows} rows were printed but not stored: {error}")
+                part.not_stored.append(f"{rows.num_rows} {dataset} rows were not stored: {error}")
                 return ""
 
         batch = Batch(self.dataset, commit, environment().monotonic)
@@ -179,7 +194,9 @@ class Past:
             part.outcome.error = str(error)
         finally:
             await batch.commit()
-        part.tables += [_inside(table, self.span) for table in fresh]
+        if part.outcome.rows:
+            mine = [one.instrument for one in part.targets if one.instrument is not None]
+            await asyncio.to_thread(commit, INSTRUMENTS, instrument_rows(mine, await part.exchange.now()), (), ())
 
 
 def _inside(table: pa.Table, asked: Interval) -> pa.Table:

@@ -74,7 +74,7 @@ class Present:
             return await said(exchange, self.words, self.dataset, exact=self.exact)
 
         patience = f"{self.timeout:g} s"
-        async with each(self.venues, self.access, left(self.timeout), one, connect=connect, patience=patience) as answers:
+        async with each(self.venues, self.access, left(self.timeout, settings), one, connect=connect, patience=patience) as answers:
             return self._told(answers, settings, form, to)
 
     def _told(self, answers: Mapping[str, Said | PerptapeError], settings: Settings, form: output.Form, to: Path | None) -> int:

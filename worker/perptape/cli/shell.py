@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from perptape import logs, output
@@ -19,7 +20,6 @@ PARTLY: Final = 1
 USAGE: Final = 2
 FAILED: Final = 3
 INTERRUPTED: Final = 130
-STARTED: Final = time.monotonic()
 PRINTING: Final = 0.3
 """Seconds that showing the answers may take of the time that a user gave."""
 
@@ -29,20 +29,23 @@ def now() -> int:
     return time.time_ns() // 1_000_000
 
 
-def left(timeout: float) -> float:
+def left(timeout: float, found: Settings) -> float:
     """Seconds for a call so that the whole command, its start included, stays within `timeout`."""
-    return max(timeout - (time.monotonic() - STARTED) - PRINTING, timeout / 2)
+    spent = 0.0 if found.started is None else time.monotonic() - found.started
+    return max(timeout - spent - PRINTING, timeout / 2)
 
 
-def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
-    """The exit code of one command."""
+def run(argv: Sequence[str], environ: Mapping[str, str], started: float | None = None) -> int:
+    """The exit code of one command. `started`: the monotonic second at which the process began."""
     secrets: tuple[str, ...] = ()
     try:
-        found = settings(environ)
+        found = replace(settings(environ), started=time.monotonic() if started is None else started)
         secrets = found.secrets
         logs.configure(found.log_level or "warning", found.log_format or "console", secrets=secrets)
-        with output.quiet_pipe():
-            return _command(argv, found)
+        code = _command(argv, found)
+        output.flush()
+        return code
+    except output.Unread:
         return OK
     except SpecError as failure:
         for line in str(failure).splitlines():

@@ -105,8 +105,7 @@ class Streaming:
                 output.flush()
             except Invalid:
                 return  # the collector counts it and keeps the payload
-            except BrokenPipeError:
-                output.abandon()
+            except output.Unread:
                 stop.set()
 
         return show

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from perptape.claims import Claim, Coverage
 from perptape.cli.places import Place
 from perptape.cli.shell import now
-from perptape.errors import UsageError
+from perptape.errors import StoreError, UsageError
 from perptape.interval import MINUTE, Interval
 from perptape.store.catalog import Catalog, StoreOptions, Tape
 
@@ -54,10 +54,14 @@ class Keeping:
         self._tape = tape(place)
         self._format = cast("Format", place.format)
         self._writer = secrets.token_hex(6)
+        self._trouble: StoreError | None = None
 
     def prepare(self, origin: str) -> None:
-        """Raises OriginConflict and FormatConflict before anything is written."""
-        self._tape.prepare(origin, self._tape.layout or self._format)
+        """Raises OriginConflict and FormatConflict before anything is written. A store that fails says so at the first commit."""
+        try:
+            self._tape.prepare(origin, self._tape.layout or self._format)
+        except StoreError as error:
+            self._trouble = error
 
     def holds(self, origin: str) -> bool:
         """Whether what it has may stand beside an answer of this origin."""
@@ -73,4 +77,6 @@ class Keeping:
 
     def commit(self, venue: str, dataset: str, rows: Any, claims: Iterable[Claim] = ()) -> str:
         """One segment. Nobody wants it: it was asked for once. Raises StoreError."""
+        if self._trouble is not None:
+            raise self._trouble
         return self._tape.commit(venue, dataset, rows, claims, (), self._writer, now)

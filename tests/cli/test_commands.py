@@ -1,0 +1,274 @@
+"""The commands against simulated venues: what is printed, what is stored, how they end."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
+
+import pytest
+
+Perptape = Callable[..., Any]
+Environ = dict[str, str]
+THREE = ("-e", "binance", "-e", "bybit", "-e", "hyperliquid")
+SPEC = """
+apiVersion: perptape.io/v1alpha1
+kind: CollectionSpec
+metadata: {name: small}
+spec:
+  venues: [{exchange: binance}, {exchange: hyperliquid}]
+  symbols: {names: [BTCUSDT-PERP]}
+  collect:
+    openInterest: {every: 5m, backfill: 6h}
+    funding: {every: 1h, backfill: 2d}
+  store: {persistentVolumeClaim: {}}
+"""
+
+
+@pytest.fixture
+def black_hole() -> Iterator[str]:
+    """An endpoint that takes every connection and never answers."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(50)
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+
+@pytest.fixture
+def refused() -> str:
+    """An endpoint where nobody listens."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{free.getsockname()[1]}"
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> str:
+    (tmp_path / "small.yaml").write_text(SPEC)
+    return "small.yaml"
+
+
+def test_open_interest_now_has_contracts_base_and_usd_from_every_venue(perptape: Perptape, venues: Environ) -> None:
+    started = time.monotonic()
+    found = perptape("fetch-oi", "BTCUSDT-PERP", "-f", "json", environ=venues)
+    assert time.monotonic() - started < 5
+    assert found.code == 0, found.err
+    assert [row["venue"] for row in found.rows] == ["binance", "bybit", "hyperliquid", "okx", "deribit"]
+    assert all(row[unit] > 0 for row in found.rows for unit in ("oi_contracts", "oi_base", "oi_usd"))
+    assert "hyperliquid has no BTCUSDT-PERP: showing BTC-USD-PERP.HYPERLIQUID instead" in found.err
+
+
+def test_funding_now_says_when_it_is_settled(perptape: Perptape, venues: Environ) -> None:
+    found = perptape("fetch-funding", "BTCUSDT-PERP", "ETHUSDT-PERP", *THREE, "-f", "json", environ=venues)
+    assert found.code == 0, found.err
+    assert len(found.rows) == 6
+    assert all(row["next_funding"] > row["ts_event"] for row in found.rows)
+
+
+def test_a_venue_that_refuses_is_named_and_the_others_are_printed(perptape: Perptape, venues: Environ, refused: str) -> None:
+    found = perptape("fetch-oi", "BTCUSDT-PERP", *THREE, "-f", "json", "--endpoint", f"binance={refused}", environ=venues)
+    assert found.code == 1
+    assert [row["venue"] for row in found.rows] == ["bybit", "hyperliquid"]
+    (line,) = [line for line in found.err.splitlines() if line.startswith("error: ")]
+    assert line.startswith("error: binance: ")
+    assert "try again" in line
+
+
+def test_a_venue_that_is_silent_is_named_within_its_time(perptape: Perptape, venues: Environ, black_hole: str) -> None:
+    started = time.monotonic()
+    found = perptape(
+        "fetch-oi", "BTCUSDT-PERP", *THREE, "-f", "json", "--timeout", "2", "--endpoint", f"bybit={black_hole}", environ=venues
+    )
+    assert time.monotonic() - started < 4
+    assert found.code == 1
+    assert [row["venue"] for row in found.rows] == ["binance", "hyperliquid"]
+    assert f"error: bybit: no answer within 2 s from {black_hole}; try again, or give more time with --timeout" in found.err
+
+
+def test_when_every_venue_fails_it_is_3(perptape: Perptape, venues: Environ, refused: str) -> None:
+    found = perptape("fetch-funding", "BTCUSDT-PERP", "-e", "okx", "-f", "json", "--endpoint", f"okx={refused}", environ=venues)
+    assert (found.code, found.rows) == (3, [])
+
+
+def test_a_symbol_that_no_venue_knows_is_an_error_with_the_nearest_names(perptape: Perptape, venues: Environ) -> None:
+    found = perptape("fetch-oi", "BTCUSD-PEPR", "BTCUSDT-PERP", "-e", "binance", "-f", "json", environ=venues)
+    assert found.code == 2
+    assert len(found.rows) == 1
+    assert "error: binance has no BTCUSD-PEPR; nearest: BTCUSDT-PERP.BINANCE" in found.err
+
+
+def test_a_delisted_symbol_is_reported_and_nothing_failed(perptape: Perptape, venues: Environ) -> None:
+    found = perptape("fetch-oi", "LUNAUSDT-PERP", "-e", "binance", "-f", "json", environ=venues)
+    assert (found.code, found.rows) == (0, [])
+    assert "binance has delisted LUNAUSDT-PERP.BINANCE" in found.err
+
+
+def test_history_is_what_lies_in_the_range_and_retention_is_said(perptape: Perptape, venues: Environ) -> None:
+    found = perptape("fetch-oi", "BTCUSDT-PERP", "-e", "okx", "-e", "deribit", "--from", "4d", "--to", "70h", "-f", "json", environ=venues)
+    assert found.code == 0, found.err
+    times = [datetime.fromisoformat(str(row["ts_event"])) for row in found.rows]
+    assert {after - before for before, after in pairwise(times)} == {timedelta(minutes=5)}
+    assert timedelta(hours=1, minutes=40) < times[-1] - times[0] < timedelta(hours=2)
+    assert "okx keeps 3 days: nothing before 20" in found.err
+    assert "deribit serves no history of open interest" in found.err
+
+
+def test_settled_rates_follow_each_other_at_the_interval_that_they_say(perptape: Perptape, venues: Environ) -> None:
+    found = perptape("fetch-funding", "BTCUSDT-PERP", "-e", "bybit", "--from", "10d", "-f", "json", environ=venues)
+    assert found.code == 0, found.err
+    assert len(found.rows) in (29, 30)
+    assert {row["interval"] for row in found.rows[1:]} == {480}
+
+
+def test_what_was_stored_is_not_asked_for_again(perptape: Perptape, venues: Environ) -> None:
+    span = ("--from", "2026-10-01", "--to", "2026-10-20")
+    asked = ("fetch-funding", "BTCUSDT-PERP", "-e", "bybit", *span, "-f", "json", "--catalog", "tape")
+    first = perptape(*asked, "--store", environ=venues)
+    assert first.code == 0, first.err
+    assert perptape("query", "funding", "BTCUSDT-PERP", *span, "-n", "0", "-f", "json", "--catalog", "tape").rows == first.rows
+    again = perptape(*asked, "--store", environ=venues)
+    assert again.rows == first.rows
+    segments = list(Path("tape/perptape/segments/bybit/funding").glob("*.parquet"))
+    assert len(segments) == 1
+
+
+def test_a_store_that_cannot_be_written_costs_no_printed_row(perptape: Perptape, venues: Environ, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    found = perptape("fetch-oi", "BTCUSDT-PERP", "-e", "binance", "--store", "--catalog", "file/tape", "-f", "json", environ=venues)
+    assert found.code == 1, found.err
+    assert len(found.rows) == 1
+    assert "error: binance: 1 rows were printed but not stored: " in found.err
+
+
+def test_a_run_fills_the_catalog_and_every_reader_sees_it(perptape: Perptape, venues: Environ, spec: str, tmp_path: Path) -> None:
+    log = tmp_path / "termination"
+    environ = {**venues, "PERPTAPE_TERMINATION_LOG": str(log), "PERPTAPE_LOG_LEVEL": "error"}
+    ran = perptape("run", spec, "--once", "--format", "json", environ=environ)
+    assert ran.code == 0, ran.err
+    summary = json.loads(ran.out)
+    assert json.loads(log.read_text()) == summary
+    assert {(one["venue"], one["dataset"]) for one in summary["collections"]} == {
+        (venue, dataset) for venue in ("binance", "hyperliquid") for dataset in ("open_interest", "funding")
+    }
+    published = perptape("publish", "-f", "json")
+    assert published.code == 0
+    assert sum(int(row["files"]) for row in published.rows) > 0
+    assert perptape("verify").code == 0
+    status = perptape("status", "-f", "json").rows
+    assert {row["grid"] for row in status} == {"5m", "settled", "sample/5m", "sample/1h"}
+    assert all(row["open_ms"] == 0 for row in status)
+    gaps = perptape("gaps", spec, "--fail", "-f", "json")
+    assert (gaps.code, [row for row in gaps.rows if row["kind"] == "open"]) == (0, [])
+    settled = perptape("query", "funding", "BTCUSDT-PERP", "-e", "hyperliquid", "-n", "3", "-f", "json").rows
+    assert [row["interval"] for row in settled] == [60, 60, 60]
+    count = perptape("sql", "SELECT count(*) AS n FROM open_interest", "-f", "json").rows
+    assert int(str(count[0]["n"])) >= 70
+
+
+def test_a_second_run_in_the_same_slot_asks_for_nothing(perptape: Perptape, venues: Environ, spec: str) -> None:
+    arguments = ("run", spec, "--once", "--format", "json", "--exchange", "binance", "--dataset", "funding")
+    assert perptape(*arguments, environ=venues).code == 0
+    again = perptape(*arguments, environ=venues)
+    (outcome,) = json.loads(again.out)["collections"]
+    assert (again.code, outcome["rows"], outcome.get("calls", 0)) == (0, 0, 0)
+
+
+def test_simulated_data_is_refused_where_real_data_is(perptape: Perptape, venues: Environ, spec: str, tmp_path: Path) -> None:
+    (tmp_path / "tape/perptape").mkdir(parents=True)
+    (tmp_path / "tape/perptape/store.json").write_text('{"version": 1, "format": "nautilus1", "origin": "live"}')
+    found = perptape("run", spec, "--once", environ=venues)
+    assert found.code == 2
+    assert "holds data of origin live, this run's is simulated:1" in found.err
+    assert [path.name for path in (tmp_path / "tape").rglob("*") if path.is_file()] == ["store.json"]
+
+
+def test_a_run_whose_store_is_unusable_ends_with_3(perptape: Perptape, venues: Environ, spec: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    assert perptape("run", spec, "--once", "--catalog", "file/tape", environ=venues).code == 3
+
+
+def test_a_suspended_collection_collects_nothing(perptape: Perptape, venues: Environ, tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(SPEC + "  suspend: true\n")
+    found = perptape("run", "a.yaml", "--once", environ=venues)
+    assert found.code == 0
+    assert "spec.suspend is true" in found.err
+    assert not (tmp_path / "tape").exists()
+
+
+def test_liquidations_are_printed_as_they_happen(endpoints: dict[str, str], venues: Environ) -> None:
+    command = [sys.executable, "-m", "perptape", "stream-liquidations", "BTCUSDT-PERP", "-e", "bybit", "-f", "json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, **venues}, text=True) as stream:
+        assert stream.stdout is not None
+        assert stream.stderr is not None
+        assert stream.stderr.readline() == "bybit: listening\n"
+        told = json.dumps({"venue": "bybit", "contract": "BTCUSDT", "count": 1}).encode()
+        with urlopen(Request(f"{endpoints['bybit']}/_control/inject", told), timeout=5) as answer:
+            (injected,) = json.load(answer)
+        sent = time.monotonic()
+        event = json.loads(stream.stdout.readline())
+        while event["quantity"] != float(injected["base"]):
+            event = json.loads(stream.stdout.readline())
+        assert time.monotonic() - sent < 2
+        assert (event["venue"], event["side"], event["position_side"]) == ("bybit", "SELL", "LONG")
+        stream.send_signal(signal.SIGINT)
+        assert stream.wait(10) == 0
+
+
+def test_a_venue_without_a_feed_is_nothing_that_failed(perptape: Perptape) -> None:
+    found = perptape("stream-liquidations", "BTCUSDT-PERP", "-e", "hyperliquid")
+    assert (found.code, found.out) == (0, "")
+    assert "no public feed" in found.err
+
+
+def test_instruments_are_listed_with_and_without_the_delisted(perptape: Perptape, venues: Environ) -> None:
+    assert perptape("symbols", "luna", "-e", "binance", "-f", "json", environ=venues).rows == []
+    (luna,) = perptape("symbols", "luna", "-e", "binance", "--delisted", "-f", "json", environ=venues).rows
+    assert str(luna["delisted"]).startswith("2024-06-01")
+
+
+def test_the_doctor_looks_at_everything_and_names_what_fails(perptape: Perptape, venues: Environ, refused: str) -> None:
+    found = perptape("doctor", "-f", "json", "--endpoint", f"okx={refused}", environ=venues)
+    grades = {row["check"]: row["grade"] for row in found.rows}
+    assert found.code == 1
+    assert [name for name, grade in grades.items() if grade == "failed"] == ["okx"]
+    assert {"python", "ccxt", "store", "binance", "deribit"} <= set(grades)
+
+
+def test_endpoints_are_printed_for_a_shell() -> None:
+    command = [sys.executable, "-m", "perptape", "simulate", "-e", "binance", "-e", "okx", "--port", "0", "--print-env"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        lines = [server.stdout.readline() for _ in range(2)]
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(10) == 0
+    assert lines[0].startswith("export PERPTAPE_BINANCE_ENDPOINT=http://127.0.0.1:")
+    assert lines[1].startswith("export PERPTAPE_OKX_ENDPOINT=http://127.0.0.1:")
+
+
+@pytest.mark.slow
+def test_a_daemon_prints_its_spec_and_leaves_cleanly_when_told(venues: Environ, tmp_path: Path) -> None:
+    tape = tmp_path / "tape"
+    command = [sys.executable, "-m", "perptape", "daemon", "start", "-e", "binance", "-s", "BTCUSDT-PERP", "--catalog", str(tape)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env={**os.environ, **venues}, text=True) as daemon:
+        assert daemon.stdout is not None
+        spec = [line for _ in range(8) if (line := daemon.stdout.readline())]
+        assert spec[0] == "apiVersion: perptape.io/v1alpha1\n"
+        until = time.monotonic() + 30
+        while not any(path.stat().st_size > 500 for path in tape.glob("perptape/log/*/*")):
+            assert time.monotonic() < until, "nothing reached the log"
+            time.sleep(0.05)
+        told = time.monotonic()
+        daemon.send_signal(signal.SIGTERM)
+        rest = daemon.communicate(timeout=15)[0]
+        assert time.monotonic() - told < 10
+        assert daemon.returncode == 0
+    assert "binance liquidations: " in rest
+    assert list(tape.glob("perptape/segments/binance/liquidations/*.parquet"))

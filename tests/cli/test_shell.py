@@ -1,0 +1,116 @@
+"""How commands begin and end: help, wrong arguments, failures, completion."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from perptape.cli.app import COMMANDS
+
+Perptape = Callable[..., Any]
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_the_help_names_every_command(perptape: Perptape) -> None:
+    for arguments in ((), ("--help",), ("-h",)):
+        found = perptape(*arguments)
+        assert found.code == 0
+        assert [name for name in COMMANDS if f"\n  {name} " not in found.out] == []
+
+
+@pytest.mark.parametrize("command", list(COMMANDS))
+def test_every_command_has_help_of_its_own(perptape: Perptape, command: str) -> None:
+    found = perptape(command, "--help")
+    assert found.code == 0
+    assert f"Usage: perptape {command}" in found.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("statsu",), "No such command 'statsu'. Did you mean 'status'? See `perptape --help`"),
+        (("run",), "Missing argument 'FILE': see `perptape run --help`"),
+        (("query", "trades", "BTC"), "'trades' is not one of"),
+        (("fetch-oi", "BTCUSDT-PERP", "--timeout", "soon"), "Invalid value for '--timeout': Input should be a valid number"),
+        (("fetch-oi", "BTCUSDT-PERP", "-e", "binanc"), "unknown exchange 'binanc'; did you mean binance"),
+        (("fetch-oi", "BTCUSDT-PERP", "--to", "2026-01-01"), "--to needs --from"),
+        (("fetch-oi", "BTCUSDT-PERP", "--from", "2026-01-02", "--to", "2026-01-01"), "is not before --to"),
+        (("query", "oi", "BTCUSDT-PERP", "--predicted"), "--predicted goes with funding"),
+        (("stream-liquidations", "BTCUSDT-PERP", "--quiet"), "--quiet without --store"),
+        (("daemon", "start", "--oi-interval", "7"), "--oi-interval 7: one of 1, 2, 3"),
+        (("status",), "there is no tape at ./tape: `perptape run FILE` makes one"),
+        (("query", "oi", "BTCUSDT-PERP"), "there is no tape at ./tape"),
+        (("verify", "--catalog", "ftp://x"), "neither a folder nor s3://bucket/prefix"),
+        (("run", "missing.yaml"), "missing.yaml cannot be read: No such file or directory"),
+        (("simulate", "--faults", "missing.json"), "--faults missing.json"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line_and_2(perptape: Perptape, arguments: tuple[str, ...], said: str) -> None:
+    found = perptape(*arguments)
+    assert found.code == 2
+    assert found.out == ""
+    (line,) = found.err.splitlines()
+    assert line.startswith("error: ")
+    assert said in line
+
+
+def test_a_wrong_field_of_a_spec_is_named_with_what_is_allowed(perptape: Perptape, tmp_path: Path) -> None:
+    text = (ROOT / "examples/quickstart.yaml").read_text()
+    (tmp_path / "wrong.yaml").write_text(text.replace("every: 5m", "every: 7m").replace("exchange: okx", "exchange: okex"))
+    found = perptape("run", "wrong.yaml", "--once")
+    assert found.code == 2
+    first, second = found.err.splitlines()
+    assert "wrong.yaml: spec.venues[3].exchange: 'okex' is not one of binance" in first
+    assert "wrong.yaml: spec.collect.openInterest.every: '7m' is not one of 1m" in second
+
+
+def test_symbols_by_selection_are_left_to_the_operator(perptape: Perptape) -> None:
+    found = perptape("run", str(ROOT / "examples/select.yaml"), "--once", "--catalog", "tape")
+    assert found.code == 2
+    assert "write the symbols under spec.symbols.names" in found.err
+    assert not Path("tape").exists()
+
+
+def test_a_wrong_setting_is_an_error_of_usage(perptape: Perptape) -> None:
+    found = perptape("venues", environ={"PERPTAPE_LOG_LEVEL": "loud"})
+    assert (found.code, found.err) == (2, "error: PERPTAPE_LOG_LEVEL=loud is not one of debug, info, warning, error\n")
+
+
+def loaded_by(*arguments: str) -> set[str]:
+    """The modules that a command imports."""
+    script = "import sys; from perptape.cli.shell import run; run(sys.argv[1:], {}); print(*sys.modules, sep='\\n', file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=True)
+    return set(done.stderr.splitlines())
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("venues",), ("query", "oi", "BTCUSDT-PERP"), ("run", "--help")])
+def test_what_asks_nobody_does_not_wait_for_the_imports_of_asking(arguments: tuple[str, ...]) -> None:
+    assert (
+        loaded_by(*arguments) & {"ccxt", "ccxt.async_support", "aiohttp", "s3fs", "structlog", "duckdb", "asyncio", "rich.console"} == set()
+    )
+
+
+def test_the_shell_completes_commands_and_venues() -> None:
+    def completed(words: str, cword: int) -> list[str]:
+        environ = {**os.environ, "_PERPTAPE_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(cword)}
+        done = subprocess.run([sys.executable, "-m", "perptape"], env=environ, capture_output=True, text=True, check=False)
+        return done.stdout.split()
+
+    assert completed("perptape fetch", 1) == ["fetch-oi", "fetch-funding"]
+    assert completed("perptape venues -e b", 3) == ["binance", "bybit"]
+
+
+def test_a_reader_that_leaves_early_is_no_failure() -> None:
+    command = f"{sys.executable} -m perptape venues --format csv | true; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("0\n", "")
+
+
+def test_the_version_is_told(perptape: Perptape) -> None:
+    found = perptape("--version")
+    assert found.code == 0
+    assert found.out.startswith("perptape 0.")
