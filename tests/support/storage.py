@@ -1,4 +1,4 @@
-"""Stores to test with: a bucket in memory, and a disk that remembers every operation, so that a kill or a loss of power can be had at each."""
+"""Stores to test with: a bucket in memory, and a disk that remembers its operations, for a kill or a loss of power at each."""
 
 from __future__ import annotations
 
@@ -344,6 +344,8 @@ class Actor:
 
     result: Any
     error: BaseException | None
+    at: tuple[str, str] = ("", "")
+    """The call that it stands at."""
 
     def _run(self, run: Callable[[Actor], Any]) -> None:
         try:
@@ -360,6 +362,7 @@ class Actor:
         """Called by the store: stands here until the next step."""
         if self._dead:
             raise Killed
+        self.at = (call, path)
         self._arrived.release()
         self._go.acquire()
         if self._dead:
@@ -370,6 +373,23 @@ class Actor:
         if not self.done:
             self._go.release()
             self._arrived.acquire()
+
+    def until(self, call: str, start: str) -> None:
+        """Lets it go on until it stands at such a call."""
+        while True:
+            self.step()
+            if self.done:
+                raise AssertionError(f"it ended before any {call} of {start}") from self.error
+            if self.at[0] == call and self.at[1].startswith(start):
+                return
+
+    def finish(self) -> Any:
+        """Lets it go on to its end; its result."""
+        while not self.done:
+            self.step()
+        if self.error is not None:
+            raise self.error
+        return self.result
 
     def kill(self) -> None:
         self._dead = True

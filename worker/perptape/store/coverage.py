@@ -114,7 +114,7 @@ def segments(fs: FileSystem, landing: Landing, venue: str, *, rows: bool) -> tup
 def known(fs: FileSystem, landing: Landing, venue: str) -> Known:
     """What is claimed and wanted, with damage masking the claims that were asked before it."""
     found, unreadable = segments(fs, landing, venue, rows=False)
-    files = _settled_coverage_files(fs, venue, landing.dataset)
+    files = settled_coverage_files(fs, venue, landing.dataset)
     damage: tuple[Damage, ...]
     damage, garbled = damage_records(fs, venue, landing.dataset)
     claims = [c for s in found for c in s.claims] + list(files.all.claims)
@@ -129,7 +129,7 @@ def known(fs: FileSystem, landing: Landing, venue: str) -> Known:
     return Known(Coverage.of(claims, wants, damage, trusted=trusted), tuple(lines))
 
 
-def _settled_coverage_files(fs: FileSystem, venue: str, dataset: str) -> CoverageFiles:
+def settled_coverage_files(fs: FileSystem, venue: str, dataset: str) -> CoverageFiles:
     for _ in range(ATTEMPTS):
         try:
             return coverage_files(fs, venue, dataset)

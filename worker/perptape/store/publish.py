@@ -81,8 +81,9 @@ class Publisher:
         listed = self.listed()
         covered = self.covered()
         segments = self.read(listed)
+        again = () if covered.files else self._rebuilt(list(segments.values()))
         failed = self.join_files(segments)
-        self.say(covered, self.claimable(segments, failed))
+        self.say(covered, self.claimable(segments, failed), again)
         self.delete_segments(self.deletable(listed, segments))
         self.delete_coverage({f.path: f.modified for f in covered.files})
 
@@ -155,13 +156,12 @@ class Publisher:
     def claimable(self, segments: dict[str, Segment], failed: set[Place]) -> list[Segment]:
         return fold.claimable(self.landing, list(segments.values()), failed)
 
-    def say(self, covered: CoverageFiles, segments: Sequence[Segment]) -> None:
-        """A new coverage file, when there is anything to say that no other says."""
+    def say(self, covered: CoverageFiles, segments: Sequence[Segment], again: tuple[Claim, ...] = ()) -> None:
+        """A new coverage file, when there is anything to say that no other says. `again`: claims that were rebuilt from rows."""
         for line in covered.unreadable:
             self._damaged(line)
         before = covered.all
-        base = before if covered.files else before.joined([Sayings(self._rebuilt(segments))])
-        after = base.joined([of_segment(s) for s in segments])
+        after = before.joined([Sayings(again), *(of_segment(s) for s in segments)])
         if after != before:
             name = layout.coverage_name(self.fs.now(), f"{self.writer}.{next(self._count)}")
             self.fs.create(layout.coverage_file(self.venue, self.landing.dataset, name), encode_coverage(after))
