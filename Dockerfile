@@ -5,8 +5,8 @@
 ARG PYTHON_IMAGE=python:3.13-slim
 
 FROM ${PYTHON_IMAGE} AS base
-RUN groupadd --gid 10001 perptape \
- && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin perptape
+RUN groupadd --gid 65532 perptape \
+ && useradd --uid 65532 --gid 65532 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin perptape
 # HOME: the one place that is writable under a read-only root, where the pod mounts an emptyDir.
 ENV PATH=/opt/perptape/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp
 
@@ -49,13 +49,13 @@ RUN python3 -m pip --python /opt/perptape/bin/python install --quiet --no-cache-
 
 FROM base AS operator
 COPY --from=operator-environment /opt/perptape /opt/perptape
-USER 10001:10001
+USER 65532:65532
 WORKDIR /tmp
 ENTRYPOINT ["python", "-m", "perptape_operator"]
 
 # Last, so that it is what a build without --target makes.
 FROM base AS worker
 COPY --from=worker-environment /opt/perptape /opt/perptape
-USER 10001:10001
+USER 65532:65532
 WORKDIR /tmp
 ENTRYPOINT ["perptape"]

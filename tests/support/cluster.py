@@ -9,89 +9,27 @@ import fcntl
 import os
 import re
 import shutil
-import subprocess
-import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from support.kube import PYTHON_IMAGE, Cluster, CommandFailed, run
 
 BUILD = Path(__file__).resolve().parents[1] / "cluster/build"
 NAME = "perptape-test"
 NODE_IMAGE = "kindest/node:v1.34.0"
-PYTHON_IMAGE = "python:3.13-slim"
 THREE_NODES = """
 kind: Cluster
 apiVersion: kind.x-k8s.io/v1alpha4
 nodes: [{role: control-plane}, {role: worker}, {role: worker}]
 """
-MISSING = """no Kubernetes cluster for the tests. Any one of these will do:
-  - a context of your own kubeconfig: PERPTAPE_TEST_CONTEXT=name, with kubectl and helm on PATH{given}
-  - kind and helm on PATH, a Docker engine that answers, and a node image ({image}, or what KIND_NODE_IMAGE names){kind}
-  - root on Debian or Ubuntu with Go 1.26 or newer: tests/cluster/build makes everything{built}"""
+MISSING = """no Kubernetes cluster for the tests: any one of these will do, and WITHOUT=cluster leaves such tests out.
+  - A cluster of your own: PERPTAPE_TEST_CONTEXT=<context of your kubeconfig>, with kubectl and helm on PATH (it is not set).
+  - kind, kubectl and helm on PATH, a Docker engine that answers, the node image {image} or what KIND_NODE_IMAGE names ({kind}).
+  - root on Debian with Go 1.26 or newer: tests/cluster/build then makes everything ({build})."""
 
 
 class ClusterMissing(Exception):
     """No cluster is there, and none can be made; the message says what is missing and how to get it."""
-
-
-class CommandFailed(Exception):
-    """A command of the cluster's tools failed; the message has what it said."""
-
-
-def run(*command: str, environ: Mapping[str, str] | None = None, given: str | None = None, within: float = 300) -> str:
-    """The command's standard output. Raises CommandFailed with its standard error, or when it takes longer."""
-    try:
-        done = subprocess.run(command, input=given, capture_output=True, text=True, timeout=within, env=environ, check=False)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise CommandFailed(str(error)) from error
-    if done.returncode:
-        raise CommandFailed(f"{' '.join(command)}: exit {done.returncode}\n{(done.stderr or done.stdout).strip()[-4000:]}")
-    return done.stdout
-
-
-@dataclass(frozen=True, slots=True)
-class Cluster:
-    """A cluster that answers, and the tools to speak with it."""
-
-    context: str
-    kubeconfig: Path | None = None
-    """None: the user's own."""
-    kind: str = ""
-    """The name that kind knows it by; empty when it is somebody else's."""
-    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
-    python_image: str = PYTHON_IMAGE
-    """What our images are built on."""
-    registry: str = ""
-    """Where images are pushed for a cluster that is not kind's."""
-
-    def kubectl(self, *arguments: str, given: str | None = None, within: float = 120) -> str:
-        """What kubectl prints."""
-        return run("kubectl", "--context", self.context, *arguments, environ=self._environ(), given=given, within=within)
-
-    def helm(self, *arguments: str, within: float = 300) -> str:
-        """What helm prints."""
-        return run("helm", "--kube-context", self.context, *arguments, environ=self._environ(), within=within)
-
-    def docker(self, *arguments: str, given: str | None = None, within: float = 1200) -> str:
-        """What docker prints. The classic builder, which every engine has, so that both are proven at once."""
-        return run("docker", *arguments, environ={**self._environ(), "DOCKER_BUILDKIT": "0"}, given=given, within=within)
-
-    def load(self, image: str) -> str:
-        """Makes a local image known to the nodes, and returns the name that pods call it by."""
-        if self.registry:
-            pushed = f"{self.registry.rstrip('/')}/{image}"
-            self.docker("tag", image, pushed)
-            self.docker("push", pushed)
-            return pushed
-        name = self.kind or self.context.removeprefix("kind-")
-        workers = [node for node in run("kind", "get", "nodes", "--name", name, environ=self._environ()).split() if "worker" in node]
-        chosen = ["--nodes", ",".join(workers)] if workers else []
-        run("kind", "load", "docker-image", image, "--name", name, *chosen, environ=self._environ(), within=600)
-        return image
-
-    def _environ(self) -> dict[str, str]:
-        own = {"KUBECONFIG": str(self.kubeconfig)} if self.kubeconfig else {}
-        return {**self.environ, **own}
 
 
 def cache(environ: Mapping[str, str]) -> Path:
@@ -196,33 +134,55 @@ def delete(cluster: Cluster) -> None:
             cluster.kubeconfig.unlink(missing_ok=True)
 
 
-@contextlib.contextmanager
-def found(environ: Mapping[str, str]) -> Iterator[Cluster]:
-    """A cluster while the block runs; what was made for it is gone afterwards, unless KEEP is set."""
+def find(environ: Mapping[str, str], notes: Path) -> Cluster:
+    """A cluster, made when none is given. `notes`: a folder that remembers what `end` has to end. Raises ClusterMissing."""
     if environ.get("PERPTAPE_TEST_CONTEXT"):
-        yield given(environ)
+        return given(environ)
+    unmet = unmet_by_kind(environ)
+    if not unmet:
+        return make(environ)
+    if also := unmet_by_build(os.getuid(), environ):
+        raise ClusterMissing(MISSING.format(image=environ.get("KIND_NODE_IMAGE", NODE_IMAGE), kind=unmet, build=also))
+    if not answers(environ):
+        (notes / "engine").touch()
+    made = exports(run(str(BUILD), environ=environ, within=3600))
+    return make({**environ, **made, "PATH": made["PATH"].replace("$PATH", environ["PATH"])})
+
+
+def end(cluster: Cluster | None, environ: Mapping[str, str], notes: Path) -> None:
+    """Ends what was made for the tests, the Docker engine too; nothing with KEEP."""
+    if environ.get("KEEP"):
         return
-    kind = unmet_by_kind(environ)
-    built = unmet_by_build(os.getuid(), environ) if kind else ""
-    if kind and built:
-        raise ClusterMissing(MISSING.format(given="", image=environ.get("KIND_NODE_IMAGE", NODE_IMAGE), kind=f" ({kind})", built=f" ({built})"))
-    started = bool(kind) and not answers(environ)
-    if kind:
-        made = exports(run(str(BUILD), environ=environ, within=3600))
-        environ = {**environ, **made, "PATH": made["PATH"].replace("$PATH", environ["PATH"])}
-    try:
-        cluster = make(environ)
-        try:
-            yield cluster
-        finally:
-            if not environ.get("KEEP"):
-                delete(cluster)
-    finally:
-        if started and not environ.get("KEEP"):
-            run(str(BUILD), "stop", environ=environ)
+    if cluster is not None:
+        delete(cluster)
+    if (notes / "engine").exists():
+        run(str(BUILD), "stop", environ=environ)
+
+
+@contextlib.contextmanager
+def locked(directory: Path) -> Iterator[Path]:
+    """The file that says who uses the cluster, while nobody else has it."""
+    with (directory / "cluster.users").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield directory / "cluster.users"
 
 
 @contextlib.contextmanager
 def shared(directory: Path, environ: Mapping[str, str]) -> Iterator[Cluster]:
-    """The same cluster for all processes of one test session, which share `directory`: the first makes it, the last deletes it."""
-    raise NotImplementedError
+    """The same cluster for all processes of one test session, which share `directory`: the first makes it, the last ends it."""
+    with locked(directory) as users:
+        try:
+            cluster = find(environ, directory)
+        except BaseException:
+            if not users.read_text():
+                end(None, environ, directory)
+            raise
+        users.write_text(f"{users.read_text()}{os.getpid()}\n")
+    try:
+        yield cluster
+    finally:
+        with locked(directory) as users:
+            others = [user for user in users.read_text().split() if user != str(os.getpid())]
+            users.write_text("".join(f"{user}\n" for user in others))
+            if not others:
+                end(cluster, environ, directory)

@@ -1,0 +1,69 @@
+"""A Kubernetes cluster that answers, and the tools to speak with it: kubectl, helm, docker."""
+
+import os
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+PYTHON_IMAGE = "python:3.13-slim"
+
+
+class CommandFailed(Exception):
+    """A command of the cluster's tools failed; the message has what it said."""
+
+
+def run(*command: str, environ: Mapping[str, str] | None = None, given: str | None = None, within: float = 300) -> str:
+    """The command's standard output. Raises CommandFailed with its standard error, or when it takes longer."""
+    try:
+        done = subprocess.run(command, input=given, capture_output=True, text=True, timeout=within, env=environ, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise CommandFailed(str(error)) from error
+    if done.returncode:
+        raise CommandFailed(f"{' '.join(command)}: exit {done.returncode}\n{(done.stderr or done.stdout).strip()[-4000:]}")
+    return done.stdout
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A cluster that answers."""
+
+    context: str
+    kubeconfig: Path | None = None
+    """None: the user's own."""
+    kind: str = ""
+    """The name that kind knows it by; empty when it is somebody else's."""
+    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    python_image: str = PYTHON_IMAGE
+    """What our images are built on."""
+    registry: str = ""
+    """Where images are pushed for a cluster that is not kind's."""
+
+    def kubectl(self, *arguments: str, given: str | None = None, within: float = 120) -> str:
+        """What kubectl prints."""
+        return run("kubectl", "--context", self.context, *arguments, environ=self._environ(), given=given, within=within)
+
+    def helm(self, *arguments: str, within: float = 300) -> str:
+        """What helm prints."""
+        return run("helm", "--kube-context", self.context, *arguments, environ=self._environ(), within=within)
+
+    def docker(self, *arguments: str, given: str | None = None, within: float = 1200) -> str:
+        """What docker prints. The classic builder, which every engine has, so that both are proven at once."""
+        return run("docker", *arguments, environ={**self._environ(), "DOCKER_BUILDKIT": "0"}, given=given, within=within)
+
+    def load(self, image: str) -> str:
+        """Makes a local image known to the nodes, and returns the name that pods call it by."""
+        if self.registry:
+            pushed = f"{self.registry.rstrip('/')}/{image}"
+            self.docker("tag", image, pushed)
+            self.docker("push", pushed)
+            return pushed
+        name = self.kind or self.context.removeprefix("kind-")
+        workers = [node for node in run("kind", "get", "nodes", "--name", name, environ=self._environ()).split() if "worker" in node]
+        chosen = ["--nodes", ",".join(workers)] if workers else []
+        run("kind", "load", "docker-image", image, "--name", name, *chosen, environ=self._environ(), within=600)
+        return image
+
+    def _environ(self) -> dict[str, str]:
+        own = {"KUBECONFIG": str(self.kubeconfig)} if self.kubeconfig else {}
+        return {**self.environ, **own}
