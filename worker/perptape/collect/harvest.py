@@ -41,11 +41,18 @@ def slot_of(time: int, period: int) -> int:
     return nearest if abs(time - nearest) <= JITTER else floor(time, period)
 
 
-def history_page(window: Window, asked: Interval, raws: Sequence[RawOpenInterest], grid: Grid, rule: PageRule, received: int) -> Harvest:
-    """A page of open-interest history. Raises Doubtful for an answer that proves nothing."""
+def history_page(
+    window: Window, asked: Interval, raws: Sequence[RawOpenInterest], grid: Grid, rule: PageRule, received: int, unread: int = 0
+) -> Harvest:
+    """A page of open-interest history. Raises Doubtful for an answer that proves nothing.
+
+    `unread`: rows of it that could not be understood. Whose slots they are nobody knows, so that no slot is claimed to be without a row.
+    """
     assert grid.period is not None
+    times = [raw.time for raw in raws if raw.time is not None]
+    unread += len(raws) - len(times)
     try:
-        shown = page(window.span, asked, [raw.time for raw in raws if raw.time is not None], rule)
+        shown = page(window.span, asked, times, rule, unread)
     except ValueError as error:
         raise Doubtful(f"{window.instrument}: {error}") from error
     rows, dropped, have, unusable = [], [], set(), set()
@@ -54,7 +61,8 @@ def history_page(window: Window, asked: Interval, raws: Sequence[RawOpenInterest
             row = open_interest.row(raw, grid.period // MINUTE, received)
         except Invalid as error:
             dropped.append(f"{window.instrument}: {error}")
-            unusable.add(slot_of(raw.time or 0, grid.period))
+            if raw.time is not None:
+                unusable.add(slot_of(raw.time, grid.period))
             continue
         slot = slot_of(row[7] // NS, grid.period)
         if slot in window.span:
@@ -63,6 +71,8 @@ def history_page(window: Window, asked: Interval, raws: Sequence[RawOpenInterest
     due_edge = floor(received - grid.rules.delay, grid.period)
     claimed = shown.proven.intersection(Interval(0, max(due_edge, 0)))
     claims = _slot_claims(window.instrument, grid, claimed, have, unusable - have, received) if claimed else ()
+    if unread:
+        claims = tuple(claim for claim in claims if claim.kind != "asked")
     zeros = sum(1 for row in rows if not any(row[1:4]))
     return Harvest(rows, claims, dropped, shown.left, suspicious=zeros if zeros < len(rows) else 0)
 
@@ -79,29 +89,46 @@ def _slot_claims(instrument: str, grid: Grid, span: Interval, have: set[int], un
 
 
 def funding_page(
-    window: Window, asked: Interval, raws: Sequence[RawFunding], before: Sequence[RawFunding], grid: Grid, rule: PageRule, received: int
+    window: Window,
+    asked: Interval,
+    raws: Sequence[RawFunding],
+    before: Sequence[RawFunding],
+    grid: Grid,
+    rule: PageRule,
+    received: int,
+    unread: int = 0,
 ) -> Harvest:
     """A page of settled rates. `before`: the rows of this window's earlier pages. Rows are made by `settlements` in the end.
 
-    No settlement interval is longer than a day, so a day or more without a row is not believed: Doubtful.
+    No settlement interval is longer than a day, so a day or more without a row is not believed: Doubtful. With rows that could not
+    be understood (`unread`) the page claims nothing: they may lie anywhere in it.
     """
+    times = [funding.settled_at(raw.time) for raw in raws if raw.time is not None]
+    unread += len(raws) - len(times)
     try:
-        shown = page(window.span, asked, [funding.settled_at(raw.time) for raw in raws if raw.time is not None], rule)
+        shown = page(window.span, asked, times, rule, unread)
     except ValueError as error:
         raise Doubtful(f"{window.instrument}: {error}") from error
     if not raws and not before and len(window.span) >= DAY:
         raise Doubtful(f"{window.instrument}: no settlement in {len(window.span) // DAY} days; not believed")
     good, dropped = funding.rows(raws, received) if raws else ([], [])
-    times = {row[5] // NS for row in good}
-    usable = [raw for raw in raws if raw.time is not None and funding.settled_at(raw.time) in times]
-    bad = [Interval(t - MARGIN, t + MARGIN) for raw in raws if raw.time and (t := funding.settled_at(raw.time)) not in times]
-    proven = intersection([shown.proven], [Interval(0, max(received - grid.rules.delay, 0))])
-    claims = [Claim(window.instrument, SETTLED, "complete", s.start, s.end, "", received, received).coarse() for s in gaps(proven, bad)]
-    return Harvest((), claims, dropped, shown.left, raws=usable)
+    fit = {row[5] // NS for row in good}
+    told = [raw for raw in raws if raw.time is not None and funding.settled_at(raw.time) in asked]
+    proven = intersection([shown.proven], [Interval(0, max(received - grid.rules.delay, 0))]) if not unread else ()
+    sure = gaps(proven, _doubted(times, fit, asked.end))
+    claims = [Claim(window.instrument, SETTLED, "complete", s.start, s.end, "", received, received).coarse() for s in sure]
+    return Harvest((), claims, dropped, shown.left, raws=told)
+
+
+def _doubted(times: Sequence[int], fit: set[int], end: int) -> tuple[Interval, ...]:
+    """The time around values that cannot be used, up to the settlement after each: its interval is not known without them."""
+    order = sorted({*times})
+    following = dict(zip(order, [*order[1:], end], strict=True))
+    return union(Interval(time - MARGIN, following[time] + MARGIN) for time in order if time not in fit)
 
 
 def settlements(raws: Sequence[RawFunding], received: int, fixed_interval: int | None) -> Sequence[tuple[Any, ...]]:
-    """The rows of an unbroken span's settlements, each with the interval to the one before it."""
+    """The rows of an unbroken span's settlements, each with the interval to the one before it; what cannot be used breaks it."""
     return funding.rows(raws, received, fixed_interval)[0] if raws else ()
 
 

@@ -14,6 +14,9 @@ from perptape.interval import MINUTE, Interval
 MARGIN = MINUTE
 """Windows are asked this much wider on both sides: venues stamp rows some milliseconds off."""
 
+STRAYS = 1
+"""Rows that may lie beyond each end of what was asked: a venue may round it to its buckets. More show that it answered something else."""
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
@@ -34,17 +37,20 @@ def request(window: Interval, rule: PageRule, now: int) -> Interval:
     return Interval(start, end)
 
 
-def page(window: Interval, asked: Interval, times: Sequence[int], rule: PageRule) -> Page:
-    """What the rows of one answer to `asked` prove of `window`.
+def page(window: Interval, asked: Interval, times: Sequence[int], rule: PageRule, unread: int = 0) -> Page:
+    """What one answer to `asked` proves of `window`. `times` are those of all its rows, wherever they lie; `unread` rows show none.
 
     A full page may have been cut where the rule says: after its newest row (forward) or before its oldest (backward). An
-    answer of rows that were not asked for (OKX ignoring `since`) raises ValueError: it proves nothing.
+    answer that goes beyond what was asked (OKX ignoring `since`) raises ValueError: it proves nothing, not even of the rows in it.
     """
     inside = [time for time in times if time in asked]
-    if times and not inside:
-        raise ValueError(f"{len(times)} rows, none of the window asked")
+    early, late = {time for time in times if time < asked.start}, {time for time in times if time >= asked.end}
+    if (times and not inside) or len(early) > STRAYS or len(late) > STRAYS:
+        raise ValueError(f"{len(times)} rows, {len(inside) or 'none'} of the window asked: the venue answered another one")
     covered = asked
-    if len(times) >= rule.limit:
+    if len(times) + unread >= rule.limit:
+        if not inside:
+            raise ValueError(f"a page of {unread} rows without a time proves nothing")
         covered = Interval(asked.start, max(inside) + 1) if rule.order == "forward" else Interval(min(inside), asked.end)
     proven = window.intersection(covered)
     if proven is None:

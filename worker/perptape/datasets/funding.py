@@ -80,10 +80,12 @@ def rows(raws: Sequence[RawFunding], received: int, fixed_interval: int | None =
     """(rows in order of time, one line for each value that was dropped).
 
     `raws` are all settlements of one instrument over an unbroken span, in any order: each interval is the minutes since the one
-    before it, null for the first. `fixed_interval`: the venue's constant (Deribit's hourly accrual). `received` in ms.
+    before it, null for the first and for the one after a dropped value. `fixed_interval`: the venue's constant (Deribit's hourly
+    accrual). `received` in ms.
     """
     found: dict[int, str] = {}
     dropped: list[str] = []
+    unusable: set[int] = set()
     for raw in raws:
         try:
             if raw.time is None or raw.time <= 0:
@@ -94,9 +96,13 @@ def rows(raws: Sequence[RawFunding], received: int, fixed_interval: int | None =
             found[settled_at(raw.time)] = plain(rate)
         except Invalid as error:
             dropped.append(f"{raw.instrument.id}: {error}")
+            unusable.add(settled_at(raw.time or 0))
     out: list[Row] = []
     before: int | None = None
-    for time in sorted(found):
+    for time in sorted({*found, *unusable}):
+        if time not in found:
+            before = None
+            continue
         interval = fixed_interval if fixed_interval is not None else (None if before is None else (time - before) // MINUTE)
         out.append((raws[0].instrument.id, found[time], interval or None, time * NS, received * NS, time * NS, time * NS))
         before = time

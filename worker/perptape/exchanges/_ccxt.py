@@ -80,13 +80,13 @@ class CcxtExchange:
         history = self.traits.open_interest_history
         if history is None or period not in history.periods:
             raise Skip(f"{self.traits.venue} serves no history of open interest every {period // MINUTE} min")
-        return await self._answer(self._venue.open_interest_page(instrument, period, window), window)
+        return await self._answer(self._venue.open_interest_page(instrument, period, window))
 
     async def funding(self, instruments: Sequence[Instrument]) -> Answer[RawPrediction]:
         return await self._answer(self._venue.funding(instruments))
 
     async def funding_page(self, instrument: Instrument, window: Interval) -> Answer[RawFunding]:
-        return await self._answer(self._venue.funding_page(instrument, window), window)
+        return await self._answer(self._venue.funding_page(instrument, window))
 
     async def liquidations(self, instruments: Sequence[Instrument], sink: Sink) -> None:
         if self.traits.feed is None:
@@ -114,12 +114,10 @@ class CcxtExchange:
 
     # -- conversations
 
-    async def _answer(self, conversation: Conversation[Rows[T]], window: Interval | None = None) -> Answer[T]:
+    async def _answer(self, conversation: Conversation[Rows[T]]) -> Answer[T]:
         (rows, dropped), replies = await self._held(conversation)
         if dropped and not rows:
             raise Retry(f"{self.traits.venue}: nothing in the answer can be understood: {dropped[0]}")
-        if window is not None:
-            rows = [row for row in rows if _inside(row, window)]
         received = max((reply.received for reply in replies), default=self._now() // 1_000_000)
         return Answer(rows, received, self._origin or "live", len(replies), tuple(dropped))
 
@@ -231,11 +229,6 @@ class CcxtExchange:
     def _now(self) -> int:
         """The venue's clock in ns, as far as it is known."""
         return self._clock() + self._shift
-
-
-def _inside(row: Any, window: Interval) -> bool:
-    """Whether a row of a page was asked for; one without a time is for the dataset to refuse."""
-    return row.time is None or row.time in window
 
 
 def _date(header: str | None) -> int | None:
