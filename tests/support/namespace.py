@@ -1,0 +1,86 @@
+"""A namespace of the test cluster, and what a test asks for in it: simulated venues, an S3 server, the operator by its chart."""
+
+import json
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from support import workloads
+from support.images import Images
+from support.kube import Cluster
+
+ROOT = Path(__file__).resolve().parents[2]
+RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted", "pod-security.kubernetes.io/enforce-version": "latest"}
+
+
+@dataclass(frozen=True, slots=True)
+class Namespace:
+    """A namespace under the restricted Pod Security Standard; what it lacks, a test asks for."""
+
+    cluster: Cluster
+    name: str
+    images: Images
+
+    def kubectl(self, *arguments: str, given: str | None = None, within: float = 120) -> str:
+        return self.cluster.kubectl("--namespace", self.name, *arguments, given=given, within=within)
+
+    def apply(self, *manifests: dict[str, Any]) -> None:
+        """As a user does."""
+        self.kubectl("apply", "--filename", "-", given=json.dumps({"apiVersion": "v1", "kind": "List", "items": list(manifests)}))
+
+    def get(self, *what: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.kubectl("get", *what, "--output", "json"))
+        return found
+
+    def wait(self, what: str, condition: str, within: int = 120) -> None:
+        """Waits for a condition as in `condition=Ready` or `jsonpath={.status.phase}=Succeeded`."""
+        self.kubectl("wait", what, f"--for={condition}", f"--timeout={within}s", within=within + 10)
+
+    def available(self, deployment: str, within: int = 120) -> None:
+        self.kubectl("rollout", "status", f"deployment/{deployment}", f"--timeout={within}s", within=within + 10)
+
+    def python(self, where: str, program: str, *arguments: str) -> str:
+        """What a program prints inside a pod that runs one of our images."""
+        return self.kubectl("exec", where, "--", "python", "-c", program, *arguments)
+
+    def ran(self, name: str, image: str, *arguments: str, within: int = 120, **container: Any) -> str:
+        """What a pod prints that runs once and succeeds."""
+        self.apply(workloads.pod(name, workloads.restricted(image, list(arguments), **container)))
+        try:
+            self.wait(f"pod/{name}", "jsonpath={.status.phase}=Succeeded", within)
+        except Exception as error:
+            error.add_note(self.kubectl("describe", "pod", name)[-3000:])
+            error.add_note(self.kubectl("logs", name, "--tail=50"))
+            raise
+        return self.kubectl("logs", name)
+
+    def venues(self, *arguments: str) -> dict[str, str]:
+        """Starts the simulated venues; says where each of them is."""
+        self.apply(*workloads.venues(self.images.worker, *arguments))
+        self.available("venues")
+        return workloads.endpoints()
+
+    def bucket(self, name: str = "tape") -> dict[str, Any]:
+        """Starts an S3 server; gives the spec's `store.s3` for a new bucket on it, whose Secret is there."""
+        key, secret = secrets.token_hex(8), secrets.token_hex(16)
+        self.apply(*workloads.minio(self.images.minio, key, secret))
+        self.available("minio")
+        program = (
+            "import sys, s3fs; s3fs.S3FileSystem(key=sys.argv[1], secret=sys.argv[2], endpoint_url='http://minio:9000').mkdir(sys.argv[3])"
+        )
+        self.ran(f"make-{name}", self.images.worker, "-c", program, key, secret, name, command=["python"])
+        return {"bucket": name, "endpoint": "http://minio:9000", "region": "us-east-1", "credentials": {"secretName": "s3"}}
+
+    def operator(self, *values: str, release: str = "perptape", within: int = 120) -> None:
+        """Installs the chart here, serving this namespace alone unless `values` (as for --set) say otherwise; returns when it is ready."""
+        repository, tag = self.images.operator.rsplit(":", 1)
+        worker, worker_tag = self.images.worker.rsplit(":", 1)
+        given = [
+            *("crds.install=false", f"operator.image.repository={repository}", f"operator.image.tag={tag}"),
+            *(f"worker.image.repository={worker}", f"worker.image.tag={worker_tag}", *values),
+        ]
+        chart, sets = str(ROOT / "charts/perptape"), [word for value in given for word in ("--set", value)]
+        self.cluster.helm(
+            *("upgrade", "--install", release, chart, "--namespace", self.name, *sets, "--wait", f"--timeout={within}s"), within=within + 30
+        )
