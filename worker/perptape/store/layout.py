@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Literal
 
 from perptape.interval import DAY, MINUTE, NS, Interval
@@ -49,6 +50,7 @@ def iso(ns: int) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H-%M-%S}-{nanos:09d}Z"
 
 
+@lru_cache(4096)
 def from_iso(text: str) -> int:
     """The ns that `iso` wrote. Raises ValueError for anything else."""
     match = _NAME.match(text)

@@ -19,7 +19,7 @@ from perptape.interval import MINUTE, NS
 from perptape.store import layout
 from perptape.store.filesystem import Absent, FileSystem
 from perptape.store.landing import DataFiles, Place
-from perptape.store.parquet import Unreadable
+from perptape.store.parquet import Unreadable, decode
 from perptape.store.segment import decode_segment
 
 Time = int | datetime | None
@@ -77,7 +77,7 @@ def sources(fs: FileSystem, kind: Dataset, form: Format, scope: Scope) -> Source
     loose = landing.joined(_loose(fs, kind, scope))[0]
     touched = {place for place, _ in landing.parts(loose)}
     files = {place for place in _listed(fs, landing, scope) if scope.holds(place)}
-    tables = _decoded(fs, landing, sorted(touched & files, key=lambda p: p.path))
+    tables = _decoded(fs, landing.decode, sorted(touched & files, key=lambda p: p.path))
     both = landing.joined([loose, *(t for t in tables if t is not None)])[0] if touched else loose
     return Sources(dict(landing.parts(both)), tuple(sorted(files - touched, key=lambda p: (p.instrument, p.path))))
 
@@ -95,13 +95,11 @@ def read_rows(
 ) -> pa.Table:
     """The rows of a scope, sorted by instrument and ts_init; of open interest one period for each instrument."""
     scope = Scope.of(instruments, start, end)
-    found = sources(fs, kind, form, scope)
-    tables = dict(zip(found.files, _decoded(fs, DataFiles("", kind, form), found.files), strict=True))
-    pieces = {place: table for place, table in {**tables, **found.joined}.items() if table is not None}
-    if not pieces:
-        return kind.empty()
+    found, shape = sources(fs, kind, form, scope), _Shape(DataFiles("", kind, form))
+    pieces = dict(zip(found.files, _decoded(fs, shape.decode, found.files), strict=True))
+    pieces |= {place: shape.of(rows, place) for place, rows in found.joined.items()}
     ordered = [pieces[place] for place in sorted(pieces, key=lambda p: (p.instrument, p.path))]
-    rows = scope.rows(pa.concat_tables(ordered))
+    rows = scope.rows(shape.rows([table for table in ordered if table is not None]))
     return one_period(rows, period) if kind.name == "open_interest" and not every_period else rows
 
 
@@ -136,10 +134,36 @@ def _listed(fs: FileSystem, landing: DataFiles, scope: Scope) -> Iterable[Place]
                 yield Place(entry.path, named[0], named[1])
 
 
-def _decoded(fs: FileSystem, landing: DataFiles, files: Sequence[Place]) -> list[pa.Table | None]:
+class _Shape:
+    """Tables as files have them, so that thousands of small ones are cast to rows at once. Funding files have no instrument column."""
+
+    def __init__(self, landing: DataFiles) -> None:
+        self._landing, self._names = landing, landing.schema.names
+        self._whole = landing.kind.name != "funding"
+        empty = landing.kind.to_file(landing.schema.empty_table(), landing.form, "")
+        self._schema = empty.select(self._names).schema.remove_metadata() if self._whole else landing.schema
+
+    def decode(self, place: Place, data: bytes) -> pa.Table:
+        if self._whole:
+            table = decode(data, place.path)
+            if table.schema.names != self._names:
+                table = table.select([name for name in self._names if name in table.schema.names])
+            if table.schema.equals(self._schema):
+                return table.replace_schema_metadata(None)
+        return self.of(self._landing.decode(place, data), place)
+
+    def of(self, rows: pa.Table, place: Place) -> pa.Table:
+        """Rows as a file has them."""
+        return rows.cast(self._schema) if self._whole else rows
+
+    def rows(self, tables: Sequence[pa.Table]) -> pa.Table:
+        return pa.concat_tables(tables).cast(self._landing.schema) if tables else self._landing.schema.empty_table()
+
+
+def _decoded(fs: FileSystem, decode: Callable[[Place, bytes], pa.Table], files: Sequence[Place]) -> list[pa.Table | None]:
     def one(place: Place) -> pa.Table | None:
         try:
-            return landing.decode(place, fs.read(place.path).data)
+            return decode(place, fs.read(place.path).data)
         except Absent:
             return None
 
@@ -150,21 +174,24 @@ def _each(fs: FileSystem, read: Callable[[T], R], what: Sequence[T]) -> list[R]:
     """In order, as many at once as the store is best read."""
     if fs.parallel < 2 or len(what) < 2:
         return [read(one) for one in what]
+    size = max(1, min(64, len(what) // fs.parallel))
+    lots = [what[i : i + size] for i in range(0, len(what), size)]
     with ThreadPoolExecutor(fs.parallel) as pool:
-        return list(pool.map(read, what))
+        return [one for lot in pool.map(lambda lot: [read(one) for one in lot], lots) for one in lot]
 
 
 def one_period(rows: pa.Table, period: Period) -> pa.Table:
     """The rows of one period (minutes; 0: samples); None: for each instrument the finest that covers what any of its periods covers."""
     if period is not None:
         return rows.filter(pc.equal(rows["period_minutes"], period))
+    ends = pc.min_max(rows["period_minutes"]).as_py()
+    if ends["min"] == ends["max"]:
+        return rows
     spans = rows.group_by(["instrument_id", "period_minutes"]).aggregate([("ts_event", "min"), ("ts_event", "max")]).to_pylist()
     by_instrument: dict[str, list[tuple[int, int, int]]] = {}
     for row in spans:
         by_instrument.setdefault(row["instrument_id"], []).append((row["period_minutes"], row["ts_event_min"], row["ts_event_max"]))
     chosen = {name: _finest(periods) for name, periods in by_instrument.items()}
-    if all(len(periods) == 1 for periods in by_instrument.values()):
-        return rows
     wanted = [pc.and_(pc.equal(rows["instrument_id"], name), pc.equal(rows["period_minutes"], p)) for name, p in chosen.items()]
     mask = wanted[0]
     for other in wanted[1:]:
