@@ -121,6 +121,17 @@ def test_a_frame_that_was_not_understood_leaves_its_moment_unproven() -> None:
     assert spans(claims, "sampled") == [(100, 18_100), (20_400, 38_400)]
 
 
+def test_a_new_log_claims_nothing_before_the_first_control_message_though_the_feed_spoke_earlier() -> None:
+    before = Proofs(SYMBOL, 0, {})
+    for mark in (Mark("acknowledged", "c", 0), Mark("feed", "c", 300, A), Mark("control", "c", 2_800)):
+        before.see(mark)
+    before.claims(2_800)
+    after = Proofs(SYMBOL, 2_800, {})
+    for mark in before.resume():
+        after.see(mark)
+    assert not [claim for claim in after.claims(2_800) if claim.kind != "hole"]
+
+
 def test_while_nobody_listens_every_roll_says_so() -> None:
     proofs = Proofs(MARKET, 0, {})
     assert {(c.kind, c.start, c.end) for c in proofs.claims(60_000)} == {("hole", 0, 60_000)}

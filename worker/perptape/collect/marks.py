@@ -129,8 +129,7 @@ class Proofs:
             return
         if chain is not None:
             self._prove(name, mark.topic, found, chain)
-        time = max(mark.time, found.since)
-        found.chains[mark.topic] = _Chain(time, time)
+        found.chains[mark.topic] = _Chain(max(mark.time, found.since), mark.time)
 
     def _end(self, name: str) -> None:
         found = self._open.pop(name, None)
@@ -218,11 +217,13 @@ class Proofs:
         """Marks that say what the open connections have proven and not yet claimed: the beginning of the next log."""
         out: list[Mark] = []
         for name, found in self._open.items():
-            chains = {topic: chain for topic, chain in found.chains.items() if found.last - chain.last <= self._rules.quiet}
+            first = found.since if found.first is None else found.first
+            alive = {topic: chain for topic, chain in found.chains.items() if found.last - chain.last <= self._rules.quiet}
+            chains = {topic: _Chain(max(chain.start, first), chain.last) for topic, chain in alive.items()}
             start = min([self._floor(found), *(chain.start for chain in chains.values())])
             out.append(Mark("acknowledged", name, start))
             if found.first is not None:
                 out += [Mark("control", name, start), Mark("control", name, found.last)]
             for topic, chain in chains.items():
-                out += [Mark("feed", name, chain.start, topic), Mark("feed", name, chain.last, topic)]
+                out += [Mark("feed", name, time, topic) for time in (chain.start, chain.last) if time <= chain.last]
         return tuple(out)

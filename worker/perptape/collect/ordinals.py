@@ -23,10 +23,12 @@ class Ordinals:
 
     def count(self, key: Hashable) -> int:
         """0 for the first event with this key, 1 for the second, and so on."""
-        seen = self._now.get(key)
+        now = self._now
+        seen = now.get(key)
         if seen is None:
             seen = self._before.get(key, 0)
-            if len(self._now) >= self._limit:
-                self._before, self._now = self._now, {}
-        self._now[key] = seen + 1
+            if len(now) >= self._limit:
+                self._before, self._now = now, {}
+                now = self._now
+        now[key] = seen + 1
         return seen

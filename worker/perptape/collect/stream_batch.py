@@ -39,6 +39,7 @@ class Counts:
     """What was received, over all connections of a stream."""
 
     events: int = 0
+    """Rows that are in the fsynced log."""
     malformed: int = 0
     dropped: int = 0
     ahead: int = 0
@@ -46,7 +47,7 @@ class Counts:
     connections: int = 0
     last_event: int | None = None
     lag: int | None = None
-    """ms between the newest row's event time and its receipt."""
+    """ms between the last row's event time and its receipt."""
 
 
 class Intake:
@@ -80,6 +81,17 @@ class Intake:
         """Everything so far; the batch is empty afterwards."""
         taken, self._batch = self._batch, Batch()
         return taken
+
+    def durable(self, batch: Batch) -> None:
+        """Counts what is in the log now."""
+        if not batch.rows:
+            return
+        counts, (*_, received, event, _) = self.counts, batch.rows[-1]
+        newest = max(row[11] for row in batch.rows) // NS
+        counts.events += len(batch.rows)
+        counts.last_event = newest if counts.last_event is None else max(newest, counts.last_event)
+        counts.lag = (received - event) // NS
+        counts.ahead += sum(row[11] > row[10] + SECOND * NS for row in batch.rows)
 
     def give_back(self, batch: Batch) -> None:
         """What could not be written, to be tried again before anything newer."""
@@ -182,14 +194,6 @@ class ConnectionSink:
             return
         if not self._intake.add(made):
             return
-        counts = self._intake.counts
-        counts.events += 1
-        time = made[11] // NS
-        if counts.last_event is None or time > counts.last_event:
-            counts.last_event = time
-        counts.lag = received // NS - time
-        if counts.lag < -SECOND:
-            counts.ahead += 1
         if self._on_row is not None:
             self._on_row(made)
 

@@ -111,6 +111,7 @@ class Writer:
             self._intake.give_back(batch)
             self._failed(error)
             raise
+        self._intake.durable(batch)
         self._report.durable_until = until
         if self._intake.resumed(now := self._now()):
             for sink in self._sinks:

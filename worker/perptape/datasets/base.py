@@ -159,12 +159,12 @@ def number(value: Any, field: str, *, negative: bool = False) -> Decimal | None:
     if value is None or value == "":
         return None
     try:
-        parsed = Decimal(str(value))
+        parsed = Decimal(value if type(value) is str else str(value))
     except InvalidOperation:
         raise Invalid(f"{field}: {str(value)[:40]!r} is not a number") from None
     if not parsed.is_finite():
         raise Invalid(f"{field}: {value} is not finite")
-    if parsed < 0 and not negative:
+    if not negative and parsed.is_signed() and parsed < 0:
         raise Invalid(f"{field}: {value} is negative")
     return parsed
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from perptape.datasets.base import Dataset, Invalid, as_float, custom_from_file, custom_to_file, number, schema_of
-from perptape.exchanges.base import RawLiquidation
+from perptape.exchanges.base import Number, RawLiquidation
 from perptape.interval import NS
 
 SCHEMA = schema_of(
@@ -60,7 +60,7 @@ def row(raw: RawLiquidation, unit: Unit, ordinal: int, received: int) -> Row:
         raise Invalid("time: the venue gave none")
     if raw.side not in ("BUY", "SELL"):
         raise Invalid(f"side: {raw.side!r} is neither BUY nor SELL")
-    price, average = number(raw.price, "price"), number(raw.average, "average price")
+    price, average = number(raw.price, "price"), None if raw.average is None else number(raw.average, "average price")
     quantity = number(raw.quantity, "quantity")
     if price is None or not price:
         raise Invalid("price: the venue gave none")
@@ -70,10 +70,16 @@ def row(raw: RawLiquidation, unit: Unit, ordinal: int, received: int) -> Row:
     base, value = _sizes(raw, unit, quantity, at)
     position = "SHORT" if raw.side == "BUY" else "LONG"
     event = raw.time * NS
+    sent = _as_sent(raw.quantity, quantity)
     return (
-        raw.instrument.id, raw.side, position, float(price), as_float(average), as_float(base), float(quantity), as_float(value),
-        raw.venue_id, ordinal, received, event, event,
+        raw.instrument.id, raw.side, position, _as_sent(raw.price, price), as_float(average), sent if base is quantity else float(base),
+        sent, float(value), raw.venue_id, ordinal, received, event, event,
     )  # fmt: skip
+
+
+def _as_sent(text: Number, parsed: Decimal) -> float:
+    """The nearest float: of the text itself, where there is one, which a Decimal would have to be written out into first."""
+    return float(text) if type(text) is str else float(parsed)
 
 
 def _sizes(raw: RawLiquidation, unit: Unit, quantity: Decimal, price: Decimal) -> tuple[Decimal, Decimal]:

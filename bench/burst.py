@@ -1,0 +1,316 @@
+"""A burst of liquidations against the streamer, and beside it the loop that CCXT's documentation shows.
+
+    python bench/burst.py [--seconds 10] [--venue bybit]… [--without-naive]
+
+The venue is `perptape simulate`, a process of its own that keeps its own pace and drops a client with 1 MiB unsent; a run in which it
+did not keep its pace is void. The streamer is a process of its own too: its CPU is user + system of all its threads, from before the
+first frame until the last event is fsynced; what segment and stop cost is printed apart. What counts as received is what the log
+file held at an fsync not later than a second after the last frame, and what the data files hold after `publish`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from random import SystemRandom
+from typing import Any
+
+LIMIT_US, IN_TIME_S = 12.0, 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What a venue sends: `rate` events a second, `per_frame` of one contract in a frame."""
+
+    venue: str
+    rate: int
+    per_frame: int
+
+
+CASES = (Case("bybit", 10_000, 5), Case("binance", 2_000, 1), Case("okx", 2_000, 3))
+
+
+# The streamer's process
+
+
+async def streamer(venue: str, endpoint: str, folder: Path, contracts: list[str]) -> None:
+    """Streams until told on stdin to stop; answers every word with a line of JSON."""
+    from perptape.collect.live import LiveStream, settle_memory
+    from perptape.collect.streams import TapeSegments
+    from perptape.exchanges.base import Access
+    from perptape.exchanges.registry import connect
+    from perptape.store.catalog import Tape
+    from perptape.store.log import Logs
+
+    exchange = connect(venue, Access(endpoint=endpoint))
+    instruments = [one for one in await exchange.instruments() if one.venue_id in contracts]
+    tape = Tape.open(str(folder / "tape"))
+    tape.prepare(exchange.origin or "live", "nautilus1")
+    disk = watched_disk(folder / "log-copy")
+    live = LiveStream(
+        exchange, instruments, logs=Logs(str(folder / "log"), disk), segments=TapeSegments(tape, wall), wants=lambda now: (),
+        clock=wall, random=SystemRandom(),
+    )  # fmt: skip
+    settle_memory()
+    stop = asyncio.Event()
+    running = asyncio.create_task(live.run(stop))
+    words = await asyncio.to_thread(sys.stdin.readline)
+    while words.strip() != "stop":
+        state = {"cpu": time.process_time(), "connected": live.report.connected, "events": live.report.counts.events}
+        say(state | {"mono": time.monotonic()})
+        words = await asyncio.to_thread(sys.stdin.readline)
+    stop.set()
+    report = await running
+    await exchange.close()
+    counts = {"events": report.counts.events, "malformed": report.counts.malformed, "reconnects": report.reconnects}
+    say(counts | {"cpu": time.process_time(), "fsyncs": disk.seen, "complete": report.complete, "rss_kb": max_rss()})
+
+
+def watched_disk(copy: Path) -> Any:
+    """A disk that notes when which size of the log was durable, and keeps the log that the streamer removes."""
+    from perptape.store.log_disk import LocalLogDisk
+
+    class Watched(LocalLogDisk):
+        seen: list[tuple[float, int]] = []  # noqa: RUF012
+
+        def fsync(self, path: str) -> None:
+            super().fsync(path)
+            self.seen.append((time.monotonic(), os.path.getsize(path)))
+
+        def unlink(self, path: str) -> None:
+            if path.endswith("records"):
+                copy.write_bytes(self.read(path))
+            super().unlink(path)
+
+    return Watched()
+
+
+async def naive(venue: str, endpoint: str, contracts: list[str]) -> None:
+    """The documented loop, one task for each symbol."""
+    import ccxt.pro as pro
+
+    from perptape.exchanges.base import Access
+    from perptape.exchanges.registry import connect
+
+    ours = connect(venue, Access(endpoint=endpoint))
+    symbols = [one.symbol for one in await ours.instruments() if one.venue_id in contracts]
+    await ours.close()
+    exchange = getattr(pro, {"binance": "binanceusdm"}.get(venue, venue))({"enableRateLimit": False})
+    exchange.urls["api"] = elsewhere(exchange.urls["api"], endpoint, exchange.hostname)
+    await exchange.load_markets()
+    got = 0
+
+    async def watch(symbol: str) -> None:
+        nonlocal got
+        while True:
+            got += len(await exchange.watch_liquidations(symbol))
+
+    tasks = [asyncio.create_task(watch(symbol)) for symbol in symbols]
+    while (await asyncio.to_thread(sys.stdin.readline)).strip() != "stop":
+        say({"cpu": time.process_time(), "connected": len(exchange.clients), "events": got, "mono": time.monotonic()})
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await exchange.close()
+    say({"cpu": time.process_time(), "events": got})
+
+
+def elsewhere(urls: Any, endpoint: str, hostname: str | None) -> Any:
+    """The same URLs at another scheme and authority."""
+    if isinstance(urls, Mapping):
+        return {name: elsewhere(url, endpoint, hostname) for name, url in urls.items()}
+    scheme, _, rest = str(urls).partition("://")
+    path = "/".join(rest.split("/")[1:])
+    return (endpoint.replace("http", "ws", 1) if scheme.startswith("ws") else endpoint) + ("/" + path if path else "")
+
+
+def wall() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def say(value: Any) -> None:
+    sys.stdout.write(json.dumps(value) + "\n")
+    sys.stdout.flush()
+
+
+def max_rss() -> int:
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+# The measuring process
+
+
+@contextmanager
+def child(*words: str) -> Iterator[Callable[[str], Any]]:
+    """A process that answers each word on stdin with a line of JSON."""
+    environment = {**os.environ, "PERPTAPE_LOG_LEVEL": "error"}
+    process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=sys.stderr, text=True, env=environment)
+    assert process.stdin is not None
+    assert process.stdout is not None
+
+    def ask(word: str) -> Any:
+        process.stdin.write(word + "\n")  # type: ignore[union-attr]
+        process.stdin.flush()  # type: ignore[union-attr]
+        while True:
+            line = process.stdout.readline()  # type: ignore[union-attr]
+            if line.startswith("{"):
+                return json.loads(line)
+            if not line:
+                raise SystemExit(f"{words[2]} died")
+
+    try:
+        yield ask
+    finally:
+        process.kill()
+        process.wait()
+
+
+@contextmanager
+def simulated(venue: str, folder: Path) -> Iterator[str]:
+    """`perptape simulate` of one venue; its endpoint."""
+    ready = folder / "ready.json"
+    command = [sys.executable, "-m", "perptape", "simulate", "-e", venue, "--port", "0", "--unlimited", "--ready-file", str(ready)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    try:
+        while not ready.exists() or not ready.read_text():
+            if process.poll() is not None:
+                raise SystemExit("the simulated venue did not start")
+            time.sleep(0.05)
+        found = json.loads(ready.read_text())
+        yield found.get("endpoints", found)[venue]
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def control(endpoint: str, path: str, body: Any = None) -> Any:
+    data = None if body is None else json.dumps(body).encode()
+    with urllib.request.urlopen(urllib.request.Request(f"{endpoint}/_control/{path}", data), timeout=60) as reply:
+        return json.load(reply)
+
+
+def burst(case: Case, endpoint: str, contracts: list[str], seconds: float, ask: Callable[[str], Any]) -> tuple[Any, float, Any]:
+    """Runs one burst: (the venue's report, CPU before it, the client's state a second after its end)."""
+    for contract in contracts:
+        control(endpoint, "rate", {"venue": case.venue, "contract": contract, "per_second": 0})
+    while not (state := ask("state"))["connected"]:
+        time.sleep(0.1)
+    time.sleep(2)
+    before = ask("state")["cpu"]
+    body = {"venue": case.venue, "contracts": contracts, "rate": case.rate, "seconds": seconds, "per_frame": case.per_frame, "delay_s": 2}
+    number = control(endpoint, "burst", body)["id"]
+    while not (report := control(endpoint, "bursts")[number])["finished"]:
+        time.sleep(0.5)
+    time.sleep(IN_TIME_S + 0.2)
+    state = ask("state")
+    return report, before, state
+
+
+def measured(case: Case, seconds: float, *, compare: bool) -> bool:
+    from perptape.simulation.market import Market
+
+    contracts = [one.id for one in Market.standard(1).contracts(case.venue)[:5]]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        with simulated(case.venue, folder) as endpoint:
+            told = [case.venue, endpoint, name, *contracts]
+            with child(sys.executable, __file__, "--streamer", *told) as ask:
+                report, before, state = burst(case, endpoint, contracts, seconds, ask)
+                ended = ask("stop")
+            good = judged(case, folder, report, before, state, ended, seconds)
+        if compare:
+            with (
+                simulated(case.venue, Path(tempfile.mkdtemp(dir=name))) as endpoint,
+                child(sys.executable, __file__, "--naive", case.venue, endpoint, name, *contracts) as ask,
+            ):
+                theirs, before, state = burst(case, endpoint, contracts, seconds, ask)
+                sent = theirs["burst"]["rate"] * theirs["burst"]["seconds"]
+                cpu = (state["cpu"] - before) / sent * 1e6
+                line(f"  documented loop:       {state['events'] / sent:8.2%} of the events, {cpu:.1f} us of CPU per event sent")
+    return good
+
+
+def judged(case: Case, folder: Path, report: Any, before: float, state: Any, ended: Any, seconds: float) -> bool:
+    """Prints what was measured; whether it is as it should be."""
+    sent = round(case.rate * seconds / case.per_frame) * case.per_frame
+    took = report["ended_mono"] - report["began_mono"]
+    void = abs(took - seconds) > 0.02 * seconds
+    durable, last = logged(folder / "log-copy", ended["fsyncs"], report["ended_mono"] + IN_TIME_S)
+    rows = published(folder / "tape")
+    cpu, rest = (state["cpu"] - before) / sent * 1e6, (ended["cpu"] - state["cpu"]) / sent * 1e6
+    line(f"{case.venue}: {case.rate} events/s, {case.per_frame} a frame, {took:.2f} s {'(VOID: the venue lost its pace)' if void else ''}")
+    late = last - report["ended_mono"]
+    line(
+        f"  in the fsynced log:    {durable / sent:8.2%} of {sent} {IN_TIME_S:g} s after the last frame (the last event after {late:.2f} s)"
+    )
+    line(f"  in data files:         {rows / sent:8.2%} after publish")
+    line(f"  CPU to the log:        {cpu:8.2f} us per event, {cpu / LIMIT_US:.2f} of the limit of {LIMIT_US:g}")
+    line(f"  segment and stop:      {rest:8.2f} us per event; max RSS {ended['rss_kb'] / 1024:.0f} MB; reconnects {ended['reconnects']}")
+    return not void and durable == rows == sent and cpu <= LIMIT_US
+
+
+def logged(copy: Path, fsyncs: list[tuple[float, int]], until: float) -> tuple[int, float]:
+    """(different events that were fsynced in time, when the last of all events was)."""
+    import pyarrow as pa
+
+    from perptape.datasets import LIQUIDATIONS
+    from perptape.datasets.base import join
+    from perptape.store.log_record import Events, decode
+
+    data = copy.read_bytes()
+    size = max((size for at, size in fsyncs if at <= until), default=0)
+    tables = [pa.Table.from_batches([one.rows]) for one in decode(data[:size])[0] if isinstance(one, Events)]
+    whole = sum(one.rows.num_rows for one in decode(data)[0] if isinstance(one, Events))
+    complete = next(
+        (at for at, upto in fsyncs if sum(r.rows.num_rows for r in decode(data[:upto])[0] if isinstance(r, Events)) == whole), 0.0
+    )
+    return join(LIQUIDATIONS, tables).num_rows if tables else 0, complete
+
+
+def published(tape: Path) -> int:
+    """Rows in data files after publishing."""
+    import pyarrow.parquet as pq
+
+    from perptape.store.catalog import Tape
+
+    Tape.open(str(tape)).publish()
+    return sum(pq.read_metadata(path).num_rows for path in (tape / "data").rglob("*.parquet"))
+
+
+def line(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def main() -> int:
+    if sys.argv[1:2] == ["--streamer"]:
+        asyncio.run(streamer(sys.argv[2], sys.argv[3], Path(sys.argv[4]), sys.argv[5:]))
+        return 0
+    if sys.argv[1:2] == ["--naive"]:
+        asyncio.run(naive(sys.argv[2], sys.argv[3], sys.argv[5:]))
+        return 0
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--venue", action="append")
+    parser.add_argument("--without-naive", action="store_true")
+    asked = parser.parse_args()
+    cases = [case for case in CASES if asked.venue is None or case.venue in asked.venue]
+    good = [measured(case, asked.seconds, compare=not asked.without_naive) for case in cases]
+    return 0 if all(good) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
