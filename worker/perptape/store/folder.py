@@ -89,7 +89,10 @@ class Folder:
                 self._put(path, data, expected, compare=compare)
             except FileNotFoundError:  # somebody removed folders that we made
                 self._made.clear()
-                self._put(path, data, expected, compare=compare)
+                try:
+                    self._put(path, data, expected, compare=compare)
+                except FileNotFoundError as error:
+                    raise StoreError(f"{self.location} cannot be made a folder: name another catalog") from error
 
     def _put(self, path: str, data: bytes, expected: str | None, *, compare: bool) -> None:
         target, temporary = self._at(path), self._temporary()

@@ -23,19 +23,21 @@ class Unreadable(StoreError):
 
 
 def encode(table: pa.Table, metadata: Mapping[str, str] | None = None, *, statistics: bool | list[str] = False) -> bytes:
-    """Parquet bytes; `metadata` is added to the schema's, with our version."""
-    if metadata is not None:
-        table = table.replace_schema_metadata({_VERSION_KEY: str(VERSION), **metadata})
+    """Parquet bytes: of a data file, or with `metadata` (and our version beside it) of an object of ours."""
     sink = pa.BufferOutputStream()
-    pq.write_table(
-        table,
+    with pq.ParquetWriter(
         sink,
+        table.schema,
         compression={f.name: "zstd" if _compresses(f) else "none" for f in table.schema},
         use_dictionary=[f.name for f in table.schema if _repeats(f.type)],
         column_encoding={f.name: _encoding(f.type) for f in table.schema if not _repeats(f.type)},
         write_statistics=statistics,
         write_page_checksum=True,
-    )
+        store_schema=metadata is None,
+    ) as writer:
+        writer.write_table(table)
+        if metadata is not None:
+            writer.add_key_value_metadata({_VERSION_KEY: str(VERSION), **metadata})
     return memoryview(sink.getvalue())  # type: ignore[return-value]
 
 
@@ -75,7 +77,7 @@ def decode_own(data: bytes, path: str, *, rows: bool = True) -> tuple[pa.Table, 
     """
     try:
         with pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True, pre_buffer=False) as file:
-            metadata = {key.decode(): value.decode() for key, value in (file.schema_arrow.metadata or {}).items()}
+            metadata = {key.decode(): value.decode() for key, value in (file.metadata.metadata or {}).items()}
             version = int(metadata[_VERSION_KEY])
             if version > VERSION:
                 raise Newer(f"{path} was written by a newer perptape (version {version}): use that one here")

@@ -115,7 +115,10 @@ def _claims_without_rows(catalog: Catalog, venue: str, kind: Dataset) -> Iterato
     claims = [c for c in coverage.claims if c.kind == "complete" and grid_step(c.grid) is not None]
     if not claims:
         return
-    rows = catalog.every_row(kind.name, {c.instrument for c in claims})
+    try:
+        rows = catalog.every_row(kind.name, {c.instrument for c in claims})
+    except Unreadable:  # found above, by its path
+        return
     times = _times(kind, rows)
     for claim in claims:
         step = grid_step(claim.grid)
