@@ -133,7 +133,7 @@ def test_a_loss_of_power_at_any_operation_loses_nothing_and_leaves_nothing_half_
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_loss_of_power_at_every_operation_however_it_falls() -> None:
-    check_power(("binance",), every=1, dice=3)
+    check_power(("binance",), every=1, dice=2)
 
 
 class Careless(RecordingDisk):

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import itertools
-import json
 import secrets
 import time
 from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from typing import Any, cast
+from dataclasses import replace
 
 import pyarrow as pa
 
@@ -17,59 +15,26 @@ from perptape.claims import Claim, Coverage, Want
 from perptape.datasets import DATASETS
 from perptape.datasets.base import FORMATS, Format
 from perptape.datasets.instruments import INSTRUMENTS, SeenInstrument, seen_instruments
-from perptape.errors import FormatConflict, Newer, OriginConflict, StoreError, UsageError
+from perptape.errors import FormatConflict, OriginConflict, StoreError, UsageError
 from perptape.store import coverage as covered
 from perptape.store import layout
-from perptape.store.deadline import DEADLINE, Bounded
+from perptape.store.deadline import DEADLINE, Bounded, sweep
 from perptape.store.filesystem import Absent, Conflict, FileSystem
-from perptape.store.folder import Folder
 from perptape.store.landing import Landing, landing, schema
+from perptape.store.location import StoreOptions, filesystem
+from perptape.store.made import Made, decode_made, encode_made
 from perptape.store.parquet import Unreadable
 from perptape.store.publish import Publisher, PublishReport
 from perptape.store.query import Period, Time, read_rows
 from perptape.store.segment import Segment, encode_segment
 from perptape.store.verify import Finding, findings
 
-VERSION = 1
-"""Of the layout, in store.json."""
-
-
-@dataclass(frozen=True, slots=True)
-class StoreOptions:
-    """How an S3 server is reached; a folder needs none of it. What is None is left to the AWS configuration of the machine."""
-
-    endpoint: str | None = None
-    key: str | None = None
-    secret: str | None = None
-    region: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Made:
-    """What store.json says: made once, never changed."""
-
-    layout: Format
-    origin: str
+__all__ = ["Catalog", "StoreOptions", "Tape", "filesystem"]
 
 
 def suspended_too() -> float:
     """Seconds of a clock that goes on while the machine sleeps."""
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
-
-
-def filesystem(location: str, options: StoreOptions | None = None) -> FileSystem:
-    """The store at a folder's path or ``s3://bucket/prefix``. Touches nothing yet."""
-    if location.startswith("s3://"):
-        from perptape.store.s3 import S3
-
-        bucket, _, prefix = location.removeprefix("s3://").strip("/").partition("/")
-        if not bucket:
-            raise UsageError(f"{location} names no bucket: write s3://bucket/prefix")
-        o = options or StoreOptions()
-        return S3(bucket, prefix, endpoint=o.endpoint, key=o.key, secret=o.secret, region=o.region)
-    if "://" in location and not location.startswith("file://"):
-        raise UsageError(f"{location} is neither a folder nor s3://bucket/prefix")
-    return Folder(location.removeprefix("file://"))
 
 
 class Catalog:
@@ -91,7 +56,7 @@ class Catalog:
         """What the store was made for; None before anything was written to it. Raises Newer."""
         if self._made is None:
             try:
-                self._made = _made(self.fs.read(layout.STORE).data, f"{self.fs.location}/{layout.STORE}")
+                self._made = decode_made(self.fs.read(layout.STORE).data, f"{self.fs.location}/{layout.STORE}")
             except Absent:
                 return None
         return self._made
@@ -194,7 +159,7 @@ class Tape(Catalog):
         """
         made = self.made()
         if made is None:
-            text = json.dumps({"version": VERSION, "format": form, "origin": origin}, indent=1).encode()
+            text = encode_made(Made(form, origin))
             with suppress(Conflict):  # somebody else made it just now: what it says counts
                 self.fs.replace(layout.STORE, text, None)
             made = self.made()
@@ -253,6 +218,7 @@ class Tape(Catalog):
             if lease and not free:
                 return [PublishReport(venue, dataset, lease=False) for venue, dataset in pairs]
             bounded = Bounded(self.fs, clock, deadline)
+            sweep(bounded)
             return [self._published(bounded, venue, dataset, me, touched, free) for venue, dataset in pairs]
 
     def _published(self, fs: Bounded, venue: str, dataset: str, writer: str, touched: Collection[str], free: bool) -> PublishReport:
@@ -280,15 +246,3 @@ class Tape(Catalog):
         if self.fs.swaps:
             return f"{self.location} can be read and written, and replaces only what it was told to"
         return f"{self.location} can be read and written, but cannot compare before it replaces: run one publisher at a time"
-
-
-def _made(data: bytes, path: str) -> Made:
-    try:
-        value: Any = json.loads(data)
-        if int(value["version"]) > VERSION:
-            raise Newer(f"{path} is of a newer perptape (version {value['version']}): use that one here")
-        if value["format"] not in FORMATS:
-            raise Newer(f"{path} is in format {value['format']}, which this perptape does not know: use a newer one")
-        return Made(cast(Format, value["format"]), str(value["origin"]))
-    except (ValueError, KeyError, TypeError) as error:
-        raise StoreError(f"{path} cannot be read ({error}): restore it from a backup; nothing was written") from error

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 
+from perptape.errors import StoreError
+from perptape.interval import HOUR
+from perptape.store import layout
 from perptape.store.filesystem import Entry, FileSystem, Stored
 
 DEADLINE = 20 * 60.0
@@ -60,3 +63,13 @@ class Bounded:
 
     def lease(self, holder: str) -> AbstractContextManager[bool]:
         return self._fs.lease(holder)
+
+
+def sweep(fs: Bounded) -> None:
+    """Removes the temporary files of processes that died: those of an hour ago. What cannot be removed stays."""
+    with suppress(StoreError, Late):
+        left = fs.list(layout.TEMPORARY)
+        now = fs.now() if left else 0
+        for entry in left:
+            if now - entry.modified >= HOUR:
+                fs.delete(entry.path)

@@ -1,0 +1,155 @@
+"""The facade on a real folder, and the names of what it writes."""
+
+import os
+import subprocess
+import sys
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import perptape
+from perptape.datasets import DATASETS
+from perptape.errors import UsageError
+from perptape.interval import DAY, HOUR, MINUTE, NS
+from perptape.store import layout
+from perptape.store.catalog import Tape
+from perptape.store.layout import Span, span_of
+from support.tapes import START, VENUES, instrument, missing, name_of, open_interest, write
+
+times = st.integers(0, 4 * 10**18)
+
+
+def clock() -> int:
+    return 20_010 * DAY
+
+
+@given(times)
+def test_the_name_of_a_time_reads_back(ns: int) -> None:
+    assert layout.from_iso(layout.iso(ns)) == ns
+
+
+@given(times, st.sampled_from(["day", "month"]))
+def test_a_span_holds_its_time_and_touches_its_neighbours(ns: int, kind: layout.SpanKind) -> None:
+    span = span_of(ns, kind)
+    assert span.start <= ns <= span.end
+    assert span_of(span.end + 1, kind).start == span.end + 1
+    assert layout.data_name(layout.data_file("custom_open_interest", "xyz:A/B.C", span)) == ("xyz:AB.C", span)
+
+
+def test_names_are_those_that_nautilus_writes() -> None:
+    december = int(datetime(2025, 12, 31, 5, tzinfo=UTC).timestamp()) * 10**9
+    day, month = span_of(december, "day"), span_of(december, "month")
+    assert day.name == "2025-12-31T00-00-00-000000000Z_2025-12-31T23-59-59-999999999Z"
+    assert month.name == "2025-12-01T00-00-00-000000000Z_2025-12-31T23-59-59-999999999Z"
+    assert isinstance(day, Span)
+
+
+@given(st.integers(0, 4 * 10**12), st.sampled_from(["w", "a-b.c"]), st.integers(0, 99))
+def test_the_time_in_a_segment_s_name_reads_back(ms: int, writer: str, number: int) -> None:
+    assert layout.named_at(layout.segment_name(ms, writer, number)) == ms
+
+
+def test_what_is_written_is_read_before_and_after_publishing_alike(tmp_path: Path) -> None:
+    tape = Tape.open(str(tmp_path / "tape"))
+    done = list(write(tape, clock, "w"))
+    before = {dataset: tape.read(dataset) for dataset in DATASETS}
+    assert missing(tape, done) == []
+    reports = tape.publish()
+    assert {r.venue for r in reports} == set(VENUES)
+    assert [r.error for r in reports if r.error] == []
+    catalog = perptape.open(str(tmp_path / "tape"))
+    assert {dataset: catalog.read(dataset) for dataset in DATASETS} == before
+    assert catalog.venues() == VENUES
+    assert tape.verify() == []
+    assert [seen.instrument for seen in catalog.instruments("okx")] == [instrument("okx")]
+
+
+def test_sql_sees_each_row_once_in_both_formats(tmp_path: Path) -> None:
+    for form in ("nautilus1", "nautilus2"):
+        tape = Tape.open(str(tmp_path / form))
+        tape.prepare("live", form)  # type: ignore[arg-type]
+        hours = [START + i * HOUR for i in range(30)]
+        tape.commit("okx", "open_interest", open_interest("okx", hours, 5), (), (), "w", clock)
+        tape.publish()
+        tape.commit("okx", "open_interest", open_interest("okx", hours[20:], 6), (), (), "w", clock)
+        answer = tape.sql("SELECT count(*) AS n, min(ts_event) AS first, sum(ts_received) AS received FROM open_interest")
+        assert answer.to_pylist() == [{"n": 30, "first": START * NS, "received": (20 * 5 + 10 * 6) * NS}]
+        with pytest.raises(UsageError, match="DuckDB"):
+            tape.sql("SELECT nothing FROM open_interest")
+
+
+def test_a_range_is_half_open_in_event_time(tmp_path: Path) -> None:
+    tape = Tape.open(str(tmp_path))
+    tape.prepare("live", "nautilus1")
+    tape.commit("okx", "open_interest", open_interest("okx", [START + i * HOUR for i in range(48)], 5), (), (), "w", clock)
+    tape.publish()
+    start, end = START + 3 * HOUR, START + 26 * HOUR
+    found = [t // NS for t in tape.read("open_interest", [name_of("okx")], start, end)["ts_event"].to_pylist()]
+    assert found == list(range(start, end, HOUR))
+    moment = datetime.fromtimestamp(start / 1000, UTC)
+    assert tape.read("open_interest", [name_of("okx")], moment, end).num_rows == len(found)
+    assert tape.read("open_interest", ["NOTHING.OKX"]).num_rows == 0
+
+
+def test_one_period_is_read_the_finest_that_covers_the_range(tmp_path: Path) -> None:
+    tape = Tape.open(str(tmp_path))
+    tape.prepare("live", "nautilus1")
+
+    def rows(minutes: int, first: int, count: int) -> list[tuple[object, ...]]:
+        events = [START + first + i * minutes * MINUTE for i in range(count)]
+        return [(name_of("okx"), 1.0, None, None, "contracts", minutes, 1, t * NS, (t + (minutes + 5) * MINUTE) * NS) for t in events]
+
+    table = DATASETS["open_interest"].table([*rows(60, 0, 48), *rows(5, 0, 576), *rows(1, DAY, 60)])
+    tape.commit("okx", "open_interest", table, (), (), "w", clock)
+    assert set(tape.read("open_interest")["period_minutes"].to_pylist()) == {5}
+    assert set(tape.read("open_interest", period=60)["period_minutes"].to_pylist()) == {60}
+
+
+def test_several_publishers_and_writers_at_once_on_one_folder(tmp_path: Path) -> None:
+    tapes = [Tape.open(str(tmp_path)) for _ in range(4)]
+    done: list[tuple[str, str, int]] = []
+    errors: list[str] = []
+
+    def work(number: int) -> None:
+        done.extend(write(tapes[number], clock, f"w{number}", [VENUES[number % 3]], ["open_interest"]))
+        errors.extend(r.error for r in tapes[number].publish(lease=False) if r.error)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert missing(tapes[0], done) == []
+    assert tapes[0].verify() == []
+
+
+def test_what_the_dead_left_behind_is_swept_away_after_an_hour(tmp_path: Path) -> None:
+    tape = Tape.open(str(tmp_path))
+    list(write(tape, clock, "w", ["okx"], ["funding"]))
+    old, new = tmp_path / "perptape/tmp/dead-0", tmp_path / "perptape/tmp/alive-0"
+    old.write_bytes(b"half")
+    new.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    tape.publish()
+    assert not old.exists()
+    assert new.exists()
+
+
+def test_an_empty_place_is_an_empty_catalog(tmp_path: Path) -> None:
+    catalog = perptape.open(str(tmp_path / "nothing"))
+    assert catalog.read("funding").num_rows == 0
+    assert catalog.venues() == ()
+    assert catalog.origin is None
+    assert not (tmp_path / "nothing").exists()
+    with pytest.raises(UsageError, match="open_interest"):
+        catalog.read("trades")
+
+
+def test_importing_perptape_loads_no_pyarrow() -> None:
+    code = "import sys, perptape; sys.exit('pyarrow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
