@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from perptape.collect.live import settle_memory
 from perptape.collect.outcome import Outcome
 from perptape.collect.stream_adopt import Adopted
 from perptape.collect.streams import adopted, stream
@@ -48,6 +49,7 @@ class Stay:
         """Until stop or the deadline. Publishes at a normal end only. Raises StoreError when no log can be adopted, UsageError."""
         request = self._run.request
         if "liquidations" in request.datasets:
+            settle_memory()
             self._adopted = await asyncio.to_thread(adopted, self._run.tape, request.state, self._environment.clock)
         timer = None
         if self._deadline is not None:
