@@ -18,6 +18,14 @@ SPEC = Path("examples/quickstart.yaml")
 TAPE = "./tape"
 READY_WITHIN = 60.0
 PERPTAPE = (sys.executable, "-m", "perptape")
+DATASETS = ("open_interest", "funding", "funding_prediction", "liquidations")
+HELD = (
+    "SELECT dataset, split_part(instrument_id, '.', 2) AS venue, count(*) AS rows, "
+    "make_timestamp_ns(min(ts_event)) AS first, make_timestamp_ns(max(ts_event)) AS last FROM ("
+    + " UNION ALL ".join(f"SELECT '{name}' AS dataset, instrument_id, ts_event FROM {name}" for name in DATASETS)
+    + ") GROUP BY ALL ORDER BY ALL"
+)
+"""What was collected, in one table."""
 NEXT = f"""
 The tape is in {TAPE}: its data/ is a catalog that NautilusTrader, DuckDB and Polars read as it is.
   look    .venv/bin/perptape query oi BTCUSDT-PERP --catalog {TAPE}      .venv/bin/perptape gaps --catalog {TAPE}
@@ -65,6 +73,7 @@ def main() -> None:
             step(environ, "run", str(SPEC), "--once", "--catalog", TAPE)
             step(environ, "run", str(SPEC), "--deadline", "30s", "--catalog", TAPE)
             step(environ, "publish", "--catalog", TAPE)
+            step(environ, "sql", HELD, "--catalog", TAPE)
             step(environ, "status", "--catalog", TAPE)
         finally:
             simulator.terminate()
