@@ -11,12 +11,13 @@ from itertools import groupby
 import pyarrow as pa
 
 from perptape.claims import SETTLED, STREAM, Claim, grid_step, period_grid
-from perptape.interval import MINUTE, NS, floor
+from perptape.interval import MINUTE, NS, SECOND, floor
 from perptape.store.filesystem import Absent, FileSystem
 from perptape.store.landing import DataFiles, Landing
 from perptape.store.parquet import Unreadable
 from perptape.store.segment import Segment
 
+JITTER = 5 * SECOND
 CAUSE = "rebuilt from rows"
 
 
@@ -45,6 +46,12 @@ def data_tables(fs: FileSystem, landing: DataFiles) -> Iterator[pa.Table]:
             continue
 
 
+def slot_of(time: int, step: int) -> int:
+    """The start of the slot that a row belongs to, as the collector counts it: venues stamp rows some milliseconds off."""
+    nearest = (time + step // 2) // step * step
+    return nearest if abs(time - nearest) <= JITTER else floor(time, step)
+
+
 def claims_of_rows(dataset: str, rows: pa.Table, grids: Iterable[str]) -> Iterator[Claim]:
     """The claims that rows prove by themselves. `grids` are those that are known of: samples do not say how often they were wanted."""
     if dataset == "liquidations":
@@ -60,7 +67,7 @@ def claims_of_rows(dataset: str, rows: pa.Table, grids: Iterable[str]) -> Iterat
             yield Claim(instrument, SETTLED, "complete", at - before, at + 1, "", asked, asked).coarse()
         elif extra and extra[0]:
             period = extra[0] * MINUTE
-            start = floor(at, period)
+            start = slot_of(at, period)
             yield Claim(instrument, period_grid(period), "complete", start, start + period, "", asked, asked).coarse()
         else:
             for grid, step in samples:

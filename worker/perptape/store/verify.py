@@ -18,6 +18,7 @@ from perptape.store import layout
 from perptape.store.filesystem import Absent, Entry, FileSystem
 from perptape.store.landing import DataFiles, Place, landing
 from perptape.store.parquet import Unreadable, decode
+from perptape.store.rebuild import slot_of
 
 if TYPE_CHECKING:
     from perptape.store.catalog import Catalog
@@ -124,7 +125,8 @@ def _claims_without_rows(catalog: Catalog, venue: str, kind: Dataset) -> Iterato
         step = grid_step(claim.grid)
         assert step is not None
         period = 0 if claim.grid.startswith("sample/") or kind.name != "open_interest" else step // MINUTE
-        have = {floor(t, step) for t in times.get((claim.instrument, period), ())}
+        slot_of_row = floor if claim.grid.startswith("sample/") else slot_of
+        have = {slot_of_row(t, step) for t in times.get((claim.instrument, period), ())}
         missing = [slot for slot in slots(claim.span, step) if slot not in have]
         if missing:
             where = layout.coverage(venue, kind.name)
