@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 
 import pytest
 import pytest_asyncio
-from support.fake_exchange import FakeExchange, perpetual
 
 from perptape.exchanges.base import Access, Exchange, RawLiquidation
 from perptape.exchanges.registry import VENUES, connect, traits
@@ -19,6 +18,7 @@ from perptape.simulation import truth
 from perptape.simulation.market import Market
 from perptape.simulation.server import Simulation
 from perptape.simulation.settings import Settings
+from support.fake_exchange import FakeExchange, perpetual
 
 
 @dataclass

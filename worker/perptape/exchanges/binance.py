@@ -98,7 +98,7 @@ def open_interest(instruments: Sequence[Instrument]) -> Conversation[Rows[RawOpe
     """One call each, and one for all mark prices: the answer holds base coins only."""
     calls = [Call("fapiPublicGetOpenInterest", {"symbol": one.venue_id}, {"weight": 1}, one) for one in instruments]
     marks, *replies = yield [_PREMIUM_INDEX, *calls]
-    mark = {item["symbol"]: item["markPrice"] for item in items(marks.payload)}
+    mark = {item["symbol"]: item["markPrice"] for item in some(marks.payload)}
 
     def row(pair: tuple[Instrument, Reply]) -> RawOpenInterest:
         one, payload = pair[0], pair[1].payload
@@ -127,7 +127,7 @@ def funding(instruments: Sequence[Instrument]) -> Conversation[Rows[RawPredictio
             interval_minutes=hours.get(one.venue_id, _EIGHT_HOURS // 60) * 60, mark=item["markPrice"], index=item["indexPrice"],
         )  # fmt: skip
 
-    return asked(items(premium.payload), lambda item: str(item["symbol"]), instruments, row)
+    return asked(some(premium.payload), lambda item: str(item["symbol"]), instruments, row)
 
 
 def funding_page(instrument: Instrument, window: Interval) -> Conversation[Rows[RawFunding]]:

@@ -112,7 +112,7 @@ def open_interest(instruments: Sequence[Instrument]) -> Conversation[Rows[RawOpe
     def row(item: Any, one: Instrument) -> RawOpenInterest:
         return RawOpenInterest(one, whole(item["ts"]), contracts=item["oi"], base=item["oiCcy"], usd=item.get("oiUsd"))
 
-    return asked(items(reply.payload, "data"), _id, instruments, row)
+    return asked(some(reply.payload, "data"), _id, instruments, row)
 
 
 def open_interest_page(instrument: Instrument, period: int, window: Interval) -> Conversation[Rows[RawOpenInterest]]:
@@ -135,7 +135,7 @@ def funding(instruments: Sequence[Instrument]) -> Conversation[Rows[RawPredictio
         time, following = whole(item.get("ts")), item.get("nextFundingRate")
         return RawPrediction(one, time, item["fundingRate"], whole(item["fundingTime"]), following, _interval(item))
 
-    return asked(items(reply.payload, "data"), _id, instruments, row)
+    return asked(some(reply.payload, "data"), _id, instruments, row)
 
 
 def funding_page(instrument: Instrument, window: Interval) -> Conversation[Rows[RawFunding]]:

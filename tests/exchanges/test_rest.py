@@ -1,0 +1,253 @@
+"""CCXT's client as we use it, against simulated venues that misbehave."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from decimal import Decimal
+
+import pytest
+import pytest_asyncio
+from aiohttp import web
+
+from perptape.datasets import open_interest as oi
+from perptape.datasets.base import Invalid
+from perptape.errors import Fatal, Retry, Skip
+from perptape.exchanges._ccxt_client import redirected
+from perptape.exchanges.base import Access, Exchange
+from perptape.exchanges.registry import VENUES, connect
+from perptape.instruments import Instrument
+from perptape.interval import DAY, HOUR, MINUTE, Interval
+from perptape.simulation.faults import Fault
+from perptape.simulation.market import Market
+from perptape.simulation.server import Simulation
+from perptape.simulation.settings import Settings
+
+Made = Callable[..., Exchange]
+
+
+@pytest_asyncio.fixture
+async def simulation() -> AsyncIterator[Simulation]:
+    async with Simulation(Market.standard(seed=3, symbols=3), Settings(ticking=False, unlimited=True)) as served:
+        yield served
+
+
+@pytest_asyncio.fixture
+async def made(simulation: Simulation) -> AsyncIterator[Made]:
+    """Connects to a simulated venue; everything is closed at the end."""
+    opened: list[Exchange] = []
+
+    def connected(venue: str, timeout: float = 5.0, clock: Callable[[], int] = time.time_ns) -> Exchange:
+        opened.append(connect(venue, Access(simulation.endpoints[venue], timeout=timeout, speed=100), clock))
+        return opened[-1]
+
+    yield connected
+    for exchange in opened:
+        await exchange.close()
+
+
+async def live(exchange: Exchange) -> list[Instrument]:
+    return [one for one in await exchange.instruments() if one.delisted is None]
+
+
+def test_an_endpoint_replaces_scheme_and_authority_and_nothing_else() -> None:
+    urls = {"rest": "https://api.{hostname}/v5", "ws": {"linear": "wss://s.x.com:443/ws"}, "data": "https://a.b/futures/data", "n": None}
+    assert redirected(urls, "http://h:1") == {
+        "rest": "http://h:1/v5",
+        "ws": {"linear": "ws://h:1/ws"},
+        "data": "http://h:1/futures/data",
+        "n": None,
+    }
+    assert redirected("wss://a/b", "https://h") == "wss://h/b"
+
+
+@pytest.mark.parametrize("venue", VENUES)
+@pytest.mark.parametrize("kind", ["html", "empty", "list", "cut", "reset", "status", "maintenance"])
+async def test_a_bad_answer_is_a_reason_to_ask_again_and_the_next_is_well(
+    simulation: Simulation, made: Made, venue: str, kind: str
+) -> None:
+    exchange = made(venue)
+    instruments = await live(exchange)
+    now = await exchange.now()
+    asks = [
+        lambda: exchange.open_interest(instruments[:1]),
+        lambda: exchange.funding(instruments[:1]),
+        lambda: exchange.funding_page(instruments[0], Interval(now - 3 * DAY, now - DAY)),
+    ]
+    if exchange.traits.open_interest_history is not None:
+        asks.append(lambda: exchange.open_interest_page(instruments[0], 5 * MINUTE, Interval(now - 5 * HOUR, now - HOUR)))
+    for ask in asks:
+        simulation.faults.add([Fault(kind, venue=venue, status=502)])
+        (found,) = await asyncio.gather(ask(), return_exceptions=True)
+        if kind == "list" and not isinstance(found, BaseException):
+            assert not found.rows, "[] is an empty page where the venue answers lists: asked, and nothing there"
+        else:
+            assert isinstance(found, Retry), found
+            assert "\n" not in str(found)
+        simulation.faults.clear()
+        assert (await ask()).rows
+
+
+async def test_a_venue_that_never_answers_is_given_up_after_the_timeout(simulation: Simulation, made: Made) -> None:
+    exchange = made("bybit", timeout=0.2)
+    instruments = await live(exchange)
+    simulation.faults.add([Fault("blackhole", venue="bybit")])
+    began = time.monotonic()
+    with pytest.raises(Retry):
+        await exchange.open_interest(instruments)
+    assert time.monotonic() - began < 1.0
+
+
+async def test_a_failed_call_is_made_once_because_ccxt_would_repeat_even_a_ban(simulation: Simulation, made: Made) -> None:
+    exchange = made("binance")
+    instruments = await live(exchange)
+    simulation.faults.add([Fault("status", venue="binance", status=503)])
+    before = len(simulation.truth.requests("binance"))
+    with pytest.raises(Retry):
+        await exchange.funding_page(instruments[0], Interval(0, DAY))
+    assert len(simulation.truth.requests("binance")) == before + 1
+
+
+async def test_during_a_ban_nothing_is_sent(simulation: Simulation, made: Made) -> None:
+    exchange = made("binance")
+    instruments = await live(exchange)
+    simulation.faults.add([Fault("status", venue="binance", status=418, retry_after=120)])
+    with pytest.raises(Retry) as banned:
+        await exchange.funding_page(instruments[0], Interval(0, DAY))
+    assert (banned.value.banned, banned.value.after) == (True, 120)
+    before = len(simulation.truth.requests("binance"))
+    with pytest.raises(Retry) as again:
+        await exchange.open_interest(instruments)
+    assert again.value.banned
+    assert 119 < (again.value.after or 0) <= 120
+    assert len(simulation.truth.requests("binance")) == before
+
+
+async def test_each_of_several_calls_at_once_reads_its_own_retry_after() -> None:
+    """CCXT keeps the last headers of all calls in one attribute."""
+
+    async def answer(request: web.Request) -> web.Response:
+        wait = request.query["symbol"]
+        await asyncio.sleep(0.01 * (5 - int(wait)))
+        return web.Response(status=429, text='{"code":-1003,"msg":"x"}', headers={"Retry-After": wait})
+
+    application = web.Application()
+    application.router.add_get("/{any:.*}", answer)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    exchange = connect("binance", Access(f"http://127.0.0.1:{runner.addresses[0][1]}", speed=1000))
+    try:
+        pages = [exchange.funding_page(_named(str(n)), Interval(0, DAY)) for n in range(5)]
+        found = await asyncio.gather(*pages, return_exceptions=True)
+        assert [one.after for one in found if isinstance(one, Retry)] == [0, 1, 2, 3, 4]
+    finally:
+        await exchange.close()
+        await runner.cleanup()
+
+
+def _named(id: str) -> Instrument:
+    return Instrument("binance", id, id, id, "X", "USDT", "USDT", True, Decimal(1))
+
+
+async def test_a_blocked_country_is_fatal_after_a_few(simulation: Simulation, made: Made) -> None:
+    exchange = made("binance")
+    simulation.faults.add([Fault("status", venue="binance", status=451)])
+    found = [(await asyncio.gather(exchange.now(), return_exceptions=True))[0] for _ in range(3)]
+    assert [type(one) for one in found] == [Retry, Retry, Fatal]
+
+
+async def test_a_start_that_is_too_old_says_that_a_later_one_may_be_served(made: Made) -> None:
+    exchange = made("binance")
+    instruments = await live(exchange)
+    now = await exchange.now()
+    with pytest.raises(Skip) as refused:
+        await exchange.open_interest_page(instruments[0], 5 * MINUTE, Interval(now - 35 * DAY, now - 34 * DAY))
+    assert refused.value.shrink
+
+
+@pytest.mark.parametrize("kind", ["nan", "negative", "missing", "duplicate", "unsorted"])
+@pytest.mark.parametrize("venue", ["binance", "bybit", "okx"])
+async def test_a_damaged_page_loses_the_damaged_row_only(simulation: Simulation, made: Made, venue: str, kind: str) -> None:
+    exchange = made(venue)
+    instruments = await live(exchange)
+    now = await exchange.now()
+    window = Interval(now - 5 * HOUR, now - HOUR)
+    whole = await exchange.open_interest_page(instruments[0], 5 * MINUTE, window)
+    simulation.faults.add([Fault(kind, venue=venue)])
+    damaged = await exchange.open_interest_page(instruments[0], 5 * MINUTE, window)
+    assert {row.time for row in damaged.rows} == {row.time for row in whole.rows}
+    bad = 0
+    for row in damaged.rows:
+        try:
+            oi.row(row, 5, now)
+        except Invalid:
+            bad += 1
+    assert bad == (kind in ("nan", "negative", "missing"))
+    assert len(damaged.rows) == len(whole.rows) + (kind == "duplicate")
+
+
+async def test_numbers_are_the_text_that_was_sent(made: Made) -> None:
+    """Deribit sends JSON numbers: as floats some would be others, and 0.1 + 0.2 is not 0.3."""
+    exchange = made("deribit")
+    instruments = await live(exchange)
+    now = await exchange.now()
+    for row in (await exchange.funding_page(instruments[0], Interval(now - 3 * DAY, now))).rows:
+        assert isinstance(row.rate, str | int)
+    for held in (await exchange.open_interest(instruments)).rows:
+        assert isinstance(held.usd if held.base is None else held.base, str | int)
+
+
+@pytest.mark.parametrize("venue", VENUES)
+async def test_times_are_the_venues_when_the_local_clock_is_five_seconds_off(simulation: Simulation, made: Made, venue: str) -> None:
+    exchange = made(venue, clock=lambda: time.time_ns() + 5_000_000_000)
+    assert abs(await exchange.now() - simulation.now(venue)) < 200
+    assert abs(exchange.offset + 5_000) < 200
+    answer = await exchange.open_interest((await live(exchange))[:1])
+    assert abs(answer.received - simulation.now(venue)) < 500
+
+
+async def test_a_clock_that_is_set_meanwhile_is_noticed(simulation: Simulation, made: Made) -> None:
+    exchange = made("okx")
+    await exchange.now()
+    simulation.skew("okx", 60_000)
+    await exchange.open_interest(await live(exchange))
+    assert abs(exchange.offset - 60_000) < 1_500, "by the Date of any answer"
+    assert abs(await exchange.now() - simulation.now("okx")) < 200
+
+
+async def test_an_answer_without_an_origin_is_live() -> None:
+    async def answer(request: web.Request) -> web.Response:
+        return web.json_response([])
+
+    application = web.Application()
+    application.router.add_get("/{any:.*}", answer)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    exchange = connect("binance", Access(f"http://127.0.0.1:{runner.addresses[0][1]}"))
+    try:
+        assert exchange.origin is None
+        assert (await exchange.funding_page(_named("X"), Interval(0, DAY))).origin == "live"
+        assert exchange.origin == "live"
+    finally:
+        await exchange.close()
+        await runner.cleanup()
+
+
+async def test_many_symbols_are_asked_for_at_the_venues_pace_and_never_refused() -> None:
+    """500 in 5 min on fundingRate, a hundred times as fast: CCXT's own limiter paces 20 a second and is refused."""
+    async with Simulation(Market.standard(seed=3, symbols=3), Settings(venues=("binance",), compress=100)) as simulation:
+        exchange = connect("binance", Access(simulation.endpoints["binance"], speed=100))
+        try:
+            instruments = await live(exchange)
+            now = await exchange.now()
+            began = time.monotonic()
+            pages = [exchange.funding_page(instruments[n % 3], Interval(now - 3 * DAY, now)) for n in range(300)]
+            await asyncio.gather(*pages)
+            took = time.monotonic() - began
+        finally:
+            await exchange.close()
+        assert not [call for call in simulation.truth.requests("binance") if call.status != 200]
+        assert took < 300 * 0.006 * 1.3 + 0.5
