@@ -133,7 +133,8 @@ def _name(item: Any) -> str:
 def _summaries(instruments: Sequence[Instrument]) -> Conversation[list[Any]]:
     coins = sorted({one.settle for one in instruments})
     replies = yield [Call("publicGetGetBookSummaryByCurrency", {"currency": coin, "kind": "future"}, _CREDIT) for coin in coins]
-    return [item for reply in replies for item in some(reply.payload, "result")]
+    # one coin may have no contract left; that all have none is no answer
+    return some([item for reply in replies for item in items(reply.payload, "result")])
 
 
 _SIDE = {"buy": "BUY", "sell": "SELL"}
