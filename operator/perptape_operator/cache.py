@@ -1,4 +1,4 @@
-"""What the watches and the lists said last, kept small: each object as compressed JSON, found by its name or by its spec. No clock, no I/O."""
+"""What watches and lists said last, kept small: each object as compressed JSON, found by name or by spec. No clock, no I/O."""
 
 import json
 import zlib

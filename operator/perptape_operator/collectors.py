@@ -1,7 +1,7 @@
 """Which children collect what: every dataset of every venue, and the form that it takes in the cluster. Pure."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 from perptape_api.collect import Sampled
 from perptape_api.durations import Every
@@ -12,6 +12,7 @@ from perptape_operator import naming, schedule
 from perptape_operator.kinds import CRON_JOB, DEPLOYMENT, Kind
 
 Form = Literal["job", "resident", "stream", "none"]
+DatasetName = Literal["open_interest", "funding", "liquidations"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,7 @@ class Collector:
     """One dataset of one venue. `child` is its name without the spec's; `unsupported` says why there is none."""
 
     exchange: str
-    dataset: str
+    dataset: DatasetName
     form: Form
     child: str
     name: str
@@ -52,10 +53,11 @@ class Collector:
 
 def collectors(namespace: str, name: str, spec: CollectionSpec) -> tuple[Collector, ...]:
     """Every collector of a spec, in the order of its venues."""
-    return tuple(_collector(namespace, name, spec, venue.exchange, dataset) for venue in spec.venues for dataset in spec.wanted())
+    names = [cast(DatasetName, dataset) for dataset in spec.wanted()]
+    return tuple(_collector(namespace, name, spec, venue.exchange, dataset) for venue in spec.venues for dataset in names)
 
 
-def _collector(namespace: str, name: str, spec: CollectionSpec, exchange: str, dataset: str) -> Collector:
+def _collector(namespace: str, name: str, spec: CollectionSpec, exchange: str, dataset: DatasetName) -> Collector:
     child = naming.part(exchange, dataset)
     full, work = naming.child_name(name, child), work_hash(spec, exchange, dataset)
     without = WITHOUT_FEED.get((exchange, dataset))

@@ -83,11 +83,6 @@ def store_label(store: str) -> str:
     return hashlib.sha256(store.encode()).hexdigest()[:16]
 
 
-def encloses(outer: str, inner: str) -> bool:
-    """Whether a store lies inside another."""
-    return outer.startswith("s3/") and inner.startswith(f"{outer}/")
-
-
 def claim_name(name: str, spec: CollectionSpec) -> str | None:
     """The volume claim that a spec's pods mount; None on S3."""
     volume = spec.store.persistent_volume_claim

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from perptape_api.names import CHILD_LABEL, WORK_HASH_ANNOTATION
 from perptape_operator import clock, report, schedule
-from perptape_operator.kinds import Manifest, annotations_of, labels_of, name_of, uid_of
+from perptape_operator.kinds import Manifest, annotations_of, controller_uid, labels_of, name_of, uid_of
 from perptape_operator.report import Disbelieved, Report
 
 IMAGE: Final = ("ImagePullBackOff", "ErrImagePull", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable")
@@ -68,8 +68,8 @@ def seen(objects: Objects, work: str | None, now: int) -> Seen:
             reports.append(found)
         if newest and (not isinstance(found, Report) or _killed(pod)):
             trouble = _trouble(pod, work)
-    if trouble is None and not any(_current(pod, work) for pod in objects.pods[:1]):
-        trouble = _job_trouble(objects.jobs, work)
+    if trouble is None:
+        trouble = _job_trouble(objects, work)
     reports.sort(key=lambda one: one.started, reverse=True)
     alive = [pod for pod in objects.pods if _current(pod, work) and not pod["metadata"].get("deletionTimestamp")]
     return Seen(tuple(reports), tuple(disbelieved), trouble, sum(map(ready, alive)), len(alive))
@@ -129,17 +129,15 @@ def _killed(pod: Manifest) -> bool:
     return any(((s.get("state") or {}).get("terminated") or {}).get("reason") == "OOMKilled" for s in _containers(pod))
 
 
-def _job_trouble(jobs: Iterable[Manifest], work: str | None) -> Sighting | None:
+def _job_trouble(objects: Objects, work: str | None) -> Sighting | None:
     """How the newest Job failed, where no pod of it is left to ask."""
-    for job in jobs:
-        if work is not None and annotations_of(job["spec"]["template"] if "spec" in job else job).get(WORK_HASH_ANNOTATION) != work:
-            continue
-        failed = next((c for c in _conditions(job) if c.get("type") == "Failed" and c.get("status") == "True"), None)
-        if failed is None:
-            return None
-        said = JOB_FAILURES.get(failed.get("reason", ""), failed.get("message", ""))
-        return Sighting("JobFailed", f"job {name_of(job)}: {said}")
-    return None
+    current = (job for job in objects.jobs if work is None or annotations_of(job["spec"]["template"]).get(WORK_HASH_ANNOTATION) == work)
+    job = next(current, None)
+    failed = None if job is None else next((c for c in _conditions(job) if c.get("type") == "Failed" and c.get("status") == "True"), None)
+    if job is None or failed is None or any(controller_uid(pod) == uid_of(job) for pod in objects.pods):
+        return None
+    said = JOB_FAILURES.get(failed.get("reason", ""), failed.get("message", ""))
+    return Sighting("JobFailed", f"job {name_of(job)}: {said}")
 
 
 def missed_runs(cron_job: Manifest | None, every_ms: int, now: int) -> Sighting | None:
@@ -161,7 +159,7 @@ def stuck_at(job: Manifest) -> int | None:
     started, deadline = clock.ms((job.get("status") or {}).get("startTime")), (job.get("spec") or {}).get("activeDeadlineSeconds")
     if finished(job) or started is None or deadline is None:
         return None
-    return started + (deadline + schedule.STUCK_AFTER_S) * 1000
+    return started + (int(deadline) + schedule.STUCK_AFTER_S) * 1000
 
 
 def _current(pod: Manifest, work: str | None) -> bool:

@@ -1,0 +1,95 @@
+"""`python -m perptape_operator`: settings, logs, the HTTP server and Kopf, until a signal."""
+
+import asyncio
+import logging
+import sys
+import time
+
+import kopf
+import structlog
+from pydantic import ValidationError
+
+from perptape_api.status import Status
+from perptape_operator.cache import SpecKey
+from perptape_operator.cluster import ApiServer
+from perptape_operator.handlers import registry
+from perptape_operator.kinds import COLLECTION
+from perptape_operator.metrics import Standing
+from perptape_operator.operation import Operation
+from perptape_operator.server import serve
+from perptape_operator.settings import Settings
+from perptape_operator.standing import earlier
+
+
+def main() -> int:
+    """0 after a clean end, 2 when the environment says nonsense."""
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        for fault in error.errors(include_url=False, include_input=False):
+            sys.stderr.write(f"PERPTAPE_{'_'.join(str(step) for step in fault['loc']).upper()}: {fault['msg']}\n")
+        return 2
+    configure_logs(settings)
+    asyncio.run(run(settings))
+    return 0
+
+
+async def run(settings: Settings) -> None:
+    """Everything, until a signal."""
+    api = await ApiServer.connect(settings.connections)
+    operation = Operation(api, settings, lambda: time.time_ns() // 1_000_000, time.monotonic)
+    operation.counters.registry.register(measured(operation))
+    server = await serve(operation, settings.http_port)
+    try:
+        await kopf.operator(
+            registry=registry(operation), standalone=True, clusterwide=not settings.namespaces, namespaces=settings.namespaces
+        )
+    finally:
+        await operation.stop()
+        await server.cleanup()
+        await api.close()
+
+
+def measured(operation: Operation) -> Standing:
+    """What is read at every scrape."""
+
+    def statuses() -> list[tuple[SpecKey, Status]]:
+        found = ((key, operation.cache.get(COLLECTION, *key)) for key in operation.cache.specs())
+        return [(key, earlier(collection)) for key, collection in found if collection is not None]
+
+    return Standing(
+        statuses,
+        lambda: len(operation.queue.schedule),
+        lambda: operation.queue.schedule.failing(),
+        operation.pauses.known,
+        lambda: {venue: sum(one.granted for one in ledger.holders.values()) for venue, ledger in operation.pauses.ledgers.items()},
+    )
+
+
+def configure_logs(settings: Settings) -> None:
+    """One line for each event, ours and Kopf's alike."""
+    level = logging.getLevelNamesMapping()[settings.log_level.upper()]
+    shared: list[structlog.typing.Processor] = [
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+    ]
+    plain = settings.log_format == "console"
+    last: structlog.typing.Processor = structlog.dev.ConsoleRenderer(colors=False) if plain else structlog.processors.JSONRenderer()
+    finish = [structlog.stdlib.ProcessorFormatter.remove_processors_meta, last]
+    handler = logging.StreamHandler()
+    handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=finish))
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    for noisy in ("kopf", "aiohttp", "asyncio"):
+        logging.getLogger(noisy).setLevel(max(level, logging.WARNING))
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        cache_logger_on_first_use=True,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,126 @@
+"""What became of a plan, and what follows from it: obstacles, first runs, the event to post. Pure."""
+
+from collections.abc import Iterator, Set
+from dataclasses import dataclass, field
+
+from perptape_api.names import CHILD_LABEL, FIRST_RUN_ANNOTATION, WORK_HASH_ANNOTATION
+from perptape_api.status import Condition, Status
+from perptape_operator import clock, manifests, naming, observed
+from perptape_operator.gathered import Gathered
+from perptape_operator.kinds import COLLECTION, CRON_JOB, JOB, Manifest, annotations_of, controller_uid, labels_of, uid_of
+from perptape_operator.plan import Plan, Ref, ref
+
+QUIET = ("Starting", "Suspended", "Waiting")
+"""Reasons of not being ready that are no cause for a warning."""
+HEARD_AFTER_MS = 60_000
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What was found and met on the way."""
+
+    waiting: tuple[str, ...] = ()
+    name_taken: tuple[str, ...] = ()
+    other_operator: tuple[str, ...] = ()
+    forbidden: str = ""
+    refused: str = ""
+    notes: tuple[str, ...] = ()
+    failed: bool = False
+    """Whether what comes first could not be written."""
+    refused_refs: set[Ref] = field(default_factory=set)
+
+    def note_plan(self, plan: Plan) -> None:
+        self.waiting = tuple(f"{kind} {name} of an earlier spec is still there" for kind, name in plan.waiting)
+        for obstacle in plan.obstacles:
+            named = f"{obstacle.kind} {obstacle.name}"
+            if obstacle.ownership == "other":
+                self.other_operator += (f"{named} belongs to another operator",)
+            else:
+                self.name_taken += (f"{named} is there and is not ours",)
+
+    def refuse(self, manifest: Manifest, why: str, *, resize: bool = False) -> None:
+        """The API server refuses an object as it is. A claim that cannot grow keeps its size, and all else goes on."""
+        self.refused_refs.add(ref(manifest))
+        if resize:
+            self.notes += (f"ResizeRefused: the claim keeps its size: {why}",)
+            return
+        self.refused = self.refused or why
+
+
+@dataclass(frozen=True, slots=True)
+class FirstRun:
+    """A Job to make, None where it is there; then the mark on its CronJob."""
+
+    job: Manifest | None
+    mark: Manifest
+
+
+def first_runs(found: Gathered, blocked: Set[Ref]) -> Iterator[FirstRun]:
+    """The CronJobs whose present work was never started at once."""
+    if found.home is None or found.suspended or found.conflict is not None:
+        return
+    for collector in found.made:
+        at = (CRON_JOB.name, collector.name)
+        live, planned = found.live.get(at), found.planned.get(at)
+        if collector.form != "job" or live is None or planned is None or at in blocked:
+            continue
+        if annotations_of(live).get(FIRST_RUN_ANNOTATION) == collector.work:
+            continue
+        job = manifests.first_job(found.home, planned, collector.work)
+        yield FirstRun(None if ref(job) in found.live else job, manifests.first_run_mark(planned, collector.work))
+
+
+def is_first_job(job: Manifest, found: Gathered) -> bool:
+    """Whether a Job is one that we made: owned by the spec, not by a CronJob."""
+    return found.home is not None and controller_uid(job) == found.home.uid
+
+
+def unwanted_first_job(job: Manifest, found: Gathered) -> bool:
+    """Whether a first Job's work is wanted no more; one that runs ends by itself when only its details changed."""
+    if not is_first_job(job, found):
+        return False
+    work = {collector.child: collector.work for collector in found.made if collector.form == "job"}
+    current = work.get(labels_of(job).get(CHILD_LABEL, ""))
+    return current is None or (observed.finished(job) and annotations_of(job).get(WORK_HASH_ANNOTATION) != current)
+
+
+def heard(job: Manifest, found: Gathered) -> bool:
+    """Whether all that can be learnt of a finished Job was there when the status was made."""
+    pods = [pod for at, pod in found.live.items() if at[0] == "Pod" and controller_uid(pod) == uid_of(job)]
+    if any((pod.get("status") or {}).get("phase") in ("Succeeded", "Failed") for pod in pods):
+        return True
+    conditions = (job.get("status") or {}).get("conditions") or []
+    ended = max((clock.ms(condition.get("lastTransitionTime")) or 0 for condition in conditions), default=0)
+    return found.now - ended > HEARD_AFTER_MS
+
+
+def event(collection: Manifest, before: Status, told: Status, now: int) -> Manifest | None:
+    """The event for a transition of Ready; None where there was none."""
+    was, is_ = _ready(before), _ready(told)
+    if is_ is None or (was is not None and (was.status, was.reason) == (is_.status, is_.reason)):
+        return None
+    metadata = collection["metadata"]
+    about = {"apiVersion": COLLECTION.api_version, "kind": COLLECTION.name, "name": metadata["name"], "namespace": metadata["namespace"]}
+    when = clock.iso(now)
+    return {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"generateName": f"{metadata['name']}.", "namespace": metadata["namespace"]},
+        "involvedObject": {**about, "uid": uid_of(collection)},
+        "type": "Normal" if is_.status == "True" or is_.reason in QUIET else "Warning",
+        "reason": is_.reason,
+        "message": is_.message,
+        "firstTimestamp": when,
+        "lastTimestamp": when,
+        "count": 1,
+        "source": {"component": naming.MANAGED_BY},
+        "reportingComponent": naming.MANAGED_BY,
+    }
+
+
+def _ready(status: Status) -> Condition | None:
+    return next((condition for condition in status.conditions if condition.type == "Ready"), None)
+
+
+def jobs(found: Gathered) -> list[Manifest]:
+    return [manifest for at, manifest in found.live.items() if at[0] == JOB.name]

@@ -1,0 +1,179 @@
+"""The only client of Kubernetes: reads, lists in pages, applies with a fixed field manager, deletes; foreign errors stop here."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from typing import Any, Final, Protocol
+from urllib.parse import quote, urlencode
+
+import aiohttp
+from kubernetes.aio import client, config
+
+from perptape_api.names import OPERATOR_LABEL
+from perptape_operator.kinds import COLLECTION, POD, Kind, Manifest, kind_of, name_of
+
+MANAGER: Final = "perptape-operator"
+STATUS_MANAGER: Final = "perptape-operator-status"
+MARK_MANAGER: Final = "perptape-operator-first-run"
+PAGE: Final = 500
+TIMEOUT_S: Final = 30.0
+APPLY: Final = "application/apply-patch+yaml"
+
+
+class ClusterError(Exception):
+    """The API server did not do it; a later attempt may succeed."""
+
+    def __init__(self, message: str, status: int = 0, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.retry_after = retry_after
+
+
+class Forbidden(ClusterError):
+    """A permission is missing; the message names it."""
+
+
+class Invalid(ClusterError):
+    """The object is refused as it is: by the schema, an immutable field, a quota, a policy."""
+
+
+class Expired(ClusterError):
+    """A list went on too long, and must begin again."""
+
+
+class Cluster(Protocol):
+    """What the operator needs of a cluster. FakeCluster is the other one."""
+
+    async def get(self, kind: Kind, namespace: str, name: str) -> Manifest | None: ...
+
+    async def list(self, kind: Kind, namespace: str | None, labels: str = "") -> tuple[list[Manifest], str]: ...
+
+    async def apply(self, manifest: Manifest, manager: str = MANAGER) -> Manifest: ...
+
+    async def apply_status(self, namespace: str, name: str, uid: str, status: Mapping[str, Any]) -> Manifest: ...
+
+    async def delete(self, kind: Kind, namespace: str, name: str, uid: str) -> None: ...
+
+    async def event(self, namespace: str, event: Manifest) -> None: ...
+
+    async def through_proxy(self, namespace: str, pod: str, port: int, path: str, longest: int) -> str: ...
+
+
+def selector(identity: str) -> str:
+    """By what the server filters the children."""
+    return f"{OPERATOR_LABEL}={identity}"
+
+
+def scoped(kind: Kind, identity: str) -> str:
+    """The selector for lists of a kind; specs have none."""
+    return "" if kind == COLLECTION else selector(identity)
+
+
+class ApiServer:
+    """A real cluster."""
+
+    def __init__(self, api: client.ApiClient, connections: int) -> None:
+        self._api = api
+        self._rest: Any = api.rest_client
+        self._slots = asyncio.Semaphore(connections)
+
+    @classmethod
+    async def connect(cls, connections: int) -> "ApiServer":
+        """By the pod's account where there is one, else by the kubeconfig."""
+        settings = client.Configuration()
+        try:
+            config.load_incluster_config(client_configuration=settings)  # type: ignore[no-untyped-call]
+        except config.ConfigException:
+            await config.load_kube_config(client_configuration=settings)  # type: ignore[no-untyped-call]
+        settings.connection_pool_maxsize = connections + 4
+        return cls(client.ApiClient(configuration=settings), connections)
+
+    async def close(self) -> None:
+        await self._rest.close()
+
+    async def get(self, kind: Kind, namespace: str, name: str) -> Manifest | None:
+        try:
+            return await self._json("GET", kind.path(namespace, name))
+        except ClusterError as error:
+            if error.status == 404:
+                return None
+            raise
+
+    async def list(self, kind: Kind, namespace: str | None, labels: str = "") -> tuple[list[Manifest], str]:
+        """All objects, and the version that they were listed at."""
+        found: list[Manifest] = []
+        query = {"limit": str(PAGE)} | ({"labelSelector": labels} if labels else {})
+        while True:
+            page = await self._json("GET", f"{kind.path(namespace)}?{urlencode(query)}")
+            found += [{**item, "apiVersion": kind.api_version, "kind": kind.name} for item in page.get("items") or ()]
+            metadata = page.get("metadata") or {}
+            if not metadata.get("continue"):
+                return found, str(metadata.get("resourceVersion", ""))
+            query["continue"] = metadata["continue"]
+
+    async def apply(self, manifest: Manifest, manager: str = MANAGER) -> Manifest:
+        return await self._apply(kind_of(manifest), manifest, manager)
+
+    async def apply_status(self, namespace: str, name: str, uid: str, status: Mapping[str, Any]) -> Manifest:
+        metadata = {"name": name, "namespace": namespace, "uid": uid}  # another spec of this name is refused
+        body = {"apiVersion": COLLECTION.api_version, "kind": COLLECTION.name, "metadata": metadata, "status": dict(status)}
+        return await self._apply(COLLECTION, body, STATUS_MANAGER, "status")
+
+    async def delete(self, kind: Kind, namespace: str, name: str, uid: str) -> None:
+        body = {"propagationPolicy": "Background", "preconditions": {"uid": uid}}
+        try:
+            await self._json("DELETE", kind.path(namespace, name), body)
+        except ClusterError as error:
+            if error.status not in (404, 409):  # gone, or another one by now
+                raise
+
+    async def event(self, namespace: str, event: Manifest) -> None:
+        await self._json("POST", f"/api/v1/namespaces/{namespace}/events", event)
+
+    async def through_proxy(self, namespace: str, pod: str, port: int, path: str, longest: int) -> str:
+        found = await self._text("GET", POD.path(namespace, f"{pod}:{port}", f"proxy{path}"), None, "application/json")
+        return found[: longest + 1]
+
+    async def _apply(self, kind: Kind, body: Manifest, manager: str, subresource: str = "") -> Manifest:
+        query = urlencode({"fieldManager": manager, "force": "true"})
+        path = kind.path(body["metadata"]["namespace"], quote(name_of(body)), subresource)
+        return await self._json("PATCH", f"{path}?{query}", body, APPLY)
+
+    async def _json(self, method: str, path: str, body: Any = None, content: str = "application/json") -> Manifest:
+        found: Manifest = json.loads(await self._text(method, path, body, content))
+        return found
+
+    async def _text(self, method: str, path: str, body: Any, content: str) -> str:
+        settings = self._api.configuration
+        headers = {"Accept": "application/json", "Content-Type": content, "User-Agent": MANAGER}
+        for auth in (await settings.auth_settings()).values():
+            if auth["in"] == "header" and auth["value"]:
+                headers[auth["key"]] = auth["value"]
+        try:
+            async with self._slots:
+                answer = await self._rest.request(method, settings.host + path, headers=headers, body=body, _request_timeout=TIMEOUT_S)
+                text = str((await answer.read()).decode(errors="replace"))
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise ClusterError(f"the API server cannot be reached: {error or type(error).__name__}") from error
+        if answer.status >= 400:
+            raise refusal(answer.status, text, answer.headers.get("Retry-After"), f"{method} {path.partition('?')[0]}")
+        return text
+
+
+def refusal(status: int, text: str, retry_after: str | None, what: str) -> ClusterError:
+    """The error that an answer means. Pure."""
+    try:
+        said = str(json.loads(text).get("message") or text)
+    except (ValueError, AttributeError):
+        said = text
+    message = f"{what}: {said[:500] or status}"
+    if status == 401:
+        return ClusterError(f"the API server does not know the operator's account: {message}", status)
+    if status == 403:
+        return Invalid(message, status) if "exceeded quota" in said or "admission" in said else Forbidden(said[:500], status)
+    if status in (400, 422):
+        return Invalid(message, status)
+    if status == 410:
+        return Expired(message, status)
+    wait = float(retry_after) if retry_after is not None and retry_after.isdecimal() else None
+    return ClusterError(message, status, None if wait is None else min(wait, 60.0))

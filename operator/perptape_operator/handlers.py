@@ -1,0 +1,56 @@
+"""Kopf's events become cache entries and keys in our queue, nothing else: no finalizer, no annotation, no peering, no decision."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import kopf
+
+from perptape_api.names import GROUP, PLURAL, VERSION
+from perptape_operator.cluster import selector
+from perptape_operator.kinds import CHILDREN, COLLECTION, Kind
+from perptape_operator.operation import Operation
+
+SERVER_TIMEOUT_S = 300
+REQUEST_TIMEOUT_S = 60
+CONNECT_TIMEOUT_S = 10
+
+
+def registry(operation: Operation) -> kopf.OperatorRegistry:
+    """The handlers: one event handler for each kind, and none that retries, times or finalizes."""
+    found = kopf.OperatorRegistry()
+
+    @kopf.on.startup(registry=found)
+    async def begin(settings: kopf.OperatorSettings, **_: Any) -> None:
+        configure(settings, operation.settings.identity, clusterwide=not operation.settings.namespaces)
+        await operation.start()
+
+    @kopf.on.cleanup(registry=found)
+    async def end(**_: Any) -> None:
+        await operation.stop()
+
+    _watch(found, operation, COLLECTION)
+    for kind in CHILDREN:
+        _watch(found, operation, kind)
+    return found
+
+
+def _watch(found: kopf.OperatorRegistry, operation: Operation, kind: Kind) -> None:
+    where = (GROUP, VERSION, PLURAL) if kind == COLLECTION else (kind.group, kind.api_version.rpartition("/")[2], kind.plural)
+
+    @kopf.on.event(*where, registry=found, id=f"see-{kind.plural}")
+    async def see(type: str | None, body: Mapping[str, Any], **_: Any) -> None:
+        operation.seen(type, {**body, "apiVersion": kind.api_version, "kind": kind.name})
+
+
+def configure(settings: kopf.OperatorSettings, identity: str, *, clusterwide: bool) -> None:
+    """Kopf's settings: watches that end before they stall, children filtered by the server, nothing posted or stored."""
+    settings.posting.enabled = False
+    settings.peering.standalone = True
+    settings.scanning.disabled = not clusterwide  # a namespace's Role may not list what the cluster has
+    settings.watching.server_timeout = SERVER_TIMEOUT_S
+    settings.watching.client_timeout = SERVER_TIMEOUT_S + 30
+    settings.watching.connect_timeout = CONNECT_TIMEOUT_S
+    settings.networking.request_timeout = REQUEST_TIMEOUT_S
+    for kind in CHILDREN:
+        version = kind.api_version.rpartition("/")[2]
+        settings.watching.label_selectors[kind.group, version, kind.plural] = selector(identity)

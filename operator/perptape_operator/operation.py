@@ -1,0 +1,165 @@
+"""The running operator: cache, queue, reconciler, resync and polling, wired together. Shell; Kopf only feeds it.
+
+It owns every background task; `heartbeat` is the proof of life: ticks of the resync that ended, also over no specs.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+
+from perptape_operator import clock, gathered, standing
+from perptape_operator.cache import Cache, SpecKey, spec_of
+from perptape_operator.cluster import Cluster, ClusterError, scoped
+from perptape_operator.kinds import CHILDREN, COLLECTION, Kind, Manifest, name_of, uid_of
+from perptape_operator.metrics import Counters
+from perptape_operator.pauses import Pauses
+from perptape_operator.polling import Poller
+from perptape_operator.queue import Queue
+from perptape_operator.reconcile import Reconciler
+from perptape_operator.settings import Settings
+
+log = structlog.get_logger("perptape.operator")
+
+TICK_S = 10.0
+TOLERATED_S = 600.0
+"""So long may the API server be away before a restart might help."""
+
+
+@dataclass(slots=True)
+class Operation:
+    """Everything that runs. `now` is ms UTC, `seconds` a clock that only goes forward."""
+
+    cluster: Cluster
+    settings: Settings
+    now: Callable[[], int]
+    seconds: Callable[[], float]
+    counters: Counters = field(default_factory=Counters)
+    chance: Callable[[], float] = random.random
+    cache: Cache = field(default_factory=Cache)
+    heard: float = 0.0
+    """When a resync last ended well, or found nothing due."""
+    started: bool = False
+    _tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    queue: Queue[SpecKey] = field(init=False)
+    pauses: Pauses = field(init=False)
+    reconciler: Reconciler = field(init=False)
+    poller: Poller = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.queue = Queue(self._work, self.chance, self._trouble, self.seconds)
+        self.pauses = Pauses(self.seconds, self.now, self.settings.budget_fraction, self._pause_changed)
+        self.reconciler = Reconciler(self.cluster, self.cache, self.settings, self.now, self.pauses, self.queue.add)
+        self.poller = Poller(self.cluster, self.cache, self.settings, self.now, self.queue.add, self.reconciler.told)
+
+    async def start(self) -> None:
+        """Learns what there is, then works. Pauses that are known are loaded before any pod is answered."""
+        await self._first_resync()
+        known: dict[str, int] = {}
+        for key in self.cache.specs():
+            collection = self.cache.get(COLLECTION, *key)
+            if collection is None:
+                continue
+            parsed = gathered.parsed(collection)
+            if not isinstance(parsed, gathered.Unusable):
+                self.reconciler.stores.put(key, gathered.keeping(key, collection, parsed.spec))
+            for pause in standing.earlier(collection).pauses:
+                known[pause.exchange] = max(known.get(pause.exchange, 0), clock.ms(pause.until) or 0)
+        self.pauses.start(known)
+        self.started = True
+        works = (self.queue.run(self.settings.workers), self._resyncs(), self.poller.run())
+        self._tasks += [asyncio.create_task(self._guarded(work)) for work in works]
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.clear()
+
+    def seen(self, what: str | None, manifest: Manifest) -> None:
+        """An event of a watch: the cache learns, and the spec is due."""
+        key = spec_of(manifest)
+        if what == "DELETED":
+            self.cache.drop(manifest["kind"], str(manifest["metadata"].get("namespace", "")), name_of(manifest), uid_of(manifest))
+            self.reconciler.told.pop(uid_of(manifest), None)
+        elif not self.cache.put(manifest) and manifest["kind"] != COLLECTION.name:
+            return  # an echo of our own write
+        if key is not None and (manifest["kind"] == COLLECTION.name or self.cache.get(COLLECTION, *key) is not None):
+            self.queue.add(key)
+
+    def alive(self) -> bool:
+        """Whether the loop still turns; errors of the API server are borne for ten minutes."""
+        dead = any(task.done() for task in self._tasks)
+        return not dead and self.seconds() - self.heard < self.settings.resync_s + TOLERATED_S
+
+    async def resync(self) -> None:
+        """Lists every kind afresh: a watch does not say what vanished while it was away."""
+        gone: set[SpecKey] = set()
+        for kind in (COLLECTION, *CHILDREN):
+            for namespace in self.settings.namespaces or (None,):
+                gone |= await self._relist(kind, namespace)
+        for key in {*self.cache.specs(), *gone}:
+            self.queue.add(key)
+        self.heard = self.seconds()
+        self.counters.resyncs.inc()
+
+    async def _relist(self, kind: Kind, namespace: str | None) -> set[SpecKey]:
+        listed, version = await self.cluster.list(kind, namespace, scoped(kind, self.settings.identity))
+        return self.cache.replace(kind, namespace, listed, version)
+
+    async def _first_resync(self) -> None:
+        wait = 1.0
+        self.heard = self.seconds()
+        while True:
+            try:
+                return await self.resync()
+            except ClusterError as error:
+                log.warning("the cluster cannot be listed yet", error=str(error), again_in=wait)
+                await asyncio.sleep(wait)
+                wait = min(wait * 2, 30.0)
+
+    async def _resyncs(self) -> None:
+        while True:
+            await asyncio.sleep(self.settings.resync_s * (0.9 + 0.2 * self.chance()))
+            wait = 1.0
+            while True:
+                try:
+                    await self.resync()
+                    break
+                except ClusterError as error:
+                    log.warning("the cluster cannot be listed", error=str(error), again_in=wait)
+                    await asyncio.sleep(wait)
+                    wait = min(wait * 2, 60.0)
+
+    async def _work(self, key: SpecKey) -> float | None:
+        with self.counters.reconcile_seconds.time():
+            again = await self.reconciler.reconcile(key)
+        self.counters.reconciles.labels("done").inc()
+        return again
+
+    def _trouble(self, key: SpecKey, error: Exception, wait: float) -> None:
+        self.counters.reconciles.labels("failed").inc()
+        known = isinstance(error, ClusterError)
+        say = log.warning if known else log.error
+        say("reconciling failed", spec=key.name, namespace=key.namespace, error=str(error), again_in=round(wait, 1), exc_info=not known)
+
+    def _pause_changed(self, venue: str) -> None:
+        """A pause is told in the status of every spec that asks the venue."""
+        for key in self.cache.specs():
+            collection = self.cache.get(COLLECTION, *key)
+            venues: list[Mapping[str, str]] = ((collection or {}).get("spec") or {}).get("venues") or []
+            if any(one.get("exchange") == venue for one in venues):
+                self.queue.add(key)
+
+    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
+        """A background task that ends is a bug: it is logged, and `alive` tells the kubelet."""
+        try:
+            await work
+        except asyncio.CancelledError:
+            raise
+        except BaseException:
+            log.exception("a background task ended")
+            raise

@@ -1,0 +1,212 @@
+"""Brings one spec's objects to what it wants, and its status to what is so: gather, plan, apply, tell.
+
+Shell. Reconciling twice changes nothing the second time; a step that fails leaves the rest for the next time.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import structlog
+
+from perptape_operator import applied, clock, facts, gathered, observed, standing
+from perptape_operator.cache import Cache, SpecKey
+from perptape_operator.cluster import MARK_MANAGER, Cluster, ClusterError, Forbidden, Invalid
+from perptape_operator.conditions import Due
+from perptape_operator.gathered import Gathered
+from perptape_operator.kinds import BY_NAME, CLAIM, COLLECTION, JOB, Manifest, kind_of, name_of, uid_of
+from perptape_operator.pauses import Pauses
+from perptape_operator.plan import Mine, Plan, Ref, ref
+from perptape_operator.plan import plan as planned
+from perptape_operator.report import Disbelieved, Report
+from perptape_operator.settings import Settings
+from perptape_operator.stores import Stores
+
+log = structlog.get_logger("perptape.operator")
+
+COLLECTOR_S = 30.0
+"""How long the garbage collector is waited for, before an object of an earlier spec is adopted."""
+AGAIN_S = 2.0
+
+
+@dataclass(slots=True)
+class Memory:
+    """What is remembered between two times; nothing of it is needed to be right after a restart."""
+
+    waiting_since: dict[str, int] = field(default_factory=dict)
+    told_at: dict[SpecKey, int] = field(default_factory=dict)
+    due: dict[SpecKey, dict[tuple[str, str], Due]] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Reconciler:
+    """The operator's hands. `now` is ms UTC; `told` is what pods that stay say, by UID."""
+
+    cluster: Cluster
+    cache: Cache
+    settings: Settings
+    now: Callable[[], int]
+    pauses: Pauses
+    requeue: Callable[[SpecKey], None] = lambda key: None
+    """Called with other specs that a spec's coming or going concerns."""
+    stores: Stores = field(default_factory=Stores)
+    told: dict[str, Report | Disbelieved] = field(default_factory=dict)
+    memory: Memory = field(default_factory=Memory)
+
+    async def reconcile(self, key: SpecKey) -> float | None:
+        """One spec. Returns in how many seconds to look again; None where nothing is known to come."""
+        collection = self.cache.get(COLLECTION, *key)
+        if collection is None or collection["metadata"].get("deletionTimestamp"):
+            self.forget(key)  # what it owns goes with it; the tape stays
+            return None
+        if not self.cache.children(key) and not await self._is_there(collection):
+            return AGAIN_S
+        found = await self._gather(key, collection)
+        outcome = applied.Outcome()
+        if found.home is not None:
+            await self._carry_out(found, outcome)
+        again = await self._tell(found, outcome)
+        return min(filter(None, (again, self._next(found), AGAIN_S if outcome.waiting else None)), default=None)
+
+    def forget(self, key: SpecKey) -> None:
+        for other in self.stores.drop(key):
+            self.requeue(other)
+        self.memory.told_at.pop(key, None)
+        self.memory.due.pop(key, None)
+
+    async def _is_there(self, collection: Manifest) -> bool:
+        """Whether the spec is still the one that we know: before its first child is made."""
+        metadata = collection["metadata"]
+        live = await self.cluster.get(COLLECTION, metadata["namespace"], metadata["name"])
+        if live is None:
+            self.cache.drop(COLLECTION.name, metadata["namespace"], metadata["name"], uid_of(collection))
+        else:
+            self.cache.put(live)
+        return live is not None and uid_of(live) == uid_of(collection)
+
+    async def _gather(self, key: SpecKey, collection: Manifest) -> Gathered:
+        """The spec, what there is of its children, and the other specs whose store it may meet."""
+        live = {ref(child): child for child in self.cache.children(key)}
+        parsed = gathered.parsed(collection)
+        if isinstance(parsed, gathered.Unusable):
+            return gathered.unusable(key, collection, live, parsed)
+        for other in self.stores.put(key, gathered.keeping(key, collection, parsed.spec)):
+            self.requeue(other)
+        claim, foreign = None, gathered.foreign_claim(parsed.spec)
+        if foreign is not None:
+            claim = await self.cluster.get(CLAIM, key.namespace, foreign)
+        found = gathered.gathered(key, collection, parsed, live, claim, self.stores.conflict(key), self.settings, self.now())
+        missing = [ref(manifest) for manifest in found.wanted if ref(manifest) not in live]
+        probes = await asyncio.gather(*(self.cluster.get(BY_NAME[kind], key.namespace, name) for kind, name in missing))
+        there = {ref(probe): probe for probe in probes if probe is not None}
+        if not there:
+            return found
+        return gathered.gathered(key, collection, parsed, live | there, claim, self.stores.conflict(key), self.settings, self.now())
+
+    async def _carry_out(self, found: Gathered, outcome: applied.Outcome) -> None:
+        assert found.home is not None
+        mine = Mine(self.settings.identity, found.key.name, found.home.uid)
+        decided = planned(found.wanted, found.live, mine, self._overdue(found, mine))
+        outcome.note_plan(decided)
+        for manifest in decided.first:
+            await self._apply(manifest, found, outcome)
+        if outcome.failed:
+            return  # without its ConfigMap nothing may run
+        await asyncio.gather(*(self._apply(manifest, found, outcome) for manifest in decided.apply))
+        await asyncio.gather(*(self._delete(removal.kind, removal.name, removal.uid, found) for removal in decided.delete))
+        await self._first_runs(found, decided, outcome)
+        await self._stuck(found)
+
+    def _overdue(self, found: Gathered, mine: Mine) -> frozenset[str]:
+        """Objects of an earlier spec of this name that the collector should have taken by now."""
+        now, overdue = self.now(), set()
+        for manifest in found.live.values():
+            if mine.ownership(manifest) == "collected":
+                since = self.memory.waiting_since.setdefault(uid_of(manifest), now)
+                if now - since >= COLLECTOR_S * 1000:
+                    overdue.add(uid_of(manifest))
+                    self.memory.waiting_since.pop(uid_of(manifest))
+        return frozenset(overdue)
+
+    async def _apply(self, manifest: Manifest, found: Gathered, outcome: applied.Outcome) -> None:
+        try:
+            live = await self.cluster.apply(manifest)
+        except Forbidden as error:
+            outcome.forbidden = str(error)
+            outcome.failed = outcome.failed or kind_of(manifest) != CLAIM
+        except Invalid as error:
+            outcome.refuse(manifest, str(error), resize=kind_of(manifest) == CLAIM and ref(manifest) in found.live)
+        else:
+            self._keep(live, found)
+            log.info("applied", kind=manifest["kind"], name=name_of(manifest), namespace=found.key.namespace, spec=found.key.name)
+
+    def _keep(self, live: Manifest, found: Gathered) -> None:
+        self.cache.put(live)
+        found.live[ref(live)] = live
+
+    async def _delete(self, kind: str, name: str, uid: str, found: Gathered) -> None:
+        await self.cluster.delete(BY_NAME[kind], found.key.namespace, name, uid)
+        self.cache.drop(kind, found.key.namespace, name, uid)
+        found.live.pop((kind, name), None)
+        log.info("deleted", kind=kind, name=name, namespace=found.key.namespace, spec=found.key.name)
+
+    async def _first_runs(self, found: Gathered, decided: Plan, outcome: applied.Outcome) -> None:
+        """A Job at once for each CronJob whose work has not been started yet; then the CronJob is marked."""
+        blocked: set[Ref] = {(one.kind, one.name) for one in decided.obstacles} | set(decided.waiting) | outcome.refused_refs
+        for run in applied.first_runs(found, blocked):
+            if run.job is not None and await self.cluster.get(JOB, found.key.namespace, name_of(run.job)) is None:
+                try:
+                    self._keep(await self.cluster.apply(run.job), found)
+                except Forbidden as error:
+                    outcome.forbidden = str(error)
+                    continue
+                except Invalid as error:
+                    outcome.refuse(run.job, str(error))
+                    continue
+            self._keep(await self.cluster.apply(run.mark, MARK_MANAGER), found)
+
+    async def _stuck(self, found: Gathered) -> None:
+        """Jobs that should have ended: a pod on a dead node keeps them active, and Forbid would block every later run."""
+        now = self.now()
+        for job in [one for at, one in found.live.items() if at[0] == JOB.name]:
+            at = observed.stuck_at(job)
+            if (at is not None and at <= now) or applied.unwanted_first_job(job, found):
+                await self._delete(JOB.name, name_of(job), uid_of(job), found)
+
+    async def _tell(self, found: Gathered, outcome: applied.Outcome) -> float | None:
+        """Writes the status where it changed; counters alone at most once a minute."""
+        now = self.now()
+        before = standing.earlier(found.collection)
+        told, due = facts.told(found, outcome, before, self.told, self.pauses.known(), self.memory.due.get(found.key, {}), now)
+        self.memory.due[found.key] = due
+        for pause in told.pauses:
+            self.pauses.pause(pause.exchange, clock.ms(pause.until) or 0)
+        if not standing.differs(told, before):
+            await self._reported(found)
+            return None
+        since = now - self.memory.told_at.get(found.key, 0)
+        if since < standing.SOON_S * 1000 and not standing.differs_in_words(told, before):
+            return (standing.SOON_S * 1000 - since) / 1000
+        written = await self.cluster.apply_status(*found.key, uid_of(found.collection), standing.written(told))
+        self.memory.told_at[found.key] = now
+        self.cache.put(written)
+        await self._reported(found)
+        event = applied.event(found.collection, before, told, now)
+        if event is not None:
+            try:
+                await self.cluster.event(found.key.namespace, event)
+            except ClusterError as error:
+                log.warning("an event was not posted", spec=found.key.name, namespace=found.key.namespace, error=str(error))
+        return None
+
+    async def _reported(self, found: Gathered) -> None:
+        """First Jobs whose end is in status by now go."""
+        for job in [one for at, one in found.live.items() if at[0] == JOB.name]:
+            if applied.is_first_job(job, found) and observed.finished(job) and applied.heard(job, found):
+                await self._delete(JOB.name, name_of(job), uid_of(job), found)
+
+    def _next(self, found: Gathered) -> float | None:
+        """When something comes that no event will tell."""
+        now = self.now()
+        instants: Iterable[int | None] = (observed.stuck_at(one) for at, one in found.live.items() if at[0] == JOB.name)
+        return min(((at - now) / 1000 + 1 for at in instants if at is not None and at > now), default=None)

@@ -1,0 +1,317 @@
+"""What the status says, given what pods report and what is seen of them."""
+
+import json
+from typing import Any
+
+import pytest
+
+from perptape_api.names import WORK_HASH_ANNOTATION
+from perptape_operator import clock
+from perptape_operator.kinds import COLLECTION, CRON_JOB, JOB, POD
+
+NS = "trading"
+OI = "majors-binance-open-interest"
+ONE = {"venues": [{"exchange": "binance"}], "collect": {"openInterest": {"every": "5m"}}}
+S3 = {"s3": {"bucket": "tape", "prefix": "prod"}}
+
+
+def work(world: Any, name: str = OI) -> str:
+    template = world.cluster.named(CRON_JOB)[name]["spec"]["jobTemplate"]["spec"]["template"]
+    return str(template["metadata"]["annotations"][WORK_HASH_ANNOTATION])
+
+
+def collected(world: Any, **more: Any) -> dict[str, Any]:
+    part = {"venue": "binance", "dataset": "open_interest", "state": "ok", "rows": 5, "watermark": world.at, "due": world.at}
+    return {"work_hash": work(world), "collections": [part | more]}
+
+
+@pytest.fixture
+def one(world: Any) -> Any:
+    """A spec of one collection, at rest."""
+    world.spec(**ONE)
+    world.settle()
+    return world
+
+
+def test_before_a_run_nothing_is_claimed(one: Any) -> None:
+    assert (one.condition("Ready")["status"], one.condition("Ready")["reason"]) == ("False", "Starting")
+    assert one.condition("Collecting")["status"] == "Unknown"
+    assert one.condition("Complete")["status"] == "Unknown"
+    assert one.line("binance", "open_interest")["reason"] == "NotYetRun"
+    assert one.status()["summary"]["venues"] == "0/1"
+
+
+def test_a_good_run_makes_it_ready_and_complete(one: Any) -> None:
+    one.run(OI, collected(one, gaps={"open": 0, "lost": 0, "unproven": 2}, symbols={"wanted": 2, "collected": 2}))
+    one.settle(61)
+    line = one.line("binance", "open_interest")
+    assert (line["state"], line["rows"], line["gaps"]["unproven"], line["instruments"]["collected"]) == ("Ok", 5, 2, 2)
+    assert [one.condition(type_)["status"] for type_ in ("Ready", "Collecting", "Complete", "StoreReady")] == ["True"] * 4
+    assert one.status()["summary"] == {
+        "venues": "1/1",
+        "watermark": clock.iso(one.at - 61_000),
+        "gaps": {"open": 0, "lost": 0, "unproven": 2},
+    }
+
+
+def test_rows_add_up_over_runs_and_no_run_counts_twice(one: Any) -> None:
+    for _ in range(3):
+        one.run(OI, collected(one))
+        one.settle(61)
+        one.at += 300_000
+    one.restart()
+    one.settle(61)
+    assert one.line("binance", "open_interest")["rows"] == 15
+
+
+def test_a_report_of_earlier_work_does_not_count(one: Any) -> None:
+    old = collected(one)
+    one.spec(**ONE, symbols={"names": ["BTCUSDT-PERP"]})
+    one.settle()
+    one.run(OI, old)
+    one.settle(61)
+    assert one.line("binance", "open_interest")["reason"] == "NotYetRun"
+
+
+def test_the_run_that_started_last_says_how_it_stands(one: Any) -> None:
+    one.run(OI, collected(one, state="failed", rows=0, failed=["BTC: refused"]) | {"exit": 3})
+    one.at += 300_000
+    one.run(OI, collected(one))
+    one.settle(61)
+    assert one.line("binance", "open_interest")["state"] == "Ok"
+
+
+@pytest.mark.parametrize(
+    ("report", "why"),
+    [
+        ("x" * 5000, "is longer than 4096 bytes"),
+        ("not json", "is not JSON"),
+        ("[]", "has an impossible form"),
+        (json.dumps({"run": "majors-elsewhere", "started": 1_800_000_000_000}), "is about another pod"),
+        ({"started": 1_900_000_000_000}, "is from the future"),
+        ({"collections": [{"venue": "ftx", "dataset": "open_interest"}]}, "names a venue or dataset that does not exist"),
+        ({"collections": [{"venue": "binance", "dataset": "open_interest", "rows": -1}]}, "has an impossible collections.0.rows"),
+        ({"collections": [{"venue": "binance", "dataset": "open_interest", "watermark": 10**20}]}, "has an impossible"),
+        ("[" * 4000, "is not JSON"),
+    ],
+)
+def test_a_report_that_lies_is_ignored_and_named(one: Any, report: Any, why: str) -> None:
+    pod = one.run(OI, report if isinstance(report, str) else {"work_hash": work(one)} | report)
+    one.settle(61)
+    message = one.condition("Ready")["message"]
+    assert f"the report of pod {pod['metadata']['name']} is ignored: it {why}" in message
+    assert "rows" not in one.line("binance", "open_interest")
+
+
+def test_a_venue_that_is_down_is_its_own_entry_only(world: Any) -> None:
+    world.spec(venues=[{"exchange": "binance"}, {"exchange": "bybit"}], collect={"openInterest": {}})
+    world.settle()
+    world.run(OI, collected(world))
+    name = "majors-bybit-open-interest"
+    part = {"venue": "bybit", "dataset": "open_interest", "state": "failed", "error": "api.bybit.com: connection refused"}
+    world.run(name, {"work_hash": work(world, name), "exit": 3, "collections": [part]})
+    world.settle(61)
+    assert world.line("binance", "open_interest")["state"] == "Ok"
+    assert world.line("bybit", "open_interest")["state"] == "Failing"
+    ready = world.condition("Ready")
+    assert (ready["status"], ready["reason"]) == ("True", "Degraded")
+    assert "api.bybit.com: connection refused" in ready["message"]
+    assert world.status()["summary"]["venues"] == "1/2"
+
+
+WAITING = {"state": {"waiting": {"reason": "ImagePullBackOff", "message": "not found"}}}
+SIGHTINGS = [
+    ({"state": {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}}, "OOMKilled", "limits.memory"),
+    (WAITING, "ImagePull", "not found"),
+    ({"state": {"waiting": {"reason": "CreateContainerConfigError", "message": "no ConfigMap"}}}, "PodConfiguration", "no ConfigMap"),
+    ({"state": {"terminated": {"exitCode": 1, "reason": "Error"}}}, "PodFailed", "exit code 1"),
+]
+
+
+@pytest.mark.parametrize(("container", "reason", "said"), SIGHTINGS, ids=[reason for _, reason, _ in SIGHTINGS])
+def test_where_there_is_no_report_the_operator_says_what_it_sees(one: Any, container: Any, reason: str, said: str) -> None:
+    one.run(OI, **container)
+    one.settle(61)
+    line = one.line("binance", "open_interest")
+    assert (line["state"], line["reason"]) == ("Failing", reason)
+    assert said in line["message"]
+    assert one.condition("Ready")["reason"] == "Failing"
+    one.at += 300_000
+    one.run(OI, collected(one))
+    one.settle(61)
+    assert one.line("binance", "open_interest")["state"] == "Ok", "and it passes"
+
+
+def test_an_unschedulable_pod_is_told(one: Any) -> None:
+    pod = one.run(OI, **WAITING)
+    condition = {"type": "PodScheduled", "status": "False", "message": '0/3 nodes: persistentvolumeclaim "x" not found'}
+    one.cluster.edit(POD, NS, pod["metadata"]["name"], lambda m: m.update(status={"phase": "Pending", "conditions": [condition]}))
+    one.settle(61)
+    assert one.line("binance", "open_interest")["reason"] == "ClaimMissing"
+    assert one.condition("StoreReady")["status"] == "False"
+
+
+def test_a_job_stopped_at_its_deadline_without_a_pod_left_is_told(one: Any) -> None:
+    pod = one.run(OI, collected(one))
+    job = pod["metadata"]["ownerReferences"][0]["name"]
+    failed = {"type": "Failed", "status": "True", "reason": "DeadlineExceeded"}
+    one.cluster.edit(JOB, NS, job, lambda m: m["status"].update(conditions=[failed]))
+    one.cluster.remove(POD, NS, pod["metadata"]["name"])
+    one.settle(61)
+    assert one.line("binance", "open_interest")["reason"] == "JobFailed"
+    assert "deadline" in one.line("binance", "open_interest")["message"]
+
+
+def test_runs_that_are_not_started_are_told(one: Any) -> None:
+    one.run(OI, collected(one))
+    one.settle(61)
+    one.at += 20 * 60_000
+    one.operation.queue.add(one.operation.cache.specs()[0])
+    one.settle(61)
+    assert one.line("binance", "open_interest")["reason"] == "MissedRuns"
+
+
+@pytest.mark.parametrize(("behind_ms", "reason"), [(15 * 60_000, "Complete"), (40 * 60_000, "Behind")])
+def test_behind_counts_from_the_last_due_edge(one: Any, behind_ms: int, reason: str) -> None:
+    one.run(OI, collected(one, watermark=one.at - behind_ms, due=one.at - 10 * 60_000))
+    one.settle(61)
+    assert one.condition("Complete")["reason"] == reason
+
+
+def test_gaps_are_told_before_lateness(one: Any) -> None:
+    one.run(OI, collected(one, watermark=one.at - 10**8, gaps={"open": 3, "lost": 1}))
+    one.settle(61)
+    assert one.condition("Complete")["reason"] == "OpenGaps"
+    one.at += 300_000
+    one.run(OI, collected(one, gaps={"open": 0, "lost": 1}))
+    one.settle(61)
+    assert one.condition("Complete")["reason"] == "LostGaps"
+
+
+def test_the_venues_clock_is_shifted_out_of_the_summary(one: Any) -> None:
+    at = one.at
+    one.run(OI, collected(one, watermark=at + 5000, due=at + 5000, offset=5000))
+    one.settle(61)
+    assert one.line("binance", "open_interest")["watermark"] == clock.iso(at + 5000)
+    assert one.status()["summary"]["watermark"] == clock.iso(at)
+
+
+def test_a_venue_without_a_feed_is_unsupported_and_makes_nothing_worse(world: Any) -> None:
+    world.spec(venues=[{"exchange": "hyperliquid"}], collect={"liquidations": {}})
+    world.settle()
+    line = world.line("hyperliquid", "liquidations")
+    assert (line["state"], line["reason"], line.get("child")) == ("Unsupported", "NotOffered", None)
+    assert "Hyperliquid" in line["message"]
+    assert world.condition("Ready")["reason"] == "NotOffered"
+
+
+def test_the_publisher_tells_and_is_late(one: Any) -> None:
+    one.run("majors-publish", {"publisher": {"segments": 4, "oldest": one.at - 60_000, "lease": "pod-a"}})
+    one.settle(61)
+    assert one.status()["publisher"]["segments"] == 4
+    one.at += 60 * 60_000
+    one.operation.queue.add(one.operation.cache.specs()[0])
+    one.settle(61)
+    assert one.condition("StoreReady")["reason"] == "PublisherLate"
+
+
+def test_a_store_that_fails_is_named_by_the_worker(one: Any) -> None:
+    one.run(OI, collected(one) | {"exit": 3, "store_error": "bucket tape does not exist: make it", "store_reason": "StoreMissing"})
+    one.settle(61)
+    assert one.condition("StoreReady")["message"] == "bucket tape does not exist: make it"
+    assert one.line("binance", "open_interest")["reason"] == "StoreMissing"
+
+
+def test_a_pause_in_a_report_reaches_status_and_the_budget(one: Any) -> None:
+    end = one.at + 600_000
+    one.run(OI, collected(one) | {"pauses": [{"venue": "binance", "until": end}]})
+    one.settle()
+    assert one.status()["pauses"] == [{"exchange": "binance", "until": clock.iso(end)}]
+    assert one.operation.pauses.known().keys() == {"binance"}
+
+
+def test_counters_are_written_once_a_minute_and_states_at_once(one: Any) -> None:
+    one.run(OI, collected(one))
+    one.settle(120)
+    writes = [w for w in one.cluster.writes if w[0] == "status"]
+    for _ in range(10):
+        one.at += 1000
+        one.run(OI, collected(one))
+        one.settle(1)
+    assert len([w for w in one.cluster.writes if w[0] == "status"]) - len(writes) <= 1
+    one.at += 1000
+    before = len([w for w in one.cluster.writes if w[0] == "status"])
+    one.run(OI, collected(one, state="failed", failed=["no"]) | {"exit": 3})
+    one.settle()
+    assert len([w for w in one.cluster.writes if w[0] == "status"]) == before + 1
+    assert one.condition("Ready")["status"] == "False"
+
+
+def test_events_come_on_transitions_only(one: Any) -> None:
+    for _ in range(3):
+        one.run(OI, collected(one))
+        one.settle(61)
+        one.at += 300_000
+    assert [event["reason"] for event in one.cluster.events] == ["Starting", "Collecting"]
+
+
+def test_a_transition_keeps_its_time_while_it_lasts(one: Any) -> None:
+    one.run(OI, collected(one))
+    one.settle(61)
+    since = one.condition("Ready")["lastTransitionTime"]
+    one.at += 300_000
+    one.run(OI, collected(one, failed=["ETH: refused"]) | {"exit": 1})
+    one.settle(61)
+    assert (one.condition("Ready")["reason"], one.condition("Ready")["lastTransitionTime"]) == ("Degraded", since)
+
+
+def streaming(world: Any, name: str = "majors-okx-liquidations", **more: Any) -> dict[str, Any]:
+    template = world.children()[("Deployment", name)]["spec"]["template"]
+    part = {"venue": "okx", "dataset": "liquidations", "watermark": world.at, "rows": 3, "ready": True}
+    return {"work_hash": template["metadata"]["annotations"][WORK_HASH_ANNOTATION], "collections": [part | more]}
+
+
+@pytest.fixture
+def streams(worlds: Any) -> Any:
+    from perptape_operator.settings import Settings
+
+    world = worlds(Settings(identity="ns.perptape", through_proxy=True))
+    world.spec(venues=[{"exchange": "okx"}], collect={"liquidations": {"replicas": 2}}, store=S3)
+    world.settle()
+    return world
+
+
+def test_replicas_are_united_and_a_missing_one_is_told(streams: Any) -> None:
+    name = "majors-okx-liquidations"
+    streams.stream(name, 0, streaming(streams, watermark=streams.at - 60_000, rows=9))
+    streams.stream(name, 1, streaming(streams))
+    streams.poll()
+    streams.settle(61)
+    line = streams.line("okx", "liquidations")
+    assert (line["state"], line["rows"], line["watermark"]) == ("Ok", 9, clock.iso(streams.at - 61_000))
+    pod = next(iter(streams.cluster.named(POD)))
+    streams.cluster.edit(POD, NS, pod, lambda m: m["status"].update(conditions=[{"type": "Ready", "status": "False"}]))
+    streams.settle()
+    assert streams.line("okx", "liquidations")["reason"] == "ReplicaMissing"
+    assert streams.condition("Ready")["reason"] == "Degraded"
+
+
+def test_a_state_that_a_poll_shows_is_written_at_once(streams: Any) -> None:
+    name = "majors-okx-liquidations"
+    for number in range(2):
+        streams.stream(name, number, streaming(streams))
+    streams.poll()
+    streams.settle(61)
+    pod = next(iter(streams.cluster.named(POD)))
+    streams.cluster.answers[pod] = json.dumps({"run": pod, "started": streams.at} | streaming(streams, failed=["BTC: no acknowledgement"]))
+    streams.poll()
+    streams.settle()
+    assert "no acknowledgement" in streams.line("okx", "liquidations")["message"]
+
+
+def test_status_is_what_the_schema_allows(one: Any) -> None:
+    from perptape_api.status import Status
+
+    one.run(OI, collected(one, failed=["x" * 5000] * 50) | {"exit": 1})
+    one.settle(61)
+    Status.model_validate(one.cluster.named(COLLECTION)["majors"]["status"], by_alias=True, by_name=False)
