@@ -66,7 +66,7 @@ prepare: $(MADE)
 clean: ## removes .venv and caches, never a tape
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
-$(MADE): requirements/dev.txt pyproject.toml
+$(MADE):
 	@if [ -z "$(PYTHON)" ]; then \
 	  echo "Python 3.11 or newer is missing; python3 is $$(python3 --version 2>&1 || true)." >&2; \
 	  echo "Get one ('apt-get install python3.12 python3.12-venv', 'uv python install 3.12', 'brew install python@3.12')" >&2; \

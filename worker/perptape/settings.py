@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Final, Literal, cast
 
 from perptape.errors import UsageError
+from perptape_api import names
 from perptape_api.names import EXCHANGES
 
 LogFormat = Literal["console", "json"]
@@ -43,6 +45,13 @@ class Settings:
     """The monotonic second at which the process began, where a command's time counts from there."""
     writer: str | None = None
     """This process' name among writers, where the environment gives one (a pod's)."""
+    session: str = ""
+    """Whose wants are asserted, where the operator says it; a process of its own is a session of its own."""
+    wanted_since: int | None = None
+    """Since when that session wants, ms on the local clock."""
+    work_hash: str = ""
+    time_budget_s: float | None = None
+    """Seconds that a run under a schedule may take, its start included."""
 
 
 def settings(environ: Mapping[str, str]) -> Settings:
@@ -65,8 +74,33 @@ def settings(environ: Mapping[str, str]) -> Settings:
         endpoints={venue: url for venue in EXCHANGES if (url := environ.get(f"PERPTAPE_{venue.upper()}_ENDPOINT"))},
         credentials=credentials,
         secrets=_secrets(environ, credentials.values()),
-        writer=environ.get("PERPTAPE_WRITER") or None,
+        writer=environ.get(names.ENV_WRITER) or None,
+        session=environ.get(names.ENV_SESSION, ""),
+        wanted_since=_moment(environ, names.ENV_WANTED_SINCE),
+        work_hash=environ.get(names.ENV_WORK_HASH, ""),
+        time_budget_s=_seconds(environ, names.ENV_TIME_BUDGET),
     )
+
+
+def _moment(environ: Mapping[str, str], name: str) -> int | None:
+    text = environ.get(name)
+    if not text:
+        return None
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"{name}={text} is not a time: write it as 2026-03-01T12:00:00Z") from None
+    return round((time if time.tzinfo is not None else time.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
+def _seconds(environ: Mapping[str, str], name: str) -> float | None:
+    text = environ.get(name)
+    if not text:
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        raise UsageError(f"{name}={text} is not a number of seconds") from None
 
 
 def _first(environ: Mapping[str, str], *names: str) -> str | None:

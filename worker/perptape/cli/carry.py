@@ -6,6 +6,7 @@ import asyncio
 import secrets
 import signal
 import socket
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -56,11 +57,25 @@ def request(order: Order, settings: Settings, writer: str) -> Request:
         venues=asked,
         datasets=wanted,
         once=order.once,
-        deadline_s=times.length(order.deadline, "--deadline") / SECOND if order.deadline is not None else None,
+        deadline_s=deadline(order, settings),
+        scheduled=settings.time_budget_s is not None,
+        session=settings.session,
+        since=settings.wanted_since,
+        work_hash=settings.work_hash,
         access=places.access(asked, order.endpoints, settings, None if order.live else spec),
         writer=writer,
         state=settings.state,
     )
+
+
+def deadline(order: Order, settings: Settings) -> float | None:
+    """Seconds that the run may take: as the option says, else what the start has left of the schedule's budget."""
+    if order.deadline is not None:
+        return times.length(order.deadline, "--deadline") / SECOND
+    if settings.time_budget_s is None:
+        return None
+    spent = 0.0 if settings.started is None else time.monotonic() - settings.started
+    return max(settings.time_budget_s - spent, 0.0)
 
 
 def out(order: Order, settings: Settings) -> int:

@@ -36,6 +36,7 @@ def status(
     found = _standings(ctx.obj, catalog, None, exchange, dataset)
     output.emit(overview(found) if form == options.Format.table else figures(found), form.value, to)
     _distrusted(found)
+    _relisted(ctx.obj, catalog, sorted({one.venue for one in found}))
     if not found:
         output.note("nothing was asked for yet: `perptape run FILE` does")
     return OK
@@ -84,6 +85,20 @@ def _standings(
 def _distrusted(found: Sequence[Standing]) -> None:
     for venue, dataset in sorted({(one.venue, one.dataset) for one in found if not one.trusted}):
         output.error(f"{venue} {dataset}: no coverage could be read: rebuilt from rows, stream time is unproven; see `perptape verify`")
+
+
+def _relisted(settings: Settings, catalog: str | None, venues: Sequence[str]) -> None:
+    """Warns of tickers that were listed again as another contract: their rows before and after are not of one thing."""
+    from perptape.cli.tapes import reader
+
+    opened = reader(places.place(catalog, None, settings))
+    for venue in venues:
+        sizes: dict[str, list[str]] = {}
+        for seen in sorted(opened.instruments(venue), key=lambda one: one.seen_to):
+            sizes.setdefault(seen.instrument.id, []).append(f"{seen.instrument.contract_size:f}")
+        for one, lives in sizes.items():
+            if len(lives) > 1:
+                output.note(f"{venue}: {one} was listed again with other terms; contract sizes in order: {', '.join(lives)}")
 
 
 def overview(found: Sequence[Standing]) -> Listing:

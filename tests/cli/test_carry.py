@@ -1,0 +1,87 @@
+"""What a run is asked to do, out of the file, the options and the environment."""
+
+import pytest
+
+from perptape.cli.carry import Order, request
+from perptape.cli.daemon import document, every
+from perptape.cli.present import verdict
+from perptape.collect.current import Said
+from perptape.errors import Retry, UsageError
+from perptape.instruments import Resolution
+from perptape.settings import settings
+from perptape_api.document import parse
+
+BOTH = {"openInterest": {}, "liquidations": {}}
+COLLECTION = parse(document("majors", ["BTCUSDT-PERP"], ["binance", "okx"], BOTH), "majors.yaml")
+ORDER = Order(COLLECTION, source="majors.yaml")
+
+
+def test_a_file_is_carried_out_whole_until_it_is_stopped() -> None:
+    asked = request(ORDER, settings({}), "me")
+    assert (asked.spec_id, asked.writer, asked.once, asked.scheduled) == ("majors.yaml:majors", "me", False, False)
+    assert (asked.venues, asked.datasets) == (("binance", "okx"), ("open_interest", "liquidations"))
+    assert (asked.deadline_s, asked.since, asked.session) == (None, None, "")
+
+
+def test_a_part_of_it_may_be_chosen_and_given_a_deadline() -> None:
+    asked = request(Order(COLLECTION, "majors.yaml", ("okx",), ("oi",), once=True, deadline="90s"), settings({}), "me")
+    assert (asked.venues, asked.datasets, asked.once, asked.deadline_s) == (("okx",), ("open_interest",), True, 90.0)
+
+
+def test_a_pod_is_told_its_session_and_its_time_by_the_environment() -> None:
+    environ = {
+        "PERPTAPE_SESSION": "abc@2026-03-01T12:00:00Z",
+        "PERPTAPE_WANTED_SINCE": "2026-03-01T12:00:00Z",
+        "PERPTAPE_WORK_HASH": "abc",
+        "PERPTAPE_TIME_BUDGET": "240",
+    }
+    asked = request(ORDER, settings(environ), "pod-1")
+    assert (asked.session, asked.since, asked.work_hash) == ("abc@2026-03-01T12:00:00Z", 1_772_366_400_000, "abc")
+    assert (asked.scheduled, asked.deadline_s) == (True, 240.0)
+
+
+@pytest.mark.parametrize("environ", [{"PERPTAPE_WANTED_SINCE": "noon"}, {"PERPTAPE_TIME_BUDGET": "soon"}])
+def test_an_environment_that_means_nothing_is_refused(environ: dict[str, str]) -> None:
+    with pytest.raises(UsageError, match="is not a"):
+        settings(environ)
+
+
+def test_live_leaves_out_the_endpoints_of_the_file_and_no_others() -> None:
+    plain = document("a", ["BTCUSDT-PERP"], ["binance", "okx"], BOTH)
+    plain["spec"]["venues"] = [{"exchange": one, "endpoint": "http://simulated:1"} for one in ("binance", "okx")]  # type: ignore[index]
+    order = Order(parse(plain, "a.yaml"), "a.yaml", live=True, endpoints=("okx=http://proxy:1",))
+    assert {venue: one.endpoint for venue, one in request(order, settings({}), "me").access.items()} == {
+        "binance": None,
+        "okx": "http://proxy:1",
+    }
+
+
+@pytest.mark.parametrize(("minutes", "said"), [(5, "5m"), (60, "1h"), (480, "8h"), (1440, "1d")])
+def test_minutes_become_what_the_spec_says(minutes: int, said: str) -> None:
+    assert every(minutes, "--oi-interval") == said
+
+
+def answer(*rows: str, resolved: tuple[str, ...] = (), unknown: dict[str, str] | None = None, dropped: tuple[str, ...] = ()) -> Said:
+    found = [Resolution(word, "okx", None, f"okx has delisted {word}: nothing to collect") for word in resolved]
+    return Said([(row,) for row in rows], found, (), 0, "live", dropped, unknown)
+
+
+DOWN = Retry("refused")
+
+
+@pytest.mark.parametrize(
+    ("answers", "code", "errors"),
+    [
+        ({"okx": answer("row")}, 0, 0),
+        ({"okx": answer("row"), "bybit": DOWN}, 1, 1),
+        ({"okx": DOWN, "bybit": DOWN}, 3, 2),
+        ({"okx": answer(resolved=("OLD",))}, 0, 0),
+        ({"okx": answer(unknown={"NOPE": "okx has no NOPE"})}, 2, 1),
+        ({"okx": answer(unknown={"OLD": "okx has no OLD"}), "bybit": answer(resolved=("OLD",))}, 0, 0),
+        ({"okx": answer(unknown={"NOPE": "okx has no NOPE"}), "bybit": DOWN}, 1, 2),
+        ({"okx": answer("row", dropped=("BTC: rate: NaN",))}, 1, 0),
+    ],
+)
+def test_how_a_question_to_several_venues_ends(answers: dict[str, Said | Retry], code: int, errors: int) -> None:
+    found = verdict(answers)
+    assert (found.code, len(found.errors)) == (code, errors)
