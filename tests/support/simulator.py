@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,6 +57,25 @@ class Simulator:
         """Ends all faults."""
         self.control("DELETE", "faults")
 
+    def now(self, venue: str) -> int:
+        """The venue's clock, ms."""
+        return int(self.control("GET", "clock")[venue])
+
+    def skew(self, **ms: float) -> None:
+        """Sets venues' clocks ahead."""
+        for venue, shift in ms.items():
+            self.control("POST", "skew", {"venue": venue, "ms": shift})
+
+    def open_interest(self, venue: str, contract: str, start: int, end: int) -> dict[int, float]:
+        """The truth: base coins by the stamp of each 5-minute bucket."""
+        rows = self.control("GET", "open_interest", venue=venue, contract=contract, start=start, end=end)
+        return {row["time"]: float(row["base"]) for row in rows}
+
+    def funding(self, venue: str, contract: str, start: int, end: int) -> dict[int, float]:
+        """The truth: rates by the minute at which they are settled."""
+        rows = self.control("GET", "funding", venue=venue, contract=contract, start=start, end=end)
+        return {round(row["time"] / 60_000) * 60_000: float(row["rate"]) for row in rows}
+
     def data_requests(self, venue: str) -> list[dict[str, Any]]:
         """The requests so far."""
         found = self.control("GET", "requests", venue=venue)
@@ -81,19 +101,39 @@ class Simulator:
             **more,
         }
 
-    def start(self, *arguments: str | Path, **more: str) -> subprocess.Popen[str]:
-        """`perptape ARGUMENTS` under way, its output in pipes."""
+    def start(self, *arguments: str | Path, largest: int | None = None, **more: str) -> subprocess.Popen[str]:
+        """`perptape ARGUMENTS` under way, its output in pipes. `largest`: the bytes that a file of it may have (a full disk)."""
         command = [sys.executable, "-m", "perptape", *map(str, arguments)]
+        environ = self.environ(**more)
         return subprocess.Popen(
-            command, env=self.environ(**more), cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            command, env=environ, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=_limited(largest)
         )
 
-    def run(self, *arguments: str | Path, timeout: float = 90, **more: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str | Path, timeout: float = 90, largest: int | None = None, **more: str) -> subprocess.CompletedProcess[str]:
         """`perptape ARGUMENTS` to its end."""
-        command = [sys.executable, "-m", "perptape", *map(str, arguments)]
-        return subprocess.run(
-            command, env=self.environ(**more), cwd=self.folder, capture_output=True, text=True, timeout=timeout, check=False
-        )  # fmt: skip
+        return ended(self.start(*arguments, largest=largest, **more), timeout)
+
+
+def ended(process: subprocess.Popen[str], timeout: float = 90) -> subprocess.CompletedProcess[str]:
+    """What a process left behind; one that does not end is killed."""
+    try:
+        out, err = process.communicate(timeout=timeout)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        out, err = process.communicate()
+        raise AssertionError(f"still running after {timeout:g} s:\n{out}\n{err}") from None
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+def _limited(largest: int | None) -> Callable[[], None] | None:
+    if largest is None:
+        return None
+    return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (largest, resource.RLIM_INFINITY))
+
+
+def room_again(process: subprocess.Popen[str]) -> None:
+    """Takes the limit of a started process away."""
+    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 
 
 @contextmanager

@@ -224,6 +224,21 @@ class Coverage:
         return tuple(sorted({grid for one, grid in self._index if one == instrument}))
 
 
+REPAIRED = "repaired after "
+
+
+def repaired(claims: Iterable[Claim], damage: Iterable[Damage]) -> Iterator[Claim]:
+    """Claims made with knowledge of `damage`, marked with the newest that they reach: asking times are floored to the day and hide it."""
+    records = tuple(damage)
+    for claim in claims:
+        times = [one.time for one in records if one.instrument == claim.instrument and claim.start < one.end and one.start < claim.end]
+        yield replace(claim, cause=f"{REPAIRED}{max(times):015d}") if times and claim.kind != "hole" else claim
+
+
+def _outlives(claim: Claim, record: Damage) -> bool:
+    return claim.asked_last > record.time or (claim.cause.startswith(REPAIRED) and int(claim.cause.removeprefix(REPAIRED)) >= record.time)
+
+
 def masked(claims: Iterable[Claim], damage: Iterable[Damage]) -> Iterator[Claim]:
     """The claims less what damage took away: a claim counts over a damaged time only if it was asked again after the damage."""
     by_instrument: dict[str, list[Damage]] = {}
@@ -233,7 +248,7 @@ def masked(claims: Iterable[Claim], damage: Iterable[Damage]) -> Iterator[Claim]
         pieces = [claim]
         if claim.kind != "hole":
             for record in by_instrument.get(claim.instrument, ()):
-                if claim.asked_last <= record.time:
+                if not _outlives(claim, record):
                     pieces = [left for piece in pieces for left in _without(piece, record)]
         yield from pieces
 

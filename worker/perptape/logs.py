@@ -65,6 +65,11 @@ def _text(record: logging.LogRecord, fields: Mapping[str, Any], trace: str) -> s
     return f"{time} {record.levelname.lower():7} {said}" + (f"\n{trace}" if trace else "")
 
 
+def machine_read() -> bool:
+    """Whether log lines are JSON now: then nothing else belongs on stderr."""
+    return any(isinstance(one.formatter, Lines) and one.formatter.form == "json" for one in logging.getLogger().handlers)
+
+
 class Stderr(logging.StreamHandler[TextIO]):
     """Writes to what stderr is at that moment: above a progress bar while one is shown."""
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from perptape import output
+from perptape import logs, output
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
@@ -53,7 +54,10 @@ class Bars:
 
 @contextlib.contextmanager
 def progress(*, shown: bool | None = None) -> Iterator[Lines | Bars]:
-    """Bars while somebody looks at stderr, lines otherwise. Log lines written meanwhile stand above the bars."""
+    """Bars while somebody looks at stderr (log lines stand above them), plain lines otherwise, log lines where those are JSON."""
+    if logs.machine_read():
+        yield Lines(write=logging.getLogger("perptape").info)
+        return
     if not (output.terminal() if shown is None else shown):
         yield Lines()
         return

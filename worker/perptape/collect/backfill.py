@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from perptape.claims import Claim, Coverage, horizon, join_wants
+from perptape.claims import Claim, Coverage, Damage, horizon, join_wants, repaired
 from perptape.collect.asking import Asking
 from perptape.collect.batch import Batch
 from perptape.collect.grids import Grid
@@ -50,6 +50,7 @@ class Backfill:
     _total: int = 0
     _done: int = 0
     _by_id: dict[str, Instrument] = field(default_factory=dict)
+    _damage: tuple[Damage, ...] = ()
 
     def __post_init__(self) -> None:
         self._by_id = {t.instrument.id: t.instrument for t in self.targets if t.instrument is not None}
@@ -57,6 +58,7 @@ class Backfill:
     async def grid(self, grid: Grid, coverage: Coverage) -> None:
         """Obtains what is due on one grid. Raises Fatal, StoreError and VenueStopped."""
         now = await self.exchange.now()
+        self._damage = coverage.damage
         open_time = self._open(grid, coverage, now)
         if grid.sampled:
             await self._sample(grid, [self._by_id[one] for one in open_time])
@@ -176,7 +178,7 @@ class Backfill:
         self._count(pages.dropped)
         self.outcome.suspicious += pages.suspicious
         if rows or pages.claims:
-            await self.batches[grid.dataset].add(rows, pages.claims)
+            await self.batches[grid.dataset].add(rows, repaired(pages.claims, self._damage))
 
     async def _sample(self, grid: Grid, instruments: Sequence[Instrument]) -> None:
         if not instruments:
@@ -202,7 +204,7 @@ class Backfill:
         self.outcome.suspicious += harvest.suspicious
         self._count(harvest.dropped)
         self.outcome.failed.extend(f"{one.id}: no {grid.dataset} in the answer" for one in instruments if one.id not in answered)
-        await self.batches[grid.dataset].add(harvest.rows, harvest.claims)
+        await self.batches[grid.dataset].add(harvest.rows, repaired(harvest.claims, self._damage))
 
     def _count(self, dropped: Sequence[str]) -> None:
         self.outcome.dropped += len(dropped)

@@ -6,11 +6,14 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import Any, Literal, TypeVar
 
 from perptape.errors import PerptapeError, Retry, UsageError
 from perptape.exchanges.base import Access, Exchange
 from perptape.instruments import Instrument, Resolution, resolve
+from perptape.interval import SECOND
+from perptape.times import span
 
 T = TypeVar("T")
 Connect = Callable[[str, Access], Exchange]
@@ -80,7 +83,11 @@ async def each(
 def named(venue: str, error: PerptapeError) -> str:
     """A venue's failure on one line, with what to do where that is known. Pure."""
     text = str(error).removeprefix(f"{venue}: ").removeprefix(f"{venue} ")
-    return f"{venue}: {text}{'; try again, or give more time with --timeout' if isinstance(error, Retry) else ''}"
+    if not isinstance(error, Retry):
+        return f"{venue}: {text}"
+    if error.after:
+        return f"{venue}: {text}; ask again in {span(ceil(error.after) * SECOND)}, not before"
+    return f"{venue}: {text}; try again, or give more time with --timeout"
 
 
 def chosen(

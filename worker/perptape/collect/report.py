@@ -19,6 +19,8 @@ from perptape.exchanges.registry import VENUES, traits
 from perptape.interval import Interval, union
 from perptape.standing import State, Status, watermark
 
+KEPT = ("complete", "sampled", "live")
+
 
 @dataclass(frozen=True, slots=True)
 class Standing:
@@ -62,8 +64,15 @@ def of_coverage(venue: str, dataset: str, coverage: Coverage, instruments: Itera
     """The standings of one venue and dataset. `now` is ms on the venue's clock."""
     lifetimes = {seen.instrument.id: lifetime(seen.instrument) for seen in instruments}
     wants: dict[tuple[str, str], list[Want]] = {}
+    kept: dict[tuple[str, str], list[Want]] = {}
     for want in coverage.wants:
         wants.setdefault((want.instrument, want.grid), []).append(want)
+    for claim in coverage.claims:  # what is kept though nobody wants it now: fetched once, or its wants are lost with the coverage
+        if (claim.instrument, claim.grid) not in wants and claim.kind in KEPT:
+            kept.setdefault((claim.instrument, claim.grid), []).append(
+                Want("", "", claim.instrument, claim.grid, claim.start, claim.end, claim.end)
+            )
+    wants |= kept
     found = []
     for (instrument, name), mine in sorted(wants.items()):
         grid = by_name(traits(venue), dataset, name)

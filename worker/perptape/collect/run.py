@@ -123,8 +123,8 @@ class Run:
             self.venues[name] = Venue(exchange, asking, self.tape, self.request.writer, advanced)
         failures: dict[str, str] = {}
         await asyncio.gather(*(self.reach(name, failures) for name in self.request.venues))
+        self.resolve(failures)  # first: a symbol that nobody knows leaves no store behind
         await self.settle_origin(failures)
-        self.resolve(failures)
         for name in self.request.venues:
             if name not in failures:
                 await self.venues[name].remember()

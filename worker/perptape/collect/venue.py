@@ -22,11 +22,14 @@ from perptape.datasets.instruments import instrument_rows
 from perptape.errors import Fatal, Retry, Skip
 from perptape.exchanges.base import Exchange
 from perptape.instruments import Instrument, Resolution
-from perptape.interval import DAY
+from perptape.interval import DAY, SECOND
 from perptape.store.catalog import Tape
 from perptape_api.collect import Funding, OpenInterest
 
 log = structlog.get_logger("perptape")
+
+OFF = SECOND
+"""A difference between the local clock and the venue's that is worth a line."""
 
 Settings = OpenInterest | Funding
 Advanced = Callable[[str, str, int, int, int], None]
@@ -49,6 +52,8 @@ class Venue:
         if not fresh:
             raise Retry(f"{self.name} lists no instruments; not believed")
         await self.asking.ask(self.exchange.now)  # from here on its clock is known and `now` asks nobody
+        if abs(self.exchange.offset) > OFF:
+            log.warning("this machine's clock and the venue's differ: the venue's counts", venue=self.name, ahead_ms=self.exchange.offset)
         self._fresh = fresh
         remembered = await asyncio.to_thread(self.tape.instruments, self.name)
         listed = {one.id for one in fresh}
@@ -77,7 +82,8 @@ class Venue:
         started = self.asking.environment.monotonic()
         name = self.tape.commit(self.name, dataset, rows, claims, wants, self._writer, self.asking.environment.clock)
         seconds = round(self.asking.environment.monotonic() - started, 3)
-        log.info("segment written", venue=self.name, dataset=dataset, rows=rows.num_rows, claims=len(claims), segment=name, seconds=seconds)
+        told = {"rows": rows.num_rows, "claims": len(claims), "segment": name, "seconds": seconds}
+        log.info("segment written", venue=self.name, dataset=dataset, outcome="stored", **told)
         return name
 
     def grids(self, dataset: str, settings: Settings) -> tuple[Grid, ...]:
@@ -114,5 +120,5 @@ class Venue:
             for batch in batches.values():
                 await batch.commit()
             outcome.calls = self.asking.calls - calls
-        log.info("collected", **outcome.fields())
+        log.info("collected", outcome=outcome.state, **{name: value for name, value in outcome.fields().items() if name != "state"})
         return outcome
