@@ -58,7 +58,7 @@ class Stores:
         return self._refused[_place(self._kept[key].store)].get(key)
 
     def _judged(self, place: str) -> set[SpecKey]:
-        """Judges the specs of a place anew, the eldest first; one that is refused stands in nobody's way. Returns whose standing changed."""
+        """Judges a place anew, the eldest first; one that is refused stands in nobody's way. Returns whose standing changed."""
         before = self._refused.get(place, {})
         stores: dict[str, SpecKey] = {}
         around: dict[str, SpecKey] = {}

@@ -13,6 +13,7 @@ import yaml
 
 from perptape_operator import clock
 from perptape_operator.cache import SpecKey
+from perptape_operator.cluster import ClusterError
 from perptape_operator.kinds import CHILDREN, COLLECTION, CRON_JOB, DEPLOYMENT, JOB, POD, Kind, Manifest, name_of, uid_of
 from perptape_operator.operation import Operation
 from perptape_operator.settings import Settings
@@ -40,8 +41,14 @@ class World:
         """A new operator, which knows only what is in the cluster."""
         self.cluster.watchers.clear()
         self.operation = Operation(self.cluster, self.settings, lambda: self.at, lambda: self.at / 1000, chance=lambda: 0.5)
+        self.operation.queue._trouble = self.trouble
         self.cluster.watchers.append(self.watch)
         asyncio.run(self.operation.resync())
+
+    def trouble(self, key: SpecKey, error: Exception, wait: float) -> None:
+        """Only the cluster may fail."""
+        if not isinstance(error, ClusterError):
+            raise error
 
     def watch(self, what: str, manifest: Manifest) -> None:
         ours = (manifest["metadata"].get("labels") or {}).get("perptape.io/operator") == self.settings.identity

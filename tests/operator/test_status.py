@@ -152,6 +152,7 @@ def test_an_unschedulable_pod_is_told(one: Any) -> None:
 
 
 def test_a_job_stopped_at_its_deadline_without_a_pod_left_is_told(one: Any) -> None:
+    one.at += 300_000
     pod = one.run(OI, collected(one))
     job = pod["metadata"]["ownerReferences"][0]["name"]
     failed = {"type": "Failed", "status": "True", "reason": "DeadlineExceeded"}

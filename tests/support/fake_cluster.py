@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from perptape_operator.cluster import MANAGER, STATUS_MANAGER, ClusterError, Invalid
-from perptape_operator.kinds import BY_NAME, CLAIM, COLLECTION, CRON_JOB, DEPLOYMENT, JOB, Kind, Manifest, kind_of, name_of, uid_of
+from perptape_operator.kinds import BY_NAME, CLAIM, COLLECTION, CRON_JOB, DEPLOYMENT, JOB, Kind, Manifest, name_of, uid_of
 from perptape_operator.likeness import quantity
 
 At = tuple[str, str, str]
@@ -148,7 +148,7 @@ class FakeCluster:
         owned = self.owners.setdefault(uid_of(live), {})
         now = {path for path in _leaves(body) if path[0] not in ("apiVersion", "kind") and path[:2] != ("metadata", "name")}
         others = set().union(*(paths for name, paths in owned.items() if name != manager))
-        for path in owned.get(manager, set()) - now - others:
+        for path in sorted(owned.get(manager, set()) - now - others, key=_names_its_item):
             _take(live, path)
         owned[manager] = now
         for other in owned:
@@ -243,6 +243,11 @@ def _take(value: Any, path: Path) -> None:
         return
 
 
+def _names_its_item(path: Path) -> bool:
+    """Whether a leaf is the key by which its item is found: it must go last."""
+    return len(path) > 1 and path[-2].startswith(f"{path[-1]}=")
+
+
 def _merge(live: dict[str, Any], body: dict[str, Any]) -> None:
     for name, value in body.items():
         there = live.get(name)
@@ -284,7 +289,3 @@ def _normal(value: Any, *, amounts: bool = False) -> Any:
         number = quantity(value)
         return value if number is None else f"{int(number * 1000)}m"
     return value
-
-
-def kind_named(manifest: Manifest) -> Kind:
-    return kind_of(manifest)
