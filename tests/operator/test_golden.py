@@ -1,0 +1,31 @@
+"""The children of the shipped examples, whole, as they stand in tests/golden/operator; PERPTAPE_GOLDEN=write writes them anew."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("example", ["quickstart", "majors", "s3", "replicas"])
+def test_the_children_are_as_golden(world: Any, example: str) -> None:
+    document = yaml.safe_load((ROOT / f"examples/{example}.yaml").read_text())
+    document["metadata"]["namespace"] = "trading"
+    world.cluster.put(document)
+    world.settle()
+    found = [child for _, child in sorted(world.children().items())]
+    for child in found:
+        for name in ("resourceVersion", "uid", "generation"):
+            child["metadata"].pop(name, None)
+        for owner in child["metadata"].get("ownerReferences", ()):
+            owner["uid"] = "the-spec"
+        child["metadata"].get("annotations", {}).pop("perptape.io/plan-hash", None)
+    text = yaml.safe_dump_all(found, sort_keys=True, width=140)
+    golden = ROOT / f"tests/golden/operator/{example}.yaml"
+    if os.environ.get("PERPTAPE_GOLDEN") == "write":
+        golden.parent.mkdir(parents=True, exist_ok=True)
+        golden.write_text(text)
+    assert text == golden.read_text()
