@@ -90,6 +90,15 @@ async def test_one_venue_down_fails_alone(world):
     assert world.tape.read("open_interest").num_rows > 1000
 
 
+async def test_a_venue_that_is_late_joins_alone_and_is_not_waited_for(world):
+    world.venue("binance")
+    world.venue("bybit").will_raise([Retry("connection refused")] * 9)
+    summary = await world.once()
+    assert summary.exit_code == 0, summary.lines()
+    assert {o.venue for o in summary.outcomes if o.rows} == {"binance", "bybit"}
+    assert world.seconds < 300
+
+
 async def test_every_venue_down_is_exit_3(world):
     world.venue("binance").will_raise([Retry("connection refused")] * 1000)
     assert (await world.once()).exit_code == 3

@@ -30,6 +30,9 @@ log = structlog.get_logger("perptape")
 PATIENCE = 300.0
 """Seconds without progress after which a venue's part of `--once` ends."""
 
+OPENING = 15.0
+"""Seconds that all wait for one another at the start, so that symbols are resolved together; a venue that takes longer joins alone."""
+
 
 class Progress(Protocol):
     """Told how far a run is, for whoever watches."""
@@ -104,13 +107,12 @@ class Run:
         return self.summary
 
     def _asking(self, venue: str, traits: Traits, deadline: float | None) -> Asking:
-        patience = PATIENCE if self.request.once else float("inf")
         return Asking(
             venue,
             self.environment,
             Circuit(traits.circuit_failures),
             deadline,
-            patience,
+            OPENING,
             on_trouble=lambda message: log.warning(message, venue=venue),
         )
 
@@ -125,10 +127,24 @@ class Run:
         await asyncio.gather(*(self.reach(name, failures) for name in self.request.venues))
         self.resolve(failures)  # first: a symbol that nobody knows leaves no store behind
         await self.settle_origin(failures)
-        for name in self.request.venues:
+        for name, venue in self.venues.items():
+            venue.asking.patience = PATIENCE if self.request.once else float("inf")
             if name not in failures:
-                await self.venues[name].remember()
+                await venue.remember()
         return failures
+
+    async def join(self, name: str, failures: dict[str, str]) -> None:
+        """Another try at a venue that could not be reached; it leaves `failures` when it joined. Raises StoreError."""
+        found: dict[str, str] = {}
+        await self.reach(name, found)
+        if found:
+            failures |= found
+            return
+        others = {other: "" for other in self.venues if other != name}
+        self.resolve(others)
+        await self.settle_origin(others)
+        await self.venues[name].remember()
+        del failures[name]
 
     async def reach(self, name: str, failures: dict[str, str]) -> None:
         try:
@@ -168,11 +184,13 @@ class Run:
             return Session(self.request.spec_id, "once", now, once=True)
         return Session(self.request.spec_id, self.request.session or self.request.writer, now)
 
-    async def _once(self, failures: Mapping[str, str]) -> None:
+    async def _once(self, failures: dict[str, str]) -> None:
         wanted = self.request.spec.wanted()
 
         async def one(name: str) -> None:
             venue = self.venues[name]
+            if name in failures:
+                await self.join(name, failures)
             session = None if name in failures else await self.session_of(venue)
             for dataset in self.request.datasets:
                 settings = wanted[dataset]

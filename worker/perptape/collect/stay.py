@@ -91,18 +91,12 @@ class Stay:
     async def _reached(self, name: str) -> None:
         """Comes back when the venue lists its instruments."""
         while name in self._failures:
-            await self._environment.sleep(TRY_AGAIN)
-            failures: dict[str, str] = {}
-            await self._run.reach(name, failures)
-            if not failures:
-                try:
-                    others = {other: "" for other in self._run.venues if other != name}
-                    await self._run.settle_origin(others)
-                    self._run.resolve(others)
-                    await self._run.venues[name].remember()
-                    del self._failures[name]
-                except StoreError as error:
-                    log.error("the store cannot be used: trying again", venue=name, outcome="retry", error=str(error))
+            try:
+                await self._run.join(name, self._failures)
+            except StoreError as error:
+                log.error("the store cannot be used: trying again", venue=name, outcome="retry", error=str(error))
+            if name in self._failures:
+                await self._environment.sleep(TRY_AGAIN)
 
     async def _schedule(self, venue: Venue, dataset: str, settings: Settings, session: Session, outcome: Outcome) -> None:
         """Fetches a dataset once per `every`, each time within its budget; goes straight on when a budget left work."""
