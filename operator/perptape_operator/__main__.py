@@ -27,7 +27,7 @@ def main() -> int:
         settings = Settings()
     except ValidationError as error:
         for fault in error.errors(include_url=False, include_input=False):
-            sys.stderr.write(f"PERPTAPE_{'_'.join(str(step) for step in fault['loc']).upper()}: {fault['msg']}\n")
+            sys.stderr.write(f"PERPTAPE_{'_'.join(str(step) for step in fault['loc']).upper().removeprefix('PERPTAPE_')}: {fault['msg']}\n")
         return 2
     configure_logs(settings)
     asyncio.run(run(settings))

@@ -35,7 +35,7 @@ class Counters:
         return generate_latest(self.registry)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Standing(Collector):
     """Read at every scrape, so that nothing is told of what is gone. `pauses`: venue -> end in ms; `shares`: what is granted in all."""
 

@@ -4,8 +4,9 @@ Shell. Reconciling twice changes nothing the second time; a step that fails leav
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 import structlog
 
@@ -112,8 +113,8 @@ class Reconciler:
             await self._apply(manifest, found, outcome)
         if outcome.failed:
             return  # without its ConfigMap nothing may run
-        await asyncio.gather(*(self._apply(manifest, found, outcome) for manifest in decided.apply))
-        await asyncio.gather(*(self._delete(removal.kind, removal.name, removal.uid, found) for removal in decided.delete))
+        await _each(self._apply(manifest, found, outcome) for manifest in decided.apply)
+        await _each(self._delete(removal.kind, removal.name, removal.uid, found) for removal in decided.delete)
         await self._first_runs(found, decided, outcome)
         await self._stuck(found)
 
@@ -210,3 +211,10 @@ class Reconciler:
         now = self.now()
         instants: Iterable[int | None] = (observed.stuck_at(one) for at, one in found.live.items() if at[0] == JOB.name)
         return min(((at - now) / 1000 + 1 for at in instants if at is not None and at > now), default=None)
+
+
+async def _each(steps: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """All of them to their ends, so that no stray one writes during the next attempt; then the first failure is raised."""
+    for result in await asyncio.gather(*steps, return_exceptions=True):
+        if isinstance(result, BaseException):
+            raise result

@@ -161,7 +161,7 @@ def world() -> World:
     return World()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def worlds() -> Callable[..., World]:
     """As many as a test wants, each new."""
     return World

@@ -143,7 +143,7 @@ class FakeCluster:
         before = self.objects.get(at)
         body = copy.deepcopy(manifest)
         body["metadata"].pop("uid", None)
-        live = copy.deepcopy(before) if before is not None else self._defaulted({"metadata": {}, **body})
+        live = copy.deepcopy(before) if before is not None else self._defaulted(copy.deepcopy(body))
         self._refuse(before, body)
         owned = self.owners.setdefault(uid_of(live), {})
         now = {path for path in _leaves(body) if path[0] not in ("apiVersion", "kind") and path[:2] != ("metadata", "name")}
