@@ -2,11 +2,12 @@
 
 import pytest
 
-from perptape.claims import SETTLED
+from perptape.claims import SETTLED, Claim, Coverage, Damage, join, repaired
 from perptape.collect.grids import Grid
 from perptape.collect.harvest import funding_page, history_page, settlements
 from perptape.collect.paginate import MARGIN, page
 from perptape.collect.plan import Window
+from perptape.collect.report import of_coverage
 from perptape.errors import Doubtful
 from perptape.exchanges.base import PageRule, RawFunding, RawOpenInterest
 from perptape.exchanges.registry import traits
@@ -105,3 +106,24 @@ def test_settlements_that_cannot_be_read_leave_the_whole_page_unclaimed_and_its_
 def test_settlements_beyond_the_window_asked_are_left_out():
     got = funding(rates((-26, "0.0009"), (-8, "0.0001"), (0, "0.0002"), (8, "0.0003"), (16, "0.0003"), (26, "0.0009")))
     assert [row[1] for row in settlements(got.raws, LATER, None)] == ["0.0001", "0.0002", "0.0003", "0.0003"]
+
+
+def claim(asked):
+    return Claim(ONE.id, "5m", "complete", SPAN.start, SPAN.end, "", asked, asked).coarse()
+
+
+def test_what_was_asked_for_again_after_damage_is_believed_the_same_day_in_whatever_order_it_is_joined():
+    damage = Damage(ONE.id, SPAN.start, SPAN.end, LATER + 2 * HOUR)
+    before = claim(LATER + HOUR)
+    (after,) = repaired([claim(LATER + 3 * HOUR)], [damage])
+    assert Coverage.of([before], damage=[damage]).claims == ()
+    for order in ([before, after], [after, before], join([after, before])):
+        assert [one.span for one in Coverage.of(order, damage=[damage]).claims] == [SPAN]
+    again = Damage(ONE.id, SPAN.start, SPAN.end, LATER + 4 * HOUR)
+    assert Coverage.of([before, after], damage=[damage, again]).claims == ()
+    assert list(repaired([before], [Damage("OTHER", SPAN.start, SPAN.end, LATER)])) == [before]
+
+
+def test_what_is_kept_is_shown_though_nobody_wants_it():
+    (standing,) = of_coverage("binance", "open_interest", Coverage.of([claim(LATER)], trusted=False), (), LATER)
+    assert (standing.length("complete"), standing.length("open", "lost"), standing.trusted) == (HOUR, 0, False)

@@ -37,6 +37,8 @@ class Settings:
     """Where the summary of a run is also written (Kubernetes shows it)."""
     state: str | None = None
     """Where streams keep their log when the store is S3; None: the XDG state directory."""
+    s3_endpoint: str | None = None
+    """Where S3 is when nothing nearer says so (AWS' own name for it)."""
     endpoints: Mapping[str, str] = field(default_factory=dict)
     credentials: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
     secrets: tuple[str, ...] = field(default=(), repr=False)
@@ -71,6 +73,7 @@ def settings(environ: Mapping[str, str]) -> Settings:
         log_format=cast("LogFormat | None", form),
         termination_log=environ.get("PERPTAPE_TERMINATION_LOG") or None,
         state=environ.get("PERPTAPE_STATE") or None,
+        s3_endpoint=_first(environ, "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"),
         endpoints={venue: url for venue in EXCHANGES if (url := environ.get(f"PERPTAPE_{venue.upper()}_ENDPOINT"))},
         credentials=credentials,
         secrets=_secrets(environ, credentials.values()),

@@ -45,16 +45,20 @@ def place(option: str | None, store: Store | None, environment: Settings, *, liv
     if option is not None:
         told = _checked(option)
         same = store is not None and store.s3 is not None and told == _bucket(store.s3.bucket, store.s3.prefix)
-        return Place(told, *(_server(store) if same else (None, None)), format=made)
+        return _reached(told, store if same else None, environment, made)
     if live:
-        return Place(environment.catalog or LIVE_CATALOG, format=made)
+        return _reached(environment.catalog or LIVE_CATALOG, None, environment, made)
     if store is not None and store.s3 is not None:
-        return Place(_bucket(store.s3.bucket, store.s3.prefix), *_server(store), format=made)
-    return Place(_checked(environment.catalog or DEFAULT_CATALOG), format=made)
+        return _reached(_bucket(store.s3.bucket, store.s3.prefix), store, environment, made)
+    return _reached(_checked(environment.catalog or DEFAULT_CATALOG), None, environment, made)
 
 
-def _server(store: Store | None) -> tuple[str | None, str | None]:
-    return (None, None) if store is None or store.s3 is None else (store.s3.endpoint, store.s3.region)
+def _reached(location: str, store: Store | None, environment: Settings, form: str) -> Place:
+    """The place, with the server that the store names, else the environment's."""
+    if not location.startswith("s3://"):
+        return Place(location, format=form)
+    told = (None, None) if store is None or store.s3 is None else (store.s3.endpoint, store.s3.region)
+    return Place(location, told[0] or environment.s3_endpoint, told[1], form)
 
 
 def _bucket(bucket: str, prefix: str) -> str:
