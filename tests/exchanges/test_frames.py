@@ -145,17 +145,17 @@ def test_a_frame_that_cannot_be_understood_is_told_and_ends_nothing() -> None:
     notes = Notes()
     mine = connection(notes)
     for frame in ("{", "", "[1]", "7", "null", '{"e":"forceOrder","o":{}}', '{"e":"forceOrder"}', '{"e":"markPriceUpdate"}'):
-        mine.frame(frame, binance.STREAM)
+        mine.frames([frame], binance.STREAM)
     assert len(notes.bad) == 8
-    mine.frame(json.dumps({"e": "forceOrder", "E": 1, "o": ORDER}), binance.STREAM)
+    mine.frames([json.dumps({"e": "forceOrder", "E": 1, "o": ORDER})], binance.STREAM)
     assert len(notes.events) == 1
-    mine.frame("pong", binance.STREAM)
+    mine.frames(["pong"], binance.STREAM)
     assert len(notes.bad) == 8
 
 
 def test_events_of_contracts_that_nobody_wants_only_prove_the_feed() -> None:
     notes = Notes()
-    connection(notes).frame(json.dumps({"e": "forceOrder", "E": 1, "o": {**ORDER, "s": "ETHUSDT"}}), binance.STREAM)
+    connection(notes).frames([json.dumps({"e": "forceOrder", "E": 1, "o": {**ORDER, "s": "ETHUSDT"}})], binance.STREAM)
     assert notes.events == []
     assert notes.told == [("feed", "c", None, 5)]
 

@@ -8,8 +8,9 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from perptape.datasets.base import Dataset, Invalid, as_float, custom_from_file, custom_to_file, number, schema_of
+from perptape.datasets.base import Dataset, Invalid, custom_from_file, custom_to_file, number, schema_of
 from perptape.exchanges.base import Number, RawLiquidation
+from perptape.instruments import Instrument
 from perptape.interval import NS
 
 SCHEMA = schema_of(
@@ -51,29 +52,28 @@ Unit = Literal["base", "contracts", "quote"]
 
 def key(raw: RawLiquidation) -> tuple[Any, ...]:
     """What makes two events of one subscription equal: every value that was sent. For counting ordinals."""
-    return raw.instrument.id, raw.time, raw.side, raw.price, raw.average, raw.quantity, raw.venue_id
+    return raw.instrument.id, *raw[1:]
 
 
 def row(raw: RawLiquidation, unit: Unit, ordinal: int, received: int) -> Row:
     """A row of the schema. `received` is ns. `unit` is what the venue's quantity is in. Raises Invalid."""
-    if raw.time is None or raw.time <= 0:
+    one, time, side, price_sent, average_sent, quantity_sent, venue_id = raw
+    if time is None or time <= 0:
         raise Invalid("time: the venue gave none")
-    if raw.side not in ("BUY", "SELL"):
-        raise Invalid(f"side: {raw.side!r} is neither BUY nor SELL")
-    price, average = number(raw.price, "price"), None if raw.average is None else number(raw.average, "average price")
-    quantity = number(raw.quantity, "quantity")
+    if side not in ("BUY", "SELL"):
+        raise Invalid(f"side: {side!r} is neither BUY nor SELL")
+    price, average = number(price_sent, "price"), None if average_sent is None else number(average_sent, "average price")
+    quantity = number(quantity_sent, "quantity")
     if price is None or not price:
         raise Invalid("price: the venue gave none")
     if quantity is None:
         raise Invalid("quantity: the venue gave none")
-    at = average or price
-    base, value = _sizes(raw, unit, quantity, at)
-    position = "SHORT" if raw.side == "BUY" else "LONG"
-    event = raw.time * NS
-    sent = _as_sent(raw.quantity, quantity)
+    base, value = _sizes(one, unit, quantity, average or price)
+    event, sent = time * NS, _as_sent(quantity_sent, quantity)
     return (
-        raw.instrument.id, raw.side, position, _as_sent(raw.price, price), as_float(average), sent if base is quantity else float(base),
-        sent, float(value), raw.venue_id, ordinal, received, event, event,
+        one.id, side, "SHORT" if side == "BUY" else "LONG", _as_sent(price_sent, price),
+        None if average is None else _as_sent(average_sent, average), sent if base is quantity else float(base),
+        sent, float(value), venue_id, ordinal, received, event, event,
     )  # fmt: skip
 
 
@@ -82,9 +82,9 @@ def _as_sent(text: Number, parsed: Decimal) -> float:
     return float(text) if type(text) is str else float(parsed)
 
 
-def _sizes(raw: RawLiquidation, unit: Unit, quantity: Decimal, price: Decimal) -> tuple[Decimal, Decimal]:
+def _sizes(one: Instrument, unit: Unit, quantity: Decimal, price: Decimal) -> tuple[Decimal, Decimal]:
     """(base coin, USD value at `price`); USDT and USDC count as USD."""
-    size, linear = raw.instrument.contract_size, raw.instrument.linear
+    size, linear = one.contract_size, one.linear
     if unit == "quote" or (unit == "contracts" and not linear):
         value = quantity if unit == "quote" else quantity * size
         return value / price, value
