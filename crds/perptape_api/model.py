@@ -34,6 +34,7 @@ class Model(BaseModel):
 
     model_config = ConfigDict(
         frozen=True,
+        defer_build=True,  # one schema is built, of the whole document, and no other for each block (a job's start is measured)
         extra="forbid",
         alias_generator=to_camel,
         populate_by_name=True,

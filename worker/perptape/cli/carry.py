@@ -8,6 +8,7 @@ import signal
 import socket
 import time
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from perptape.interval import SECOND
 from perptape.settings import Settings
 
 if TYPE_CHECKING:
-    from perptape.collect.run import Request
+    from perptape.collect.request import Request
     from perptape.collect.summary import Summary
     from perptape_api.collection import Collection
 
@@ -41,7 +42,7 @@ class Order:
 
 def request(order: Order, settings: Settings, writer: str) -> Request:
     """The collector's request. Pure. Raises UsageError for what cannot be asked."""
-    from perptape.collect.run import Request
+    from perptape.collect.request import Request
 
     spec, name = order.collection.spec, order.collection.metadata.name
     if spec.symbols.names is None:
@@ -81,7 +82,6 @@ def deadline(order: Order, settings: Settings) -> float | None:
 def out(order: Order, settings: Settings) -> int:
     """Runs it to its end and prints the summary. SIGTERM and SIGINT ask for a clean end; a second one does not ask."""
     logs.configure(settings.log_level or "info", settings.log_format or "console", secrets=settings.secrets)
-    logs.structured()
     asked = request(order, settings, settings.writer or writer())
     where = places.place(order.catalog, order.collection.spec.store, settings, live=order.live)
     if asked.spec.suspend:
@@ -109,10 +109,19 @@ def _leave(path: str, text: str) -> None:
         output.error(f"PERPTAPE_TERMINATION_LOG={path} cannot be written: {error.strerror}")
 
 
+def _imported() -> None:
+    """Imports what carries a request out: the collector, the store with pyarrow, structlog."""
+    logs.structured()
+    import_module("perptape.collect.run")
+
+
 async def _run(asked: Request, where: places.Place) -> Summary:
+    from perptape.cli.venue_calls import connected, environment
+
+    connect = connected(asked.venues, asked.access)
+    await asyncio.to_thread(_imported)  # while the venues answer
     from perptape.cli.progress import progress
     from perptape.cli.tapes import tape
-    from perptape.cli.venue_calls import connect, environment
     from perptape.collect.run import run
 
     stop = asyncio.Event()

@@ -28,7 +28,7 @@ from perptape.instruments import Instrument
 from perptape.settings import Settings
 
 if TYPE_CHECKING:
-    from perptape.collect.run import Request
+    from perptape.collect.request import Request
     from perptape.collect.summary import Summary
 
 COLUMNS = (
@@ -171,7 +171,8 @@ class Streaming:
         from perptape.cli.carry import writer
         from perptape.cli.daemon import document
         from perptape.cli.tapes import tape
-        from perptape.collect.run import Request, run
+        from perptape.collect.request import Request
+        from perptape.collect.run import run
         from perptape_api.document import parse
 
         assert self.place is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from perptape.cli.shell import now
@@ -19,6 +20,14 @@ def connect(venue: str, access: Access) -> Exchange:
     from perptape.exchanges.registry import connect as registered
 
     return registered(venue, access, time.time_ns)
+
+
+def connected(venues: Iterable[str], access: Mapping[str, Access]) -> Callable[[str, Access], Exchange]:
+    """The adapters of these venues, whose lists of contracts are asked for from now on (call it inside the loop that uses them)."""
+    from perptape.exchanges.registry import connect as registered
+
+    found = {venue: registered(venue, access[venue], time.time_ns, ahead=True) for venue in venues}
+    return lambda venue, _: found[venue]
 
 
 def environment() -> Environment:

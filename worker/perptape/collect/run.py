@@ -15,7 +15,7 @@ import structlog
 from perptape.collect.asking import Asking, Environment, VenueStopped
 from perptape.collect.circuit import Circuit
 from perptape.collect.outcome import Outcome
-from perptape.collect.stay import Stay
+from perptape.collect.request import Request
 from perptape.collect.summary import Summary
 from perptape.collect.targets import Session, resolved
 from perptape.collect.together import side_by_side, until
@@ -23,7 +23,6 @@ from perptape.collect.venue import Venue
 from perptape.errors import Fatal, OriginConflict, Retry, Skip, StoreError, UsageError
 from perptape.exchanges.base import Access, Exchange, Traits
 from perptape.store.catalog import Tape
-from perptape_api.collection import CollectionSpec
 
 log = structlog.get_logger("perptape")
 
@@ -40,31 +39,6 @@ class Progress(Protocol):
     def advanced(self, venue: str, dataset: str, done: int, total: int, rows: int) -> None: ...
 
     def message(self, text: str) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What to carry out. `datasets` are names of `spec.collect`; `access` by venue; `writer` is unique to this process."""
-
-    name: str
-    source: str
-    spec: CollectionSpec
-    venues: tuple[str, ...]
-    datasets: tuple[str, ...]
-    once: bool
-    access: Mapping[str, Access]
-    writer: str
-    deadline_s: float | None = None
-    session: str = ""
-    since: int | None = None
-    scheduled: bool = False
-    work_hash: str = ""
-    state: str | None = None
-    """Where stream logs are kept when the store is not a folder."""
-
-    @property
-    def spec_id(self) -> str:
-        return f"{self.source}:{self.name}"
 
 
 Connect = Callable[[str, Access], Exchange]
@@ -97,6 +71,8 @@ class Run:
             if self.request.once:
                 await self._once(failures)
             else:
+                from perptape.collect.stay import Stay  # what streams need is no load for a job
+
                 await Stay(self, failures, deadline).carry_out()
         except StoreError as error:
             self.summary.store_error = str(error)

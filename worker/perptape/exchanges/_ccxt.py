@@ -47,6 +47,7 @@ class CcxtExchange:
         self._origin: str | None = None
         self._streaming: Any = None
         self._banned = 0.0
+        self._ahead: asyncio.Task[Answer[Instrument]] | None = None
 
     @property
     def traits(self) -> Traits:
@@ -67,8 +68,13 @@ class CcxtExchange:
             await self._told(self._venue.clock())
         return self._now() // 1_000_000
 
+    def ask_ahead(self) -> None:
+        """Asks for the list of contracts now; the next `instruments` waits for that answer."""
+        self._ahead = asyncio.ensure_future(self._answer(self._venue.instruments()))
+
     async def instruments(self) -> tuple[Instrument, ...]:
-        answer = await self._answer(self._venue.instruments())
+        asked, self._ahead = self._ahead, None
+        answer = await (self._answer(self._venue.instruments()) if asked is None else asked)
         for line in answer.dropped:
             _LOG.warning("%s lists a contract that cannot be understood: %s", self.traits.venue, line)
         return tuple(answer.rows)
@@ -108,6 +114,8 @@ class CcxtExchange:
             keeping.cancel()
 
     async def close(self) -> None:
+        if self._ahead is not None:
+            self._ahead.cancel()
         for client in (self._client, self._streaming):
             if client is not None:
                 await client.close()

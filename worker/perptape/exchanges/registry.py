@@ -34,10 +34,23 @@ def traits(venue: str) -> Traits:
     return cast("Traits", import_module(f"perptape.exchanges.{venue}").TRAITS)
 
 
-def connect(venue: str, access: Access, clock: Callable[[], int] = time.time_ns, ids: Callable[[], str] = connection_id) -> Exchange:
-    """The venue, reached through CCXT (imported here). `clock`: the local wall clock in ns. Close it when done."""
+def connect(
+    venue: str,
+    access: Access,
+    clock: Callable[[], int] = time.time_ns,
+    ids: Callable[[], str] = connection_id,
+    *,
+    ahead: bool = False,
+) -> Exchange:
+    """The venue, reached through CCXT (imported here). `clock`: the local wall clock in ns. Close it when done.
+
+    ahead: its list of contracts is asked for at once, inside the running loop; the first call of `instruments` has that answer.
+    """
     if venue not in VENUES:
         raise UsageError(unknown(venue))
     from perptape.exchanges._ccxt import CcxtExchange
 
-    return CcxtExchange(cast("Venue", import_module(f"perptape.exchanges.{venue}")), access, clock, ids)
+    exchange = CcxtExchange(cast("Venue", import_module(f"perptape.exchanges.{venue}")), access, clock, ids)
+    if ahead:
+        exchange.ask_ahead()
+    return exchange

@@ -1,0 +1,36 @@
+"""What a run is asked to carry out. Pure, and light: a job's command line makes it before anything else of the collector is imported."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from perptape.exchanges.base import Access
+    from perptape_api.collection import CollectionSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to carry out. `datasets` are names of `spec.collect`; `access` by venue; `writer` is unique to this process."""
+
+    name: str
+    source: str
+    spec: CollectionSpec
+    venues: tuple[str, ...]
+    datasets: tuple[str, ...]
+    once: bool
+    access: Mapping[str, Access]
+    writer: str
+    deadline_s: float | None = None
+    session: str = ""
+    since: int | None = None
+    scheduled: bool = False
+    work_hash: str = ""
+    state: str | None = None
+    """Where stream logs are kept when the store is not a folder."""
+
+    @property
+    def spec_id(self) -> str:
+        return f"{self.source}:{self.name}"
