@@ -11,7 +11,7 @@ from perptape.collect.stream_batch import Counts
 class Pace:
     """How often a stream does what, in seconds."""
 
-    flush: float = 0.4
+    flush: float = 0.5
     """Between writes to the log: what was received is durable within a second."""
     roll: float = 60.0
     steady: float = 60.0
