@@ -38,7 +38,6 @@ class Model(BaseModel):
         extra="forbid",
         alias_generator=to_camel,
         populate_by_name=True,
-        use_attribute_docstrings=True,
     )
 
     rules: ClassVar[tuple[Rule, ...]] = ()
@@ -53,7 +52,13 @@ class Model(BaseModel):
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        from perptape_api import docstrings
+
         found = handler(schema)
+        told = docstrings.below_fields(cls, Model)
+        for name, field in cls.model_fields.items():
+            if name in told:
+                handler.resolve_ref_schema(found)["properties"][field.alias]["description"] = told[name]
         both: tuple[Rule | Transition, ...] = (*cls.rules, *cls.transitions)
         said = [{"rule": rule.cel, "message": rule.says} for rule in both]
         if said:

@@ -18,6 +18,8 @@ from importlib.util import find_spec, module_from_spec
 from types import ModuleType
 from typing import Any
 
+from perptape.exchanges._certificates import read_later
+
 _EARLY = {
     "ccxt": {"Exchange": "ccxt.base.exchange"},
     "ccxt.async_support": {"Exchange": "ccxt.async_support.base.exchange"},
@@ -111,7 +113,8 @@ def exchange_class(package: str, name: str) -> type[Any]:
     """CCXT's class of an exchange: `package` is ``async_support`` or ``pro``."""
     _enter()
     try:
-        found = getattr(import_module(f"ccxt.{package}.{name}"), name)
+        with read_later():
+            found = getattr(import_module(f"ccxt.{package}.{name}"), name)
     except (ImportError, AttributeError, TypeError):
         _leave()
         found = getattr(import_module(f"ccxt.{package}"), name)
