@@ -47,6 +47,8 @@ class Backfill:
     outcome: Outcome
     batches: dict[str, Batch]
     advanced: Callable[[int, int, int], None] = lambda done, total, rows: None
+    until: float | None = None
+    """The monotonic second at which this fetch stops between pages; what is left is `remaining`."""
     _total: int = 0
     _done: int = 0
     _by_id: dict[str, Instrument] = field(default_factory=dict)
@@ -54,6 +56,11 @@ class Backfill:
 
     def __post_init__(self) -> None:
         self._by_id = {t.instrument.id: t.instrument for t in self.targets if t.instrument is not None}
+
+    @property
+    def over(self) -> bool:
+        """Whether the time of this fetch, or of the whole run, has passed."""
+        return self.asking.over or (self.until is not None and self.asking.environment.monotonic() >= self.until)
 
     async def grid(self, grid: Grid, coverage: Coverage) -> None:
         """Obtains what is due on one grid. Raises Fatal, StoreError and VenueStopped."""
@@ -96,7 +103,7 @@ class Backfill:
         self._total, self._done = len(plan), 0
 
         async def worker() -> None:
-            while queue and not self.asking.over:
+            while queue and not self.over:
                 await self._window(grid, rule, queue.popleft())
 
         tasks = [asyncio.ensure_future(worker()) for _ in range(min(CONCURRENT, len(plan)))]
@@ -112,7 +119,7 @@ class Backfill:
         """All pages of one window; what they prove is handed over at its end, or when it ends early."""
         pages = _Pages(window)
         try:
-            while window.span and not self.asking.over:
+            while window.span and not self.over:
                 left = await self._page(grid, rule, window, pages)
                 if left is None:
                     window = Window(window.instrument, window.grid, Interval(window.span.end, window.span.end))

@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from perptape.claims import Claim, Want, join
+from perptape.collect.together import aside
 from perptape.datasets import DATASETS
+from perptape.errors import StoreError
 
 ROWS, SECONDS = 100_000, 60.0
 """A long fill commits a segment at the latest after so much."""
@@ -51,10 +53,22 @@ class Batch:
             self._rows, self._claims, self._wants = [], [], []
             try:
                 table = DATASETS[self._dataset].table(rows)
-                await asyncio.to_thread(self._commit, self._dataset, table, join(claims), tuple(wants))
+                await aside(lambda: self._commit(self._dataset, table, join(claims), tuple(wants)))
             except BaseException:
                 self._rows, self._claims, self._wants = rows + self._rows, claims + self._claims, wants + self._wants
                 raise
             self.committed += len(rows)
             self.segments += 1
             self._since = self._monotonic()
+
+
+async def commit_all(batches: Iterable[Batch]) -> None:
+    """Commits every batch, whatever becomes of the others; raises the first StoreError."""
+    errors: list[StoreError] = []
+    for batch in batches:
+        try:
+            await batch.commit()
+        except StoreError as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]

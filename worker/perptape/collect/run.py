@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 import structlog
@@ -18,11 +19,12 @@ from perptape.collect.outcome import Outcome
 from perptape.collect.request import Request
 from perptape.collect.summary import Summary
 from perptape.collect.targets import Session, resolved
-from perptape.collect.together import side_by_side, until
+from perptape.collect.together import aside, side_by_side, until
 from perptape.collect.venue import Venue
 from perptape.errors import Fatal, OriginConflict, Retry, Skip, StoreError, UsageError
 from perptape.exchanges.base import Access, Exchange, Traits
 from perptape.store.catalog import Tape
+from perptape_api.collect import Liquidations
 
 log = structlog.get_logger("perptape")
 
@@ -136,7 +138,7 @@ class Run:
             parts = ", ".join(f"{name} is {origin}" for origin, name in sorted(reached.items()))
             raise OriginConflict(f"simulated and live venues cannot share a catalog: {parts}; use one --catalog for each")
         for origin in reached:
-            await asyncio.to_thread(self.tape.prepare, origin, self.request.spec.store.format)
+            await aside(partial(self.tape.prepare, origin, self.request.spec.store.format))
 
     def resolve(self, failures: Mapping[str, str]) -> None:
         symbols = self.request.spec.symbols
@@ -170,18 +172,26 @@ class Run:
             session = None if name in failures else await self.session_of(venue)
             for dataset in self.request.datasets:
                 settings = wanted[dataset]
-                if dataset == "liquidations":
-                    why = venue.exchange.traits.no_feed or "a stream has no --once: run without it"
-                    self.summary.outcomes.append(Outcome(name, dataset, unsupported=why))
+                outcome = Outcome(name, dataset)
+                self.summary.outcomes.append(outcome)
+                if isinstance(settings, Liquidations):
+                    outcome.unsupported = venue.exchange.traits.no_feed or "a stream has no --once: run without it"
                 elif session is None:
-                    self.summary.outcomes.append(Outcome(name, dataset, error=failures[name]))
+                    outcome.error = failures[name]
                 else:
-                    assert not hasattr(settings, "replicas")
-                    self.summary.outcomes.append(await venue.fetch(dataset, settings, session))
+                    await venue.fetch(outcome, settings, session, venue.batches(dataset, settings))
 
         await side_by_side([until(self.stop, one(name)) for name in self.request.venues])
+        await self._adopt()
         if self.stop.is_set():
             self.summary.notes.append("stopped before it was done: the next run goes on")
+
+    async def _adopt(self) -> None:
+        """What a dead streamer left in its log goes into the store."""
+        from perptape.collect.streams import adopted  # only now: a job must not load streams before it has asked
+
+        if self.tape.made() is not None:
+            await aside(lambda: adopted(self.tape, self.request.state, self.environment.clock))
 
 
 async def run(

@@ -8,19 +8,20 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import hashlib
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from perptape.collect.batch import Batch
 from perptape.collect.live import settle_memory
 from perptape.collect.outcome import Outcome
 from perptape.collect.stream_adopt import Adopted
 from perptape.collect.streams import adopted, stream
 from perptape.collect.targets import Session
-from perptape.collect.together import side_by_side, until
+from perptape.collect.together import aside, side_by_side, until
 from perptape.collect.venue import Settings, Venue
-from perptape.errors import StoreError
+from perptape.errors import PerptapeError, StoreError
 from perptape.interval import MINUTE, SECOND
 from perptape_api.collection import Liquidations
 
@@ -31,6 +32,9 @@ log = structlog.get_logger("perptape")
 
 TRY_AGAIN = 60.0
 STORE_AGAIN = 10.0
+OVERTIME = 20.0
+"""Seconds that the pages under way may take past the budget."""
+FAREWELL = 5.0
 BUDGET = 0.8
 SHORTEST, LONGEST = 45.0, 900.0
 """A scheduled fetch has 0.8 x every, at least 45 s and at most 15 min."""
@@ -48,9 +52,10 @@ class Stay:
     async def carry_out(self) -> None:
         """Until stop or the deadline. Publishes at a normal end only. Raises StoreError when no log can be adopted, UsageError."""
         request = self._run.request
+        self._run.summary.scheduled = True
         if "liquidations" in request.datasets:
             settle_memory()
-            self._adopted = await asyncio.to_thread(adopted, self._run.tape, request.state, self._environment.clock)
+        self._adopted = await self._adopt()
         timer = None
         if self._deadline is not None:
             left = max(self._deadline - self._environment.monotonic(), 0)
@@ -62,6 +67,10 @@ class Stay:
                 timer.cancel()
         if self._over:
             await self._publish()
+
+    async def _adopt(self) -> Adopted:
+        """What dead processes left in their logs goes into the store."""
+        return await aside(lambda: adopted(self._run.tape, self._run.request.state, self._environment.clock))
 
     def _end(self) -> None:
         self._over = True
@@ -85,7 +94,7 @@ class Stay:
                 state = self._run.request.state
                 parts.append(stream(venue, session, settings.replicas, outcome, state=state, since=since, stop=self._stop))
             else:
-                parts.append(until(self._stop, self._schedule(venue, dataset, settings, session, outcome)))
+                parts.append(until(self._stop, self._schedule(venue, settings, session, outcome)))
         await side_by_side(parts)
 
     async def _reached(self, name: str) -> None:
@@ -98,43 +107,69 @@ class Stay:
             if name in self._failures:
                 await self._environment.sleep(TRY_AGAIN)
 
-    async def _schedule(self, venue: Venue, dataset: str, settings: Settings, session: Session, outcome: Outcome) -> None:
+    async def _schedule(self, venue: Venue, settings: Settings, session: Session, outcome: Outcome) -> None:
         """Fetches a dataset once per `every`, each time within its budget; goes straight on when a budget left work."""
         every = settings.every.ms
-        budget = min(max(BUDGET * every / SECOND, SHORTEST), LONGEST)
-        while not self._stop.is_set():
-            try:
-                async with asyncio.timeout(budget):
-                    latest = await venue.fetch(dataset, settings, session)
-            except TimeoutError:
-                log.info("the time budget is over: going on", venue=venue.name, dataset=dataset, outcome="remaining")
-                continue
-            except StoreError as error:
-                log.error("the store cannot be used: trying again", venue=venue.name, dataset=dataset, outcome="retry", error=str(error))
-                outcome.error = str(error)
-                await self._environment.sleep(STORE_AGAIN)
-                continue
-            _accumulate(outcome, latest)
-            if latest.remaining:
-                continue
-            now = await venue.exchange.now()
-            late = spread(self._run.request.spec_id, venue.name, dataset, every)
-            await self._environment.sleep((every - now % every + late) / SECOND)
+        batches = venue.batches(outcome.dataset, settings)
+        try:
+            while True:
+                latest = Outcome(venue.name, outcome.dataset)
+                try:
+                    stored = await self._fetched(venue, settings, session, batches, latest)
+                finally:
+                    _accumulate(outcome, latest)
+                if not stored:
+                    await self._environment.sleep(STORE_AGAIN)
+                elif not latest.remaining or latest.error:
+                    now = await venue.exchange.now()
+                    late = spread(self._run.request.spec_id, venue.name, outcome.dataset, every)
+                    await self._environment.sleep((every - now % every + late) / SECOND)
+        finally:
+            if self._stop.is_set():
+                await self._ended(venue, settings, session, batches, outcome)
+
+    async def _fetched(self, venue: Venue, settings: Settings, session: Session, batches: Mapping[str, Batch], latest: Outcome) -> bool:
+        """One fetch within its time budget; False when the store did not take what was obtained (it is kept for the next)."""
+        budget = min(max(BUDGET * settings.every.ms / SECOND, SHORTEST), LONGEST)
+        until = self._environment.monotonic() + budget
+        try:
+            async with asyncio.timeout(budget + OVERTIME):
+                await venue.fetch(latest, settings, session, batches, until)
+        except TimeoutError:
+            log.warning("the time budget is over", venue=venue.name, dataset=latest.dataset, outcome="remaining")
+        except StoreError as error:
+            log.error("the store cannot be used: trying again", venue=venue.name, dataset=latest.dataset, outcome="retry", error=str(error))
+            latest.error = str(error)
+            return False
+        finally:
+            circuit = venue.asking.circuit
+            if circuit.open and not latest.error:
+                latest.error = f"{venue.name} does not answer: {circuit.reason}"
+        return True
+
+    async def _ended(self, venue: Venue, settings: Settings, session: Session, batches: Mapping[str, Batch], outcome: Outcome) -> None:
+        try:
+            async with asyncio.timeout(FAREWELL):
+                await venue.end(outcome.dataset, settings, session, batches)
+        except (PerptapeError, TimeoutError) as error:
+            log.warning("wants are not ended", venue=venue.name, dataset=outcome.dataset, outcome="failed", error=str(error))
 
     async def _publishing(self) -> None:
         while True:
             await self._environment.sleep(self._run.request.spec.store.published_every.ms / SECOND)
+            if self._adopted.waiting:
+                self._adopted = await self._adopt()
             await self._publish()
 
     async def _publish(self) -> None:
         try:
-            reports = await asyncio.to_thread(self._run.tape.publish)
+            reports = await aside(self._run.tape.publish)
         except StoreError as error:
             log.error("publishing failed: trying again next time", outcome="retry", error=str(error))
             return
         for report in reports:
             said = {name: value for name, value in dataclasses.asdict(report).items() if value or name in ("segments", "rows")}
-            log.info("published", **said)
+            log.info("published", outcome="failed" if report.error else "published", **said)
 
 
 def _accumulate(total: Outcome, latest: Outcome) -> None:

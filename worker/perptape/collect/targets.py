@@ -59,24 +59,41 @@ class Session:
     once: bool = False
 
     def want(self, grid: Grid, resolution: Resolution, now: int, coverage: Coverage) -> Want:
-        """The want of one instrument's grid. Streams and samples go on where an unended session of the same spec stopped."""
+        """The want of one instrument's grid.
+
+        Streams and samples go on where the session before stopped, if it was not ended. A session whose want was ended (the symbol
+        was dropped and comes back) begins another life: an end beats later assertions of its own session.
+        """
         assert resolution.instrument is not None
         one = resolution.instrument.id
-        if grid.backfill or not (grid.sampled or grid.period is None):
-            ended = None if grid.lasting else self.since
-            return Want(self.spec, self.id, one, grid.name, max(self.since - grid.backfill, 0), now, ended, resolution.asked)
+        mine = [w for w in coverage.wants if (w.spec, w.instrument, w.grid) == (self.spec, one, grid.name)]
+        if not grid.lasting:
+            return Want(self.spec, f"{self.id}/past", one, grid.name, max(self.since - grid.backfill, 0), now, self.since, resolution.asked)
         if self.once and grid.sampled:
-            slot = floor(now, grid.every)
-            return Want(self.spec, f"{self.id}/{slot}", one, grid.name, slot, now, ceil(now + 1, grid.every), resolution.asked)
-        start = self.since
-        for other in coverage.wants:
-            if (
-                (other.spec, other.instrument, other.grid) == (self.spec, one, grid.name)
-                and other.session != self.id
-                and other.ended is None
-            ):
-                start = min(start, max(other.reach(horizon(grid.every)), other.start))
-        return Want(self.spec, self.id, one, grid.name, start, now, None, resolution.asked)
+            return self._slot(grid, one, resolution.asked, now, mine)
+        start = max(self.since - grid.backfill, 0)
+        if grid.sampled or (grid.period is None and not grid.backfill):
+            start = min(start, self._resumed(mine, grid))
+        return Want(self.spec, self._life(mine), one, grid.name, start, now, None, resolution.asked)
+
+    def _slot(self, grid: Grid, one: str, asked: str, now: int, mine: Sequence[Want]) -> Want:
+        """A once run's sample is wanted for its own slot only; slots that adjoin are one want, so that wants stay few."""
+        slot, end = floor(now, grid.every), ceil(now + 1, grid.every)
+        session = next((w.session for w in mine if w.ended in (slot, end) and w.session.startswith(f"{self.id}/")), f"{self.id}/{slot}")
+        return Want(self.spec, session, one, grid.name, slot, now, end, asked)
+
+    def _resumed(self, mine: Sequence[Want], grid: Grid) -> int:
+        """Where the newest other session of this spec stopped listening; now, when it was ended or there is none."""
+        others = [w for w in mine if not w.session.startswith(self.id)]
+        newest = max(others, key=lambda w: w.asserted_at, default=None)
+        if newest is None or newest.ended is not None:
+            return self.since
+        return max(newest.reach(horizon(grid.every)), newest.start)
+
+    def _life(self, mine: Sequence[Want]) -> str:
+        """This session's name for the want: another one after each that was ended."""
+        ended = sum(1 for w in mine if w.ended is not None and (w.session == self.id or w.session.startswith(f"{self.id}#")))
+        return f"{self.id}#{ended + 1}" if ended else self.id
 
     def given_up(self, coverage: Coverage, listed: Iterable[str], grids: Sequence[Grid], now: int) -> list[Want]:
         """The unended wants of this spec that it no longer lists, ended."""

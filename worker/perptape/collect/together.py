@@ -3,8 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
-from typing import Any
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, TypeVar
+
+from perptape.collect.stream_thread import Thread
+
+T = TypeVar("T")
+
+
+async def aside(call: Callable[[], T]) -> T:
+    """A blocking call's result, from a thread that nobody waits for when the process must leave (an executor's would be joined)."""
+    thread = Thread("perptape-aside")
+    try:
+        return await thread(call)
+    finally:
+        thread.close()
 
 
 async def until(stop: asyncio.Event, part: Coroutine[Any, Any, None]) -> None:

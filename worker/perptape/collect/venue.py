@@ -5,8 +5,9 @@ Shell: everything it decides with is given or pure.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import structlog
@@ -14,10 +15,11 @@ import structlog
 from perptape.claims import Claim, Want
 from perptape.collect.asking import Asking, VenueStopped
 from perptape.collect.backfill import Backfill
-from perptape.collect.batch import Batch
+from perptape.collect.batch import Batch, commit_all
 from perptape.collect.grids import Grid, funding_grids, open_interest_grids
 from perptape.collect.outcome import Outcome
 from perptape.collect.targets import Session
+from perptape.collect.together import aside
 from perptape.datasets.instruments import instrument_rows
 from perptape.errors import Fatal, Retry, Skip
 from perptape.exchanges.base import Exchange
@@ -55,7 +57,7 @@ class Venue:
         if abs(self.exchange.offset) > OFF:
             log.warning("this machine's clock and the venue's differ: the venue's counts", venue=self.name, ahead_ms=self.exchange.offset)
         self._fresh = fresh
-        remembered = await asyncio.to_thread(self.tape.instruments, self.name)
+        remembered = await aside(lambda: self.tape.instruments(self.name))
         listed = {one.id for one in fresh}
         old = tuple(seen.instrument for seen in remembered if seen.instrument.id not in listed)
         self.instruments = (*fresh, *old)
@@ -76,7 +78,7 @@ class Venue:
                 log.warning("listed again with other terms", venue=self.name, instrument=one.id, contract_size=str(one.contract_size))
         if stale:
             rows = instrument_rows(stale, now)
-            await asyncio.to_thread(self._commit, "instruments", rows, (), ())
+            await aside(lambda: self._commit("instruments", rows, (), ()))
 
     def _commit(self, dataset: str, rows: Any, claims: tuple[Claim, ...], wants: tuple[Want, ...]) -> str:
         started = self.asking.environment.monotonic()
@@ -90,35 +92,55 @@ class Venue:
         make = open_interest_grids if dataset == "open_interest" else funding_grids
         return make(self.exchange.traits, settings.every.ms, settings.backfill.ms)
 
-    async def fetch(self, dataset: str, settings: Settings, session: Session) -> Outcome:
-        """Obtains everything that is due of one dataset. Raises StoreError; all else is in the outcome."""
-        outcome = Outcome(self.name, dataset, instruments=sum(1 for t in self.targets if t.instrument is not None))
+    def batches(self, dataset: str, settings: Settings) -> dict[str, Batch]:
+        """Where the rows of a dataset (and of what is fetched with it) gather, by name on the tape; kept from one fetch to the next."""
+        names = sorted({grid.dataset for grid in self.grids(dataset, settings)})
+        return {name: Batch(name, self._commit, self.asking.environment.monotonic) for name in names}
+
+    async def fetch(
+        self, outcome: Outcome, settings: Settings, session: Session, batches: Mapping[str, Batch], until: float | None = None
+    ) -> None:
+        """Obtains what is due of one dataset, up to the monotonic second `until`. Raises StoreError; all else is in `outcome`."""
+        outcome.instruments = sum(1 for t in self.targets if t.instrument is not None)
         outcome.skipped.extend(t.message for t in self.targets if t.instrument is None)
-        grids = self.grids(dataset, settings)
-        names = {grid.dataset for grid in grids}
-        batches = {name: Batch(name, self._commit, self.asking.environment.monotonic) for name in names}
         calls = self.asking.calls
 
         def advanced(done: int, total: int, rows: int) -> None:
             if self._advanced is not None:
-                self._advanced(self.name, dataset, done, total, rows)
+                self._advanced(self.name, outcome.dataset, done, total, rows)
 
-        fill = Backfill(self.exchange, self.asking, session, self.targets, outcome, batches, advanced)
-        listed = [t.instrument.id for t in self.targets if t.instrument is not None]
+        fill = Backfill(self.exchange, self.asking, session, self.targets, outcome, dict(batches), advanced, until)
+        ended = False
         try:
-            for name in sorted(names):
-                coverage = await asyncio.to_thread(self.tape.coverage, self.name, name)
-                mine = [grid for grid in grids if grid.dataset == name]
-                batches[name].want(session.given_up(coverage, listed, mine, await self.exchange.now()))
-                for grid in mine:
-                    await fill.grid(grid, coverage)
+            await self._fill(fill, settings, session, batches)
+            ended = True
         except (VenueStopped, Fatal) as error:
-            outcome.error = str(error)
+            outcome.error, ended = str(error), True
         except (Retry, Skip) as error:
             outcome.failed.append(str(error))
+            ended = True
         finally:
-            for batch in batches.values():
-                await batch.commit()
-            outcome.calls = self.asking.calls - calls
+            outcome.calls += self.asking.calls - calls
+            if not ended:  # told to stop, or the store failed: there is more to do
+                outcome.remaining = max(outcome.remaining, 1)
+            await commit_all(batches.values())
         log.info("collected", outcome=outcome.state, **{name: value for name, value in outcome.fields().items() if name != "state"})
-        return outcome
+
+    async def _fill(self, fill: Backfill, settings: Settings, session: Session, batches: Mapping[str, Batch]) -> None:
+        listed = [t.instrument.id for t in self.targets if t.instrument is not None]
+        grids = self.grids(fill.outcome.dataset, settings)
+        for name in batches:
+            coverage = await aside(partial(self.tape.coverage, self.name, name))
+            mine = [grid for grid in grids if grid.dataset == name]
+            batches[name].want(session.given_up(coverage, listed, mine, await self.exchange.now()))
+            for grid in mine:
+                await fill.grid(grid, coverage)
+
+    async def end(self, dataset: str, settings: Settings, session: Session, batches: Mapping[str, Batch]) -> None:
+        """Ends what the session wanted of a dataset: after a clean stop nothing more is missed. Raises StoreError."""
+        now = await self.exchange.now()
+        for grid in self.grids(dataset, settings):
+            coverage = await aside(partial(self.tape.coverage, self.name, grid.dataset))
+            wants = [session.want(grid, target, now, coverage) for target in self.targets if target.instrument is not None]
+            batches[grid.dataset].want(replace(want, ended=now) for want in wants if want.ended is None)
+        await commit_all(batches.values())
