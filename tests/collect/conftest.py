@@ -1,7 +1,9 @@
 """A collector over fake venues and a real folder."""
 
 import asyncio
+import heapq
 import itertools
+import threading
 
 import pytest
 
@@ -34,6 +36,8 @@ class World:
         self.exchanges = {}
         self.runs = itertools.count(1)
         self.seconds = 0.0
+        self.sleepers = []
+        self.stop, self.until, self.once_stop = asyncio.Event(), None, asyncio.Event()
 
     def venue(self, name, bases=("BTC", "ETH"), **more):
         one = traits(name)
@@ -43,8 +47,33 @@ class World:
 
     async def sleep(self, seconds):
         self.seconds += seconds
-        self.clock.forward(int(seconds * 1000))
-        await asyncio.sleep(0)
+        if self.until is None:  # a run that does not stay: waiting moves the clock at once
+            self.clock.forward(int(seconds * 1000))
+            await asyncio.sleep(0)
+            return
+        woken = asyncio.get_running_loop().create_future()
+        heapq.heappush(self.sleepers, (self.clock.ms + int(seconds * 1000), next(self.runs), woken))
+        await woken
+
+    async def pass_time(self):
+        """Moves the clock from sleeper to sleeper, each time when nothing else is going on: no thread, and no task for a while."""
+        while True:
+            for _ in range(30):
+                await asyncio.sleep(0)
+            if any(thread.name == "perptape-aside" for thread in threading.enumerate()):
+                await asyncio.sleep(0.001)
+                continue
+            if self.sleepers:
+                at, _, woken = heapq.heappop(self.sleepers)
+                self.clock.ms = max(self.clock.ms, min(at, self.until))
+                if at >= self.until:
+                    self.stop.set()
+                if not woken.done():
+                    woken.set_result(None)
+            await asyncio.sleep(0)
+
+    opened = None
+    """A tape that fails as a test wants, in place of a plain one."""
 
     @property
     def tape(self):
@@ -54,18 +83,33 @@ class World:
         return Environment(lambda: self.clock.ms, lambda: self.clock.ms / 1000, self.sleep, lambda: 0.5)
 
     async def once(self, collect="{openInterest: {backfill: 2d}, funding: {backfill: 9d}}", symbols="BTCUSDT-PERP, ETHUSDT-PERP", **more):
+        return await self._run(collect, symbols, True, **more)
+
+    async def stay(
+        self, ms, collect="{openInterest: {backfill: 2d}, funding: {backfill: 9d}}", symbols="BTCUSDT-PERP, ETHUSDT-PERP", **more
+    ):
+        """A run that stays, told to stop after `ms` of the fake clock."""
+        self.stop, self.until = asyncio.Event(), self.clock.ms + ms
+        passing = asyncio.ensure_future(self.pass_time())
+        try:
+            return await self._run(collect, symbols, False, **more)
+        finally:
+            passing.cancel()
+            self.until, self.sleepers = None, []
+
+    async def _run(self, collect, symbols, once, **more):
         text = SPEC.format(venues=", ".join(f"{{exchange: {name}}}" for name in self.exchanges), symbols=symbols, collect=collect)
         spec = load(text, "test.yaml").spec
-        request = Request(
-            "test", "test.yaml", spec, tuple(self.exchanges), tuple(spec.wanted()), True, {}, f"w{next(self.runs)}", **more
-        )  # fmt: skip
+        request = Request("test", "test.yaml", spec, tuple(self.exchanges), tuple(spec.wanted()), once, {}, f"w{next(self.runs)}", **more)
 
         def connect(name, access: Access):
             return self.exchanges[name]
 
         for exchange in self.exchanges.values():
             exchange.calls.clear()
-        return await run(request, self.tape, connect=connect, environment=self.environment(), stop=asyncio.Event())
+        return await run(
+            request, self.opened or self.tape, connect=connect, environment=self.environment(), stop=self.once_stop if once else self.stop
+        )
 
     def data_calls(self, name):
         return [call for call in self.exchanges[name].calls if call[0] not in ("now", "instruments", "close")]

@@ -121,7 +121,7 @@ class Stay:
                 if not stored:
                     await self._environment.sleep(STORE_AGAIN)
                 elif not latest.remaining or latest.error:
-                    now = await venue.exchange.now()
+                    now = await venue.now()
                     late = spread(self._run.request.spec_id, venue.name, outcome.dataset, every)
                     await self._environment.sleep((every - now % every + late) / SECOND)
         finally:

@@ -21,7 +21,7 @@ from perptape.collect.outcome import Outcome
 from perptape.collect.targets import Session
 from perptape.collect.together import aside
 from perptape.datasets.instruments import instrument_rows
-from perptape.errors import Fatal, Retry, Skip
+from perptape.errors import Fatal, PerptapeError, Retry, Skip
 from perptape.exchanges.base import Exchange
 from perptape.instruments import Instrument, Resolution
 from perptape.interval import DAY, SECOND
@@ -92,6 +92,13 @@ class Venue:
         make = open_interest_grids if dataset == "open_interest" else funding_grids
         return make(self.exchange.traits, settings.every.ms, settings.backfill.ms)
 
+    async def now(self) -> int:
+        """ms on the venue's clock; by the offset known so far where the venue does not answer."""
+        try:
+            return await self.exchange.now()
+        except PerptapeError:
+            return self.asking.environment.clock() + self.exchange.offset
+
     def batches(self, dataset: str, settings: Settings) -> dict[str, Batch]:
         """Where the rows of a dataset (and of what is fetched with it) gather, by name on the tape; kept from one fetch to the next."""
         names = sorted({grid.dataset for grid in self.grids(dataset, settings)})
@@ -132,13 +139,13 @@ class Venue:
         for name in batches:
             coverage = await aside(partial(self.tape.coverage, self.name, name))
             mine = [grid for grid in grids if grid.dataset == name]
-            batches[name].want(session.given_up(coverage, listed, mine, await self.exchange.now()))
+            batches[name].want(session.given_up(coverage, listed, mine, await self.now()))
             for grid in mine:
                 await fill.grid(grid, coverage)
 
     async def end(self, dataset: str, settings: Settings, session: Session, batches: Mapping[str, Batch]) -> None:
         """Ends what the session wanted of a dataset: after a clean stop nothing more is missed. Raises StoreError."""
-        now = await self.exchange.now()
+        now = await self.now()
         for grid in self.grids(dataset, settings):
             coverage = await aside(partial(self.tape.coverage, self.name, grid.dataset))
             wants = [session.want(grid, target, now, coverage) for target in self.targets if target.instrument is not None]

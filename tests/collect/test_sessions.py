@@ -1,0 +1,142 @@
+"""Who wants since when, over several runs: dropping, coming back, stopping, and a store or a venue that is away meanwhile."""
+
+import asyncio
+
+import pytest
+
+from perptape.collect.report import standings
+from perptape.errors import Fatal, Retry, StoreError
+from perptape.interval import DAY, HOUR, MINUTE
+from perptape.store.catalog import Tape
+
+FIVE = 5 * MINUTE
+BOTH, BTC = "BTCUSDT-PERP, ETHUSDT-PERP", "BTCUSDT-PERP"
+
+
+def standing(world, venue, dataset, instrument):
+    found = [s for s in standings(world.tape, world.clock.ms, [venue], [dataset]) if s.instrument.startswith(instrument)]
+    return max(found, key=lambda s: len(s.states))
+
+
+async def test_a_symbol_that_was_dropped_and_comes_back_is_collected_again(world):
+    world.venue("binance")
+    await world.once(symbols=BOTH)
+    await world.once(symbols=BTC)
+    world.clock.forward(5 * DAY)
+    summary = await world.once(symbols=BOTH)
+    assert summary.exit_code == 0
+    eth = standing(world, "binance", "open_interest", "ETH")
+    assert eth.watermark is not None
+    assert world.clock.ms - eth.watermark < HOUR
+    assert eth.length("open", "lost") == 0
+
+
+async def test_a_grid_that_was_changed_and_comes_back_is_collected_again(world):
+    world.venue("binance", ["BTC"])
+    for every in ("5m", "15m", "5m"):
+        await world.once(f"{{openInterest: {{every: {every}, backfill: 1d}}}}", BTC)
+    world.clock.forward(5 * DAY)
+    await world.once("{openInterest: {every: 5m, backfill: 1d}}", BTC)
+    fine = next(s for s in standings(world.tape, world.clock.ms, ["binance"], ["open_interest"]) if s.grid == "5m")
+    assert fine.watermark is not None
+    assert world.clock.ms - fine.watermark < HOUR
+
+
+async def test_samples_of_runs_side_by_side_are_one_want(world):
+    world.venue("hyperliquid", ["BTC"])
+    for _ in range(6):
+        await world.once("{openInterest: {every: 5m}}", BTC)
+        world.clock.forward(FIVE)
+    wants = world.tape.coverage("hyperliquid", "open_interest").wants
+    assert len(wants) == 1
+    assert wants[0].ended - wants[0].start == 6 * FIVE
+
+
+async def test_a_clean_stop_leaves_nothing_wanted_behind_it(world):
+    world.venue("hyperliquid", ["BTC"])
+    await world.stay(20 * MINUTE, "{openInterest: {every: 5m}}", BTC)
+    world.clock.forward(3 * HOUR)
+    found = standing(world, "hyperliquid", "open_interest", "BTC")
+    assert found.length("open", "lost") == 0
+    assert found.length("complete") >= 20 * MINUTE
+
+
+async def test_time_in_which_the_user_had_stopped_is_not_wanted_by_the_session_after(world):
+    world.venue("hyperliquid", ["BTC"])
+    collect = "{openInterest: {every: 5m}}"
+    await world.stay(20 * MINUTE, collect, BTC)
+    world.clock.forward(3 * DAY)
+    await world.stay(20 * MINUTE, collect, BTC)
+    assert standing(world, "hyperliquid", "open_interest", "BTC").length("lost") == 0
+
+
+class Away:
+    """A tape whose store refuses to take segments while `away` is set."""
+
+    def __init__(self, tape, away):
+        self._tape, self._away = tape, away
+
+    def __getattr__(self, name):
+        return getattr(self._tape, name)
+
+    def commit(self, venue, dataset, *more, **named):
+        if self._away(dataset):
+            raise StoreError("the store is away")
+        return self._tape.commit(venue, dataset, *more, **named)
+
+
+async def test_samples_that_the_store_did_not_take_are_kept_until_it_does(world):
+    world.venue("hyperliquid", ["BTC"])
+    since = world.clock.ms
+    world.opened = Away(
+        Tape.open(str(world.root)), lambda dataset: dataset != "instruments" and 10 * MINUTE < world.clock.ms - since < HOUR
+    )
+    await world.stay(2 * HOUR, "{openInterest: {every: 5m}}", BTC)
+    world.opened = None
+    found = standing(world, "hyperliquid", "open_interest", "BTC")
+    assert found.length("lost", "open") == 0
+    assert found.length("complete") >= 2 * HOUR
+
+
+async def test_a_venue_that_refuses_the_key_is_asked_once_per_slot(world):
+    exchange = world.venue("binance", ["BTC"])
+    exchange.will_raise([None] * 4 + [Fatal("key refused")] * 1000)
+    summary = await world.stay(HOUR, "{openInterest: {every: 5m, backfill: 20d}}", BTC)
+    assert summary.exit_code in (1, 3)
+    assert len(world.data_calls("binance")) < 200
+
+
+async def test_a_venue_that_never_answers_is_no_success_of_a_run_that_stays(world):
+    exchange = world.venue("binance", ["BTC"])
+    exchange.will_raise([None] * 4 + [Retry("no answer")] * 10_000)
+    summary = await world.stay(HOUR, "{openInterest: {every: 5m, backfill: 1d}}", BTC)
+    assert summary.exit_code == 3
+    assert "no answer" in f"{summary.outcomes[0].failed} {summary.outcomes[0].error}"
+
+
+async def test_a_run_that_is_told_to_stop_says_what_remains(world):
+    world.venue("binance", ["BTC"])
+    truth = world.exchanges["binance"].open_interest_page
+    asked = asyncio.Event()
+
+    async def hangs(*arguments):
+        asked.set()
+        await asyncio.sleep(3600)
+        return await truth(*arguments)
+
+    world.exchanges["binance"].open_interest_page = hangs
+    run = asyncio.ensure_future(world.once("{openInterest: {backfill: 1d}}", BTC))
+    await asked.wait()
+    world.once_stop.set()
+    summary = await asyncio.wait_for(run, 5)
+    assert summary.exit_code == 1
+    assert summary.outcomes[0].remaining >= 1
+
+
+@pytest.mark.parametrize("collect", ["{openInterest: {backfill: 2d}}", "{funding: {backfill: 9d}}"])
+async def test_a_session_that_stays_after_a_once_run_asks_for_nothing_twice(world, collect):
+    world.clock.forward(2 * MINUTE + 17)
+    world.venue("bybit")
+    await world.once(collect)
+    await world.stay(MINUTE, collect)
+    assert [c for c in world.data_calls("bybit") if c[0] != "funding"] == []
