@@ -8,7 +8,7 @@ FROM ${PYTHON_IMAGE} AS base
 RUN groupadd --gid 65532 perptape \
  && useradd --uid 65532 --gid 65532 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin perptape
 # HOME: the one place that is writable under a read-only root, where the pod mounts an emptyDir.
-ENV PATH=/opt/perptape/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp
+ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp
 
 # Our own wheel, made by the pinned build backend.
 FROM base AS wheel
@@ -49,6 +49,7 @@ RUN python3 -m pip --python /opt/perptape/bin/python install --quiet --no-cache-
 
 FROM base AS operator
 COPY --from=operator-environment /opt/perptape /opt/perptape
+ENV PATH=/opt/perptape/bin:$PATH
 USER 65532:65532
 WORKDIR /tmp
 ENTRYPOINT ["python", "-m", "perptape_operator"]
@@ -56,6 +57,7 @@ ENTRYPOINT ["python", "-m", "perptape_operator"]
 # Last, so that it is what a build without --target makes.
 FROM base AS worker
 COPY --from=worker-environment /opt/perptape /opt/perptape
+ENV PATH=/opt/perptape/bin:$PATH
 USER 65532:65532
 WORKDIR /tmp
 ENTRYPOINT ["perptape"]

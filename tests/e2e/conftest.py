@@ -42,7 +42,9 @@ def cluster(together: Path) -> Iterator[Cluster]:
     with shared(together, os.environ) as found:
         crd = str(ROOT / "crds/collectionspec.yaml")
         found.kubectl("apply", "--server-side", "--force-conflicts", "--filename", crd)
-        found.kubectl("wait", "--for=condition=Established", "crd/collectionspecs.perptape.io", "--timeout=60s")
+        # not condition=Established: kubectl gives up on a CRD so new that it has no conditions yet
+        accepted = "--for=jsonpath={.status.conditions[?(@.type=='Established')].status}=True"
+        found.kubectl("wait", accepted, "crd/collectionspecs.perptape.io", "--timeout=60s")
         yield found
 
 

@@ -20,7 +20,7 @@ def run(*command: str, environ: Mapping[str, str] | None = None, given: str | No
     except (OSError, subprocess.TimeoutExpired) as error:
         raise CommandFailed(str(error)) from error
     if done.returncode:
-        raise CommandFailed(f"{' '.join(command)}: exit {done.returncode}\n{(done.stderr or done.stdout).strip()[-4000:]}")
+        raise CommandFailed(f"{' '.join(command)}: exit {done.returncode}\n{(done.stdout + done.stderr).strip()[-4000:]}")
     return done.stdout
 
 
