@@ -194,9 +194,7 @@ def beside(venue: str, venues: Simulator, truth: Truth, factor: float, floor: fl
     wanted = {d: sum(len(truth.rows(d, c, since[d], now, now)) for c in truth.contracts[:THEIRS]) for d in SPAN}
     share = ", ".join(f"{d} {min(1.0, told['got'][d] / wanted[d]):.1%}" for d in SPAN)
     times = told["seconds"] / (floor * THEIRS / SYMBOLS)
-    say(
-        f"  beside it CCXT's paginate=True, {THEIRS} of {SYMBOLS} symbols: {told['seconds']:.1f} s, {times:.2f} x their part of the limits',"
-    )
+    say(f"  beside it CCXT's paginate=True, {THEIRS} of {SYMBOLS} symbols: {told['seconds']:.1f} s, {times:.2f} x their part of the limit,")
     say(f"    rows got: {share}" + (f"; failed: {', '.join(told['failed'])}" if told["failed"] else ""))
 
 

@@ -24,8 +24,8 @@ from support.simulator import Simulator, ended, simulator
 
 MONTH_S, PRINTED_S, CALLS, STORED = 60.0, 2.0, 1000, 0.99
 HISTORIES = ("binance", "bybit", "okx")
-STREAMS = {"binance": "BTCUSDT", "bybit": "BTCUSDT", "okx": "BTC-USDT-SWAP", "deribit": "BTC_USDC-PERPETUAL"}
-LISTENED_S = 15
+STREAMS = {"binance": "BTCUSDT", "bybit": "BTCUSDT", "okx": "BTC-USDT-SWAP", "deribit": "BTC-PERPETUAL"}
+LISTENED_S = 12
 
 
 def month(folder: Path) -> bool:

@@ -8,12 +8,14 @@ import pytest
 from perptape.collect.report import standings
 from perptape.interval import MINUTE
 from perptape.store.catalog import Tape
+from support.completeness import whole
 from support.simulator import simulator
 
 pytestmark = pytest.mark.slow
 
 KILLS = 20
-VENUES = {"binance": "BTCUSDT", "bybit": "BTCUSDT", "hyperliquid": "BTC"}
+VENUES = ("binance", "bybit", "hyperliquid")
+HISTORIES = {"binance": "BTCUSDT", "bybit": "BTCUSDT"}
 COLLECT = "{openInterest: {backfill: 2d}, funding: {backfill: 2d}}"
 
 
@@ -23,38 +25,13 @@ def simulated(tmp_path_factory):
         yield found
 
 
-def truth_of(simulated, venue, contract, start, end):
-    rows = simulated.control("GET", "open_interest", venue=venue, contract=contract, start=start, end=end)
-    return {row["time"]: float(row["base"]) for row in rows}
-
-
-def whole(simulated, catalog):
-    """Asserts that everything obtainable is there and everything claimed is true."""
-    tape = Tape.open(str(catalog))
-    assert tape.verify() == []
-    now = min(simulated.control("GET", "clock").values())
-    for one in standings(tape, now - MINUTE):
-        assert one.length("open", "lost", "unproven") == 0, one
-    for venue in ("binance", "bybit"):
-        (state,) = standings(tape, now - MINUTE, [venue], ["open_interest"])
-        complete = [s.span for s in state.states if s.status == "complete"]
-        rows = tape.read("open_interest", [state.instrument])
-        got = dict(zip((t // 1_000_000 for t in rows["ts_event"].to_pylist()), rows["oi_base"].to_pylist(), strict=True))
-        assert len(got) == rows.num_rows
-        expected = {}
-        for span in complete:
-            expected |= truth_of(simulated, venue, VENUES[venue], span.start, span.end)
-        assert len(expected) > 500
-        assert {time: got.get(time) for time in expected} == expected
-
-
 def test_a_run_killed_at_any_moment_is_completed_by_the_next(simulated, tmp_path):
     spec = simulated.spec(*VENUES, collect=COLLECT)
     began = time.monotonic()
     clean = simulated.run("run", spec, "--once", "--catalog", tmp_path / "clean")
     length = time.monotonic() - began
     assert clean.returncode == 0, clean.stderr
-    whole(simulated, tmp_path / "clean")
+    whole(simulated, str(tmp_path / "clean"), HISTORIES)
     hit = 0
     for kill in range(KILLS):
         catalog = tmp_path / f"killed-{kill}"
@@ -67,7 +44,7 @@ def test_a_run_killed_at_any_moment_is_completed_by_the_next(simulated, tmp_path
         process.communicate()
         again = simulated.run("run", spec, "--once", "--catalog", catalog)
         assert again.returncode == 0, again.stderr
-        whole(simulated, catalog)
+        whole(simulated, str(catalog), HISTORIES)
     assert hit >= KILLS * 3 // 4
 
 
