@@ -15,6 +15,9 @@ DAY = 24 * HOUR
 NS = 1_000_000
 """Nanoseconds in a millisecond."""
 
+JITTER = 5 * SECOND
+"""A row stamped this close to a boundary belongs to it: venues stamp some ms off (Binance 11, Hyperliquid 31, dYdX 586)."""
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Interval:
@@ -90,6 +93,12 @@ def gaps(wanted: Iterable[Interval], covered: Iterable[Interval]) -> Iterator[In
 def floor(time: int, step: int) -> int:
     """The greatest multiple of `step` not after `time`."""
     return time - time % step
+
+
+def slot_of(time: int, step: int) -> int:
+    """The start of the slot that a row stamped `time` belongs to."""
+    nearest = (time + step // 2) // step * step
+    return nearest if abs(time - nearest) <= JITTER else floor(time, step)
 
 
 def ceil(time: int, step: int) -> int:

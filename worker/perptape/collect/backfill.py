@@ -165,7 +165,8 @@ class Backfill:
                 if grid.dataset == "funding":
                     settled = await self.asking.ask(lambda: self.exchange.funding_page(one, asked))
                     self._count(settled.dropped)
-                    return funding_page(window, asked, settled.rows, pages.raws, grid, rule, settled.received, len(settled.dropped))
+                    told, unread = settled.rows, len(settled.dropped)
+                    return funding_page(window, asked, told, pages.raws, grid, rule, settled.received, unread, lifetime(one))
                 answer = await self.asking.ask(lambda: self.exchange.open_interest_page(one, grid.period or 0, asked))
                 self._count(answer.dropped)
                 return history_page(window, asked, answer.rows, grid, rule, answer.received, len(answer.dropped))

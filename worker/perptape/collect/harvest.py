@@ -5,8 +5,9 @@ Pure. A value that is dropped (NaN, negative, no time) is never claimed: its tim
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from perptape.claims import SETTLED, Claim
@@ -17,10 +18,10 @@ from perptape.datasets import funding, funding_prediction, open_interest
 from perptape.datasets.base import Invalid
 from perptape.errors import Doubtful
 from perptape.exchanges.base import PageRule, RawFunding, RawOpenInterest, RawPrediction
-from perptape.interval import DAY, MINUTE, NS, Interval, floor, gaps, intersection, slots, union
+from perptape.interval import DAY, MINUTE, NS, Interval, floor, gaps, intersection, slot_of, slots, total, union
 
-JITTER = 5_000
-"""ms: a bucket stamped this close to a boundary belongs to it."""
+EVER = Interval(0, 1 << 62)
+"""The lifetime of a contract of which nobody knows when it was listed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +34,6 @@ class Harvest:
     left: Interval | None = None
     suspicious: int = 0
     raws: Sequence[RawFunding] = field(default=())
-
-
-def slot_of(time: int, period: int) -> int:
-    """The start of the slot that a stamp belongs to."""
-    nearest = (time + period // 2) // period * period
-    return nearest if abs(time - nearest) <= JITTER else floor(time, period)
 
 
 def history_page(
@@ -97,11 +92,13 @@ def funding_page(
     rule: PageRule,
     received: int,
     unread: int = 0,
+    listed: Interval = EVER,
 ) -> Harvest:
     """A page of settled rates. `before`: the rows of this window's earlier pages. Rows are made by `settlements` in the end.
 
-    No settlement interval is longer than a day, so a day or more without a row is not believed: Doubtful. With rows that could not
-    be understood (`unread`) the page claims nothing: they may lie anywhere in it.
+    No settlement interval is longer than a day, so where the contract was `listed` a longer time without a row is not believed and
+    not claimed; a page that proves nothing else of more than a day is Doubtful. With rows that could not be understood (`unread`)
+    the page claims nothing: they may lie anywhere in it.
     """
     times = [funding.settled_at(raw.time) for raw in raws if raw.time is not None]
     unread += len(raws) - len(times)
@@ -109,21 +106,39 @@ def funding_page(
         shown = page(window.span, asked, times, rule, unread)
     except ValueError as error:
         raise Doubtful(f"{window.instrument}: {error}") from error
-    if not raws and not before and len(window.span) >= DAY:
-        raise Doubtful(f"{window.instrument}: no settlement in {len(window.span) // DAY} days; not believed")
     good, dropped = funding.rows(raws, received) if raws else ([], [])
     fit = {row[5] // NS for row in good}
     told = [raw for raw in raws if raw.time is not None and funding.settled_at(raw.time) in asked]
     proven = intersection([shown.proven], [Interval(0, max(received - grid.rules.delay, 0))]) if not unread else ()
-    sure = gaps(proven, _doubted(times, fit, asked.end))
+    known = sorted({funding.settled_at(raw.time) for raw in (*told, *before) if raw.time is not None})
+    bare = _bare(known, proven, listed)
+    if total(bare) > DAY and not any(gaps(intersection(proven, [listed]), bare)):
+        raise Doubtful(f"{window.instrument}: no settlement in {total(bare) // DAY} days; not believed")
+    sure = gaps(proven, [*bare, *_doubted(times, fit, asked.end)])
     claims = [Claim(window.instrument, SETTLED, "complete", s.start, s.end, "", received, received).coarse() for s in sure]
     return Harvest((), claims, dropped, shown.left, raws=told)
+
+
+def _bare(known: Sequence[int], proven: Collection[Interval], listed: Interval) -> tuple[Interval, ...]:
+    """The time that must hold settlements and shows none, with the one after it, whose interval is not known either.
+
+    Nothing is expected before the listing; where nobody knows that, before the first settlement.
+    """
+    found = []
+    for live in intersection(proven, [listed]):
+        inside = [time for time in known if live.start < time < live.end]
+        before = max((time for time in known if time <= live.start), default=live.start)
+        after = min((time for time in known if time >= live.end), default=live.end)
+        unknown = listed.start == EVER.start and before == live.start and before not in known and inside
+        walls = [inside[0] if unknown else before, *inside, after]
+        found += [Interval(a, b + MARGIN) for a, b in pairwise(walls) if funding.too_long(a, b)]
+    return union(found)
 
 
 def _doubted(times: Sequence[int], fit: set[int], end: int) -> tuple[Interval, ...]:
     """The time around values that cannot be used, up to the settlement after each: its interval is not known without them."""
     order = sorted({*times})
-    following = dict(zip(order, [*order[1:], end], strict=True))
+    following = dict(zip(order, [*order[1:], end], strict=False))
     return union(Interval(time - MARGIN, following[time] + MARGIN) for time in order if time not in fit)
 
 

@@ -138,8 +138,9 @@ class ConnectionSink:
     def acknowledged(self, connection: str, received: int) -> None:
         if self.connection is not None:
             self.closed(self.connection, "subscribed anew", received)
-        self._ordinals = Ordinals()
-        self.counted = self.connection = connection
+        if connection != self.counted:  # events may come before the last of several acknowledgements: their count goes on
+            self.counted, self._ordinals = connection, Ordinals()
+        self.connection = connection
         self.heard = self._clock()
         self._intake.counts.connections += 1
         self._intake.mark(Mark("acknowledged", connection, received // NS))

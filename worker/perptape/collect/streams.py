@@ -6,6 +6,7 @@ Shell between `run` and `live`.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -50,7 +51,8 @@ def log_root(tape: Tape, state: str | None) -> str:
     """Where stream logs are: in the store when it is a folder, else in the state directory of this machine."""
     if isinstance(tape.fs, Folder):
         return os.path.join(tape.location, "perptape", "log")
-    return os.path.join(state or str(Path.home() / ".local" / "state" / "perptape"), "log")
+    store = hashlib.blake2b(tape.location.encode(), digest_size=6).hexdigest()  # another store's logs are not this one's to bring in
+    return os.path.join(state or str(Path.home() / ".local" / "state" / "perptape"), "log", store)
 
 
 def logs_of(tape: Tape, state: str | None) -> Logs:

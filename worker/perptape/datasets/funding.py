@@ -9,10 +9,10 @@ import pyarrow.compute as pc
 
 from perptape.datasets.base import UTC, Dataset, Format, Invalid, number, plain, schema_of
 from perptape.exchanges.base import RawFunding
-from perptape.interval import MINUTE, NS, SECOND
+from perptape.interval import DAY, JITTER, MINUTE, NS
 
-JITTER = 5 * SECOND
-"""Venues stamp settlements some ms after the minute (facts: Binance 11 ms, Hyperliquid 31 ms, dYdX 586 ms)."""
+LONGEST = DAY
+"""ms: no venue settles less often. Where nothing is known for longer, a settlement is missing."""
 
 SCHEMA = schema_of(pa.field("rate", pa.string(), False), pa.field("interval", pa.int64()), pa.field("next_funding_ns", pa.int64(), False))
 
@@ -70,6 +70,15 @@ FUNDING = Dataset(
 Row = tuple[str, str, int | None, int, int, int, int]
 
 
+def too_long(start: int, end: int) -> bool:
+    """Whether there must be a settlement between two that follow one another here (or an edge)."""
+    return (end - start) // MINUTE > LONGEST // MINUTE
+
+
+def _minutes(before: int | None, time: int) -> int | None:
+    return None if before is None or too_long(before, time) else (time - before) // MINUTE
+
+
 def settled_at(time: int) -> int:
     """The settlement's minute (ms); a time further than 5 s from one is kept as sent."""
     nearest = (time + MINUTE // 2) // MINUTE * MINUTE
@@ -80,8 +89,8 @@ def rows(raws: Sequence[RawFunding], received: int, fixed_interval: int | None =
     """(rows in order of time, one line for each value that was dropped).
 
     `raws` are all settlements of one instrument over an unbroken span, in any order: each interval is the minutes since the one
-    before it, null for the first and for the one after a dropped value. `fixed_interval`: the venue's constant (Deribit's hourly
-    accrual). `received` in ms.
+    before it, null for the first, for the one after a dropped value and where it would be longer than a day. `fixed_interval`: the
+    venue's constant (Deribit's hourly accrual). `received` in ms.
     """
     found: dict[int, str] = {}
     dropped: list[str] = []
@@ -103,7 +112,7 @@ def rows(raws: Sequence[RawFunding], received: int, fixed_interval: int | None =
         if time not in found:
             before = None
             continue
-        interval = fixed_interval if fixed_interval is not None else (None if before is None else (time - before) // MINUTE)
+        interval = fixed_interval if fixed_interval is not None else _minutes(before, time)
         out.append((raws[0].instrument.id, found[time], interval or None, time * NS, received * NS, time * NS, time * NS))
         before = time
     return out, dropped

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
@@ -20,6 +19,7 @@ from perptape.exchanges._ccxt_lite import errors
 from perptape.exchanges._ccxt_stream import Connection, listen
 from perptape.exchanges.base import Access, Answer, RawFunding, RawOpenInterest, RawPrediction, Sink, Traits
 from perptape.exchanges.calls import Call, Conversation, Reply, Rows, Venue
+from perptape.exchanges.gate import Gate
 from perptape.exchanges.offset import Offset, measured
 from perptape.exchanges.pacing import Pace
 from perptape.instruments import Instrument
@@ -41,12 +41,11 @@ class CcxtExchange:
         self._venue, self._access, self._clock, self._ids = venue, access, clock, ids
         self._client = made("async_support", venue.CCXT, access, clock)
         self._translator = Translator(venue.TRAITS.venue, errors(), venue.CODES)
-        self._pace = Pace(venue.TRAITS.limits, access.speed)
+        self._gate = Gate(venue.TRAITS.venue, Pace(venue.TRAITS.limits, access.speed))
         self._offset: Offset | None = None
         self._shift = 0
         self._origin: str | None = None
         self._streaming: Any = None
-        self._banned = 0.0
         self._ahead: asyncio.Task[Answer[Instrument]] | None = None
 
     @property
@@ -176,10 +175,10 @@ class CcxtExchange:
             return Reply({"refused": str(refused)}, self._now() // 1_000_000)
 
     async def _call(self, call: Call) -> tuple[Reply, Watch]:
-        if (left := self._banned - time.monotonic()) > 0:
-            raise Retry(f"{self.traits.venue} has banned this address", left, banned=True)
+        self._allowed()
         if (wait := self._pace.wait(call.cost, time.monotonic() * 1000)) > 0:
             await asyncio.sleep(wait / 1000)
+            self._allowed()  # another call may have been banned meanwhile
         watch = Watch()
         token = WATCH.set(watch)
         try:
@@ -188,7 +187,7 @@ class CcxtExchange:
             self._note(watch)
             found = self._translator.translated(error, watch.seen, self._now() // 1_000_000)
             if isinstance(found, Retry) and found.banned and found.after is not None:
-                self._banned = time.monotonic() + found.after
+                self._gate.ban(found.after)
             raise found from error
         finally:
             WATCH.reset(token)
@@ -196,13 +195,17 @@ class CcxtExchange:
         self._translator.answered()
         return Reply(payload, watch.received // 1_000_000 + self.offset, _date(watch.seen.headers.get("date"))), watch
 
+    def _allowed(self) -> None:
+        if (left := self._banned - time.monotonic()) > 0:
+            raise Retry(f"{self.traits.venue} has banned this address", left, banned=True)
+
     def _note(self, watch: Watch) -> None:
         """What the headers of any answer tell: whose data it is, the venue's clock, the use of the limits."""
         if not watch.seen.status:
             return
         headers = watch.seen.headers
         self._origin = headers.get(ORIGIN, "live")
-        self._pace.observe(headers, time.monotonic() * 1000)
+        self._gate.observe(headers)
         if (date := _date(headers.get("date"))) is not None:
             self._measure(watch, date, date + 999)
 

@@ -122,6 +122,9 @@ class Publisher:
             except StoreError as error:
                 failed.add(part.place)
                 self._errors.append(str(error))
+            except pa.ArrowException as error:  # rows that no data file can hold: this place waits, the others go on
+                failed.add(part.place)
+                self._errors.append(f"{part.place.path} cannot be written: {error}")
         return failed
 
     def join_file(self, part: fold.Part) -> None:

@@ -11,13 +11,12 @@ from itertools import groupby
 import pyarrow as pa
 
 from perptape.claims import SETTLED, STREAM, Claim, grid_step, period_grid
-from perptape.interval import MINUTE, NS, SECOND, floor
+from perptape.interval import MINUTE, NS, floor, slot_of
 from perptape.store.filesystem import Absent, FileSystem
 from perptape.store.landing import DataFiles, Landing
 from perptape.store.parquet import Unreadable
 from perptape.store.segment import Segment
 
-JITTER = 5 * SECOND
 CAUSE = "rebuilt from rows"
 
 
@@ -44,12 +43,6 @@ def data_tables(fs: FileSystem, landing: DataFiles) -> Iterator[pa.Table]:
             yield landing.decode(place, fs.read(entry.path).data)
         except (Absent, Unreadable):
             continue
-
-
-def slot_of(time: int, step: int) -> int:
-    """The start of the slot that a row belongs to, as the collector counts it: venues stamp rows some milliseconds off."""
-    nearest = (time + step // 2) // step * step
-    return nearest if abs(time - nearest) <= JITTER else floor(time, step)
 
 
 def claims_of_rows(dataset: str, rows: pa.Table, grids: Iterable[str]) -> Iterator[Claim]:

@@ -13,12 +13,11 @@ import pyarrow.compute as pc
 from perptape.claims import grid_step
 from perptape.datasets import DATASETS
 from perptape.datasets.base import Dataset, Format
-from perptape.interval import MINUTE, NS, floor, slots
+from perptape.interval import MINUTE, NS, floor, slot_of, slots
 from perptape.store import layout
 from perptape.store.filesystem import Absent, Entry, FileSystem
 from perptape.store.landing import DataFiles, Place, landing
 from perptape.store.parquet import Unreadable, decode
-from perptape.store.rebuild import slot_of
 
 if TYPE_CHECKING:
     from perptape.store.catalog import Catalog
