@@ -205,8 +205,7 @@ def test_a_feeds_claims_lie_within_its_connections_time_and_within_the_quiet_lim
         proven = [c.span for c in claims if c.kind == rules.kind and c.instrument == instrument]
         live = [c.span for c in claims if c.kind == "live" and c.instrument == instrument]
         assert not list(gaps(proven, live))
-        topic = "" if rules.market else instrument
-        words = [m.time for m in marks if m.kind == "feed" and m.topic == topic]
+        words = [m.time for m in marks if m.kind == "feed" and (rules.market or m.topic == instrument)]
         near = union(Interval(time - rules.quiet, time) for time in words)
         assert not list(gaps(proven, near))
         assert not list(gaps(proven, union(Interval(time, time + rules.quiet) for time in words)))
