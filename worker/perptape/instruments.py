@@ -50,17 +50,13 @@ class Instrument:
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """What one word of the user became on one venue. `instrument` is None when there is nothing to collect; `message` says why.
-
-    ended: the delisted contract that the word means: nothing new comes of it, but what was wanted up to its end may still be due.
-    """
+    """What one word of the user became on one venue. `instrument` is None when there is nothing to collect; `message` says why."""
 
     asked: str
     venue: str
     instrument: Instrument | None
     message: str = ""
     substituted: bool = False
-    ended: Instrument | None = None
 
 
 _PERP = re.compile(r"^([A-Z0-9]+?)(USDT|USDC|USD)-PERP$")
@@ -85,13 +81,15 @@ def resolve(
     *,
     default: Callable[[str], str | None],
     exact: bool = False,
+    known_elsewhere: bool = False,
 ) -> Resolution:
     """What `word` means on `venue`.
 
     `instruments` are all that are known of the venue, delisted ones too. `default` gives the CCXT symbol of the venue's declared
     default perpetual of a base coin, or None. A contract that the venue once listed and delisted is never substituted.
 
-    Raises UsageError, naming the nearest instruments, for a word that this venue does not know.
+    Raises UsageError, naming the nearest instruments, for a word that this venue does not know, unless it is a venue-neutral
+    name of a known base or `known_elsewhere` (another venue knows it): then it is skipped with a message.
     """
     known = tuple(instruments)
     by_word = {form: one for one in sorted(known, key=lambda i: (i.delisted is None, i.listed or 0)) for form in _forms(one)}
@@ -101,12 +99,14 @@ def resolve(
         found = by_word.get(f"{neutral[0]}/{neutral[1]}:{neutral[2]}")
     if found is not None:
         if found.delisted is not None:
-            return Resolution(word, venue, None, f"{venue} has delisted {found.id}: nothing new to collect", ended=found)
+            return Resolution(word, venue, None, f"{venue} has delisted {found.id}: nothing to collect")
         return Resolution(word, venue, found)
     if neutral is not None and not exact:
         substitute = by_word.get(default(neutral[0]) or "")
         if substitute is not None and substitute.delisted is None:
             return Resolution(word, venue, substitute, f"{venue} has no {word}: collecting {substitute.id} instead", substituted=True)
+    if known_elsewhere:
+        return Resolution(word, venue, None, f"{venue} has no {word}")
     near = nearest(word, known)
     hint = f"; nearest: {', '.join(near)}" if near else ""
     raise UsageError(f"{venue} has no {word}{hint}")

@@ -1,14 +1,13 @@
 """Instruments as rows: every lifetime of every contract that was ever seen, and from when to when it was.
 
 Pure. A lifetime is an instrument id with its terms (contract size, multiplier, settle coin). Of two rows of one lifetime the one
-seen listed last is kept, with the least `seen_from` of both; of two that were seen last at one time the one that ended first, so
-that an end without a date, which every listing tells anew, does not creep.
+seen last is kept, with the least `seen_from` of both.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -41,7 +40,7 @@ SCHEMA = pa.schema(
 
 @dataclass(frozen=True, slots=True)
 class SeenInstrument:
-    """One lifetime of a contract, as it was last listed, and when it was first and last seen listed (ms); its end alters neither."""
+    """One lifetime of a contract, as it was last listed, and when it was first and last seen listed (ms)."""
 
     instrument: Instrument
     seen_from: int
@@ -50,32 +49,10 @@ class SeenInstrument:
 
 def instrument_rows(instruments: Iterable[Instrument], seen: int) -> pa.Table:
     """Rows of what a venue listed at `seen` (ms)."""
-    return lifetime_rows([SeenInstrument(one, seen, seen) for one in instruments])
+    return _table([SeenInstrument(one, seen, seen) for one in instruments])
 
 
-def ended(remembered: Iterable[SeenInstrument], listing: Sequence[Instrument], now: int) -> tuple[SeenInstrument, ...]:
-    """The remembered lifetimes that are over by what the venue lists now, each with the earliest end that was ever told of it.
-
-    A lifetime is over when it is listed as delisted, and when its ticker is listed again with other terms.
-    """
-    same = {(one.id, one.terms): one for one in listing}
-    again = {one.id: one for one in listing if one.delisted is None}
-    out = []
-    for seen in remembered:
-        one = seen.instrument
-        told = same.get((one.id, one.terms))
-        if told is not None:
-            ends = [] if told.delisted is None else [told.delisted, one.delisted]
-        else:
-            successor = again.get(one.id)
-            ends = [one.delisted, None if successor is None else max(successor.listed or now, seen.seen_to)]
-        known = [end for end in ends if end is not None]
-        if known:
-            out.append(replace(seen, instrument=replace(one, delisted=min(known))))
-    return tuple(out)
-
-
-def lifetime_rows(seen: Sequence[SeenInstrument]) -> pa.Table:
+def _table(seen: Sequence[SeenInstrument]) -> pa.Table:
     rows = [_row(one) for one in seen]
     columns: list[Any] = list(zip(*rows, strict=True)) or [[] for _ in SCHEMA]
     return pa.table([pa.array(c, f.type) for c, f in zip(columns, SCHEMA, strict=True)], schema=SCHEMA)
@@ -107,18 +84,13 @@ def seen_instruments(rows: pa.Table) -> tuple[SeenInstrument, ...]:
 
 
 def join(tables: Sequence[pa.Table]) -> pa.Table:
-    """The union by lifetime: the row seen last, whole but for `seen_from`, which is the least.
-
-    Ties fall to the earliest `delisted`, then to the larger values.
-    """
+    """The union by lifetime: the row seen last, whole but for `seen_from`, which is the least; ties fall to the larger values."""
     table = pa.concat_tables([t.select(SCHEMA.names) for t in tables]) if tables else SCHEMA.empty_table()
     if table.num_rows < 2:
         return table.combine_chunks()
     first = table.group_by(["instrument_id", "terms"]).aggregate([("seen_from", "min")])
-    leading = [("seen_to", "descending"), ("delisted", "ascending")]  # nulls come last: an end goes before none
-    placed = {"instrument_id", "terms", "seen_from", "seen_to", "delisted"}
-    rest = [(name, "descending") for name in SCHEMA.names if name not in placed]
-    keys = [("instrument_id", "ascending"), ("terms", "ascending"), *leading, *rest]
+    leading = ["seen_to", *(name for name in SCHEMA.names if name not in ("instrument_id", "terms", "seen_from", "seen_to"))]
+    keys = [("instrument_id", "ascending"), ("terms", "ascending"), *((name, "descending") for name in leading)]
     flat = table.set_column(SCHEMA.names.index("linear"), "linear", table["linear"].cast(pa.int8()))
     table = table.take(pc.sort_indices(flat, sort_keys=keys))
     lifetimes = pc.binary_join_element_wise(table["instrument_id"], table["terms"], " ").combine_chunks()

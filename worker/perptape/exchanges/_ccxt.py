@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
@@ -19,7 +20,6 @@ from perptape.exchanges._ccxt_lite import errors
 from perptape.exchanges._ccxt_stream import Connection, listen
 from perptape.exchanges.base import Access, Answer, RawFunding, RawOpenInterest, RawPrediction, Sink, Traits
 from perptape.exchanges.calls import Call, Conversation, Reply, Rows, Venue
-from perptape.exchanges.gate import Gate
 from perptape.exchanges.offset import Offset, measured
 from perptape.exchanges.pacing import Pace
 from perptape.instruments import Instrument
@@ -41,11 +41,12 @@ class CcxtExchange:
         self._venue, self._access, self._clock, self._ids = venue, access, clock, ids
         self._client = made("async_support", venue.CCXT, access, clock)
         self._translator = Translator(venue.TRAITS.venue, errors(), venue.CODES)
-        self._gate = Gate(venue.TRAITS.venue, Pace(venue.TRAITS.limits, access.speed))
+        self._pace = Pace(venue.TRAITS.limits, access.speed)
         self._offset: Offset | None = None
         self._shift = 0
         self._origin: str | None = None
         self._streaming: Any = None
+        self._banned = 0.0
         self._ahead: asyncio.Task[Answer[Instrument]] | None = None
 
     @property
@@ -187,7 +188,7 @@ class CcxtExchange:
             self._note(watch)
             found = self._translator.translated(error, watch.seen, self._now() // 1_000_000)
             if isinstance(found, Retry) and found.banned and found.after is not None:
-                self._gate.ban(found.after)
+                self._banned = time.monotonic() + found.after
             raise found from error
         finally:
             WATCH.reset(token)
@@ -205,7 +206,7 @@ class CcxtExchange:
             return
         headers = watch.seen.headers
         self._origin = headers.get(ORIGIN, "live")
-        self._gate.observe(headers)
+        self._pace.observe(headers, time.monotonic() * 1000)
         if (date := _date(headers.get("date"))) is not None:
             self._measure(watch, date, date + 999)
 
