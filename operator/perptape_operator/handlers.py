@@ -19,6 +19,10 @@ def registry(operation: Operation) -> kopf.OperatorRegistry:
     """The handlers: one event handler for each kind, and none that retries, times or finalizes."""
     found = kopf.OperatorRegistry()
 
+    @kopf.on.login(registry=found)
+    def login(**given: Any) -> Any:  # a bare registry has none, and a pod would find no credentials
+        return kopf.login_with_service_account(**given) or kopf.login_with_kubeconfig(**given)
+
     @kopf.on.startup(registry=found)
     async def begin(settings: kopf.OperatorSettings, **_: Any) -> None:
         configure(settings, operation.settings.identity, clusterwide=not operation.settings.namespaces)
