@@ -157,9 +157,20 @@ class Stay:
     async def _publishing(self) -> None:
         while True:
             await self._environment.sleep(self._run.request.spec.store.published_every.ms / SECOND)
-            if self._adopted.waiting:
-                self._adopted = await self._adopt()
+            await self._adopt_again()
             await self._publish()
+
+    async def _adopt_again(self) -> None:
+        """Logs that the store did not take before; what earlier ones said stays known."""
+        if not self._adopted.waiting:
+            return
+        try:
+            latest = await self._adopt()
+        except StoreError as error:
+            log.error("logs cannot be brought in: trying again next time", outcome="retry", error=str(error))
+            return
+        self._adopted.said.update(latest.said)
+        self._adopted.waiting = latest.waiting
 
     async def _publish(self) -> None:
         try:
