@@ -5,7 +5,9 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perptape.claims import KINDS, Claim, Coverage, Damage, Want, join, join_wants
+from perptape.claims import KINDS, Claim, Want, join, join_wants
+from perptape.coverage import Coverage
+from perptape.damage import Damage
 
 claims = st.lists(
     st.builds(

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perptape.claims import Claim, Damage, Want
+from perptape.claims import Claim, Want
+from perptape.damage import Damage
 from perptape.interval import DAY, HOUR, MINUTE, Interval, total
 from perptape.standing import Rules, State, states, wanted, watermark
 

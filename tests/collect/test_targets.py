@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from perptape.claims import Coverage, Want, horizon
+from perptape.claims import Want, horizon
 from perptape.collect.grids import funding_grids, open_interest_grids
 from perptape.collect.targets import Session, resolved
+from perptape.coverage import Coverage
 from perptape.errors import UsageError
 from perptape.exchanges.registry import VENUES, traits
 from perptape.instruments import Resolution

@@ -7,13 +7,14 @@ import pytest
 
 from perptape.claims import Claim
 from perptape.errors import FormatConflict, Newer, OriginConflict, StoreError, UsageError
-from perptape.interval import DAY, HOUR, MINUTE
+from perptape.interval import DAY, HOUR, MINUTE, NS
 from perptape.store.catalog import Tape
 from perptape.store.coverage import Sayings, encode_coverage
 from perptape.store.folder import Folder
+from perptape.store.layout import iso
 from perptape.store.parquet import encode
 from support.storage import Bucket, MemoryFileSystem, Operation, RecordingDisk
-from support.tapes import START, VENUES, missing, name_of, open_interest, waves, write
+from support.tapes import START, VENUES, liquidations, missing, name_of, open_interest, waves, write
 
 VENUE = "binance"
 NAME = name_of(VENUE)
@@ -64,6 +65,35 @@ def test_a_broken_data_file_is_kept_aside_and_what_it_held_is_asked_for_again(ho
     one.tape.commit(VENUE, "open_interest", open_interest(VENUE, times, one.ms), again, (), "x", lambda: one.ms)
     one.publish()
     assert missing(one.tape, one.done) == []
+    assert one.tape.verify() == []
+
+
+def test_after_damage_to_todays_file_a_stream_that_goes_on_is_believed() -> None:
+    one = World()
+    name, day = name_of(VENUE), one.ms
+
+    def streamed(start: int, end: int) -> None:
+        times = list(range(start, end, MINUTE))
+        said = [Claim(name, "stream", "live", start, end, "feed", start, end)]
+        one.tape.commit(VENUE, "liquidations", liquidations(VENUE, times, end), said, (), f"at{end}", lambda: one.ms)
+
+    def known() -> list[tuple[int, int]]:
+        return [(c.start - day, c.end - day) for c in one.tape.coverage(VENUE, "liquidations").of_grid(name, "stream")]
+
+    streamed(day - HOUR, day)
+    streamed(day, day + HOUR)
+    one.publish(hours=1)
+    one.publish(hours=2)
+    assert one.paths("perptape/segments/binance/liquidations") == []
+    assert known() == [(-HOUR, 0), (0, HOUR)]
+    (path,) = one.paths(f"data/custom_liquidation/{name}/{iso(day * NS)[:10]}")
+    one.break_(path)
+    assert any(path in line for line in one.publish(touched=[path]))
+    streamed(day + 3 * HOUR, day + 4 * HOUR)
+    one.publish(hours=1)
+    one.publish(hours=2)
+    assert one.paths("perptape/segments/binance/liquidations") == []
+    assert known() == [(-HOUR, 0), (3 * HOUR, 4 * HOUR)]
     assert one.tape.verify() == []
 
 

@@ -2,12 +2,14 @@
 
 import pytest
 
-from perptape.claims import SETTLED, Claim, Coverage, Damage, join, repaired
+from perptape.claims import SETTLED, Claim, join
 from perptape.collect.grids import Grid
 from perptape.collect.harvest import funding_page, history_page, settlements
 from perptape.collect.paginate import MARGIN, page
 from perptape.collect.plan import Window
 from perptape.collect.report import of_coverage
+from perptape.coverage import Coverage
+from perptape.damage import Damage, repaired
 from perptape.errors import Doubtful
 from perptape.exchanges.base import PageRule, RawFunding, RawOpenInterest
 from perptape.exchanges.registry import traits

@@ -7,8 +7,8 @@ kind: commutative, associative, idempotent, so the order of writers and repeats 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from perptape.interval import DAY, MINUTE, Interval, floor
@@ -34,6 +34,11 @@ def grid_step(grid: str) -> int | None:
         return None
     text = grid.removeprefix("sample/")
     return int(text[:-1]) * {"m": MINUTE, "h": 60 * MINUTE, "d": DAY}[text[-1]]
+
+
+def is_period(grid: str) -> bool:
+    """Whether a grid is of a venue's own buckets."""
+    return grid_step(grid) is not None and not grid.startswith("sample/")
 
 
 def _duration(ms: int) -> str:
@@ -71,7 +76,7 @@ class Claim:
         """The same claim with its asking times floored to the day, for kinds whose minute matters to nobody.
 
         Flooring commutes with least and greatest, so joining stays a join, and neighbouring claims merge: coverage stays small.
-        It errs to the safe side: damage masks claims last asked before it.
+        It errs to the safe side: damage masks claims last asked before it, and of the day of the damage itself that is all of them.
         """
         if self.kind in ("asked", "hole"):
             return self
@@ -182,82 +187,3 @@ def join_wants(wants: Iterable[Want]) -> tuple[Want, ...]:
 def horizon(every_ms: int) -> int:
     """How far past its last assertion a want reaches."""
     return max(3 * every_ms, 10 * MINUTE)
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Damage:
-    """Rows of ``[start, end)`` (event time, ms) were lost from the store at `time` (ms, the store's clock)."""
-
-    instrument: str
-    start: int
-    end: int
-    time: int
-
-
-@dataclass(frozen=True, slots=True)
-class Coverage:
-    """All that is claimed and wanted of one venue and dataset, joined."""
-
-    claims: tuple[Claim, ...] = ()
-    wants: tuple[Want, ...] = ()
-    damage: tuple[Damage, ...] = ()
-    trusted: bool = True
-    """False: no coverage could be read; grids were rebuilt from rows and stream time is unproven."""
-    _index: Mapping[tuple[str, str], tuple[Claim, ...]] = field(default_factory=dict, compare=False, repr=False)
-
-    @classmethod
-    def of(cls, claims: Iterable[Claim], wants: Iterable[Want] = (), damage: Iterable[Damage] = (), *, trusted: bool = True) -> Coverage:
-        """The join of everything given, with damage masking the claims last asked before it."""
-        records = tuple(sorted(set(damage)))
-        joined = join(masked(join(claims), records))
-        index: dict[tuple[str, str], list[Claim]] = {}
-        for claim in joined:
-            index.setdefault((claim.instrument, claim.grid), []).append(claim)
-        return cls(joined, join_wants(wants), records, trusted, {key: tuple(found) for key, found in index.items()})
-
-    def of_grid(self, instrument: str, grid: str) -> tuple[Claim, ...]:
-        """The claims of one instrument and grid, of all kinds."""
-        return self._index.get((instrument, grid), ())
-
-    def grids(self, instrument: str) -> tuple[str, ...]:
-        """The grids that anything is claimed of."""
-        return tuple(sorted({grid for one, grid in self._index if one == instrument}))
-
-
-REPAIRED = "repaired after "
-
-
-def repaired(claims: Iterable[Claim], damage: Iterable[Damage]) -> Iterator[Claim]:
-    """Claims made with knowledge of `damage`, marked with the newest that they reach: asking times are floored to the day and hide it."""
-    records = tuple(damage)
-    for claim in claims:
-        times = [one.time for one in records if one.instrument == claim.instrument and claim.start < one.end and one.start < claim.end]
-        yield replace(claim, cause=f"{REPAIRED}{max(times):015d}") if times and claim.kind != "hole" else claim
-
-
-def _outlives(claim: Claim, record: Damage) -> bool:
-    return claim.asked_last > record.time or (claim.cause.startswith(REPAIRED) and int(claim.cause.removeprefix(REPAIRED)) >= record.time)
-
-
-def masked(claims: Iterable[Claim], damage: Iterable[Damage]) -> Iterator[Claim]:
-    """The claims less what damage took away: a claim counts over a damaged time only if it was asked again after the damage."""
-    by_instrument: dict[str, list[Damage]] = {}
-    for record in damage:
-        by_instrument.setdefault(record.instrument, []).append(record)
-    for claim in claims:
-        pieces = [claim]
-        if claim.kind != "hole":
-            for record in by_instrument.get(claim.instrument, ()):
-                if not _outlives(claim, record):
-                    pieces = [left for piece in pieces for left in _without(piece, record)]
-        yield from pieces
-
-
-def _without(claim: Claim, record: Damage) -> Iterator[Claim]:
-    if claim.end <= record.start or claim.start >= record.end:
-        yield claim
-        return
-    if claim.start < record.start:
-        yield replace(claim, end=record.start)
-    if claim.end > record.end:
-        yield replace(claim, start=record.end)

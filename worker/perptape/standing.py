@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from perptape.claims import SETTLED, STREAM, Claim, Coverage, Damage, Want, grid_step
+from perptape.claims import SETTLED, STREAM, Claim, Want, grid_step
+from perptape.coverage import Coverage
+from perptape.damage import Damage
 from perptape.interval import MINUTE, Interval, ceil, floor, gaps, intersection, union
 
 Status = Literal["complete", "sampled", "empty", "unproven", "pending", "open", "lost"]
@@ -128,7 +130,7 @@ def _lose(take: Callable[..., None], grid: str, holes: Sequence[Claim], damage: 
             take("lost", [Interval(min(hole.start, reachable), min(hole.end, reachable))], hole.cause)
         take("lost", [Interval(0, max(reachable, 0))], "unknown")
         return
-    take("lost", (Interval(d.start, d.end) for d in damage), "damaged")
+    take("lost", (record.over(grid) for record in damage), "damaged")
     for hole in holes:
         take("lost", [hole.span], hole.cause or "unknown")
     step = grid_step(grid)

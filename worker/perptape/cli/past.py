@@ -12,7 +12,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from perptape import logs, output
-from perptape.claims import Coverage
 from perptape.cli.places import Place
 from perptape.cli.rows import listing, newest
 from perptape.cli.shell import FAILED, OK, PARTLY
@@ -25,6 +24,7 @@ from perptape.collect.circuit import Circuit
 from perptape.collect.grids import Grid, funding_grids, open_interest_grids
 from perptape.collect.outcome import Outcome
 from perptape.collect.targets import Session, resolved
+from perptape.coverage import Coverage
 from perptape.datasets import DATASETS
 from perptape.datasets.base import join
 from perptape.datasets.instruments import INSTRUMENTS, instrument_rows

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from perptape.claims import Claim, Coverage
+from perptape.claims import Claim
 from perptape.cli.places import Place
 from perptape.cli.shell import now
+from perptape.coverage import Coverage
 from perptape.errors import StoreError, UsageError
 from perptape.interval import MINUTE, Interval
 from perptape.store.catalog import Catalog, StoreOptions, Tape

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from perptape.claims import Claim, Coverage, Damage, horizon, join_wants, repaired
+from perptape.claims import Claim, horizon, join_wants
 from perptape.collect.asking import Asking
 from perptape.collect.batch import Batch
 from perptape.collect.grids import Grid
@@ -19,6 +19,8 @@ from perptape.collect.outcome import Outcome
 from perptape.collect.paginate import request
 from perptape.collect.plan import Window, due, judged, ordered, windows
 from perptape.collect.targets import Session, lifetime
+from perptape.coverage import Coverage
+from perptape.damage import Damage, repaired
 from perptape.errors import Doubtful, Retry, Skip
 from perptape.exchanges.base import Exchange, PageRule, RawFunding
 from perptape.instruments import Instrument, Resolution

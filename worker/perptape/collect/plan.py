@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from perptape.claims import SETTLED, Coverage, Want
+from perptape.claims import SETTLED, Want
 from perptape.collect.grids import Grid
 from perptape.collect.paginate import MARGIN, slots_per_page
+from perptape.coverage import Coverage
 from perptape.exchanges.base import PageRule
 from perptape.interval import DAY, Interval, ceil, union
 from perptape.standing import State, finer_claims, states, wanted

@@ -9,10 +9,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from perptape.claims import Coverage, Want, horizon
+from perptape.claims import Want, horizon
 from perptape.collect.grids import by_name
 from perptape.collect.plan import judged
 from perptape.collect.targets import lifetime
+from perptape.coverage import Coverage
 from perptape.datasets import DATASETS
 from perptape.datasets.instruments import SeenInstrument
 from perptape.exchanges.registry import VENUES, traits

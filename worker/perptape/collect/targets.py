@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from perptape.claims import Coverage, Want, horizon
+from perptape.claims import Want, horizon
 from perptape.collect.grids import Grid
+from perptape.coverage import Coverage
 from perptape.errors import UsageError
 from perptape.exchanges.base import Traits
 from perptape.instruments import Instrument, Resolution, resolve

@@ -11,7 +11,8 @@ from dataclasses import replace
 
 import pyarrow as pa
 
-from perptape.claims import Claim, Coverage, Want
+from perptape.claims import Claim, Want
+from perptape.coverage import Coverage
 from perptape.datasets import DATASETS
 from perptape.datasets.base import FORMATS, Format
 from perptape.datasets.instruments import INSTRUMENTS, SeenInstrument, seen_instruments

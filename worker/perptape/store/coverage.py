@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from perptape.claims import Claim, Coverage, Damage, Want, join, join_wants
+from perptape.claims import Claim, Want, join, join_wants
+from perptape.coverage import Coverage
+from perptape.damage import Damage
 from perptape.errors import Newer, StoreError
 from perptape.store import layout
 from perptape.store.filesystem import Absent, FileSystem

@@ -8,7 +8,8 @@ from __future__ import annotations
 import hashlib
 import json
 
-from perptape.claims import Damage
+from perptape.damage import Damage
+from perptape.interval import NS
 from perptape.store import layout
 from perptape.store.filesystem import Absent, FileSystem
 from perptape.store.landing import Place
@@ -31,8 +32,9 @@ def record(fs: FileSystem, venue: str, dataset: str, place: Place, data: bytes, 
     keep(fs, venue, dataset, place.path, data)
     if place.span is None:
         return
-    lost = place.span.events()
-    text = json.dumps({"version": 1, "path": place.path, "instrument": place.instrument, "start": lost.start, "end": lost.end, "time": now})
+    lost, first = place.span.events(), place.span.start // NS
+    said = {"version": 1, "path": place.path, "instrument": place.instrument}
+    text = json.dumps({**said, "start": lost.start, "end": lost.end, "first": first, "time": now})
     fs.create(f"{layout.quarantine(venue, dataset)}/{_name(place.path, data)}-{layout.object_time(now)}.json", text.encode())
 
 
@@ -44,7 +46,7 @@ def damage_records(fs: FileSystem, venue: str, dataset: str) -> tuple[tuple[Dama
             continue
         try:
             value = json.loads(fs.read(entry.path).data)
-            found.append(Damage(value["instrument"], value["start"], value["end"], value["time"]))
+            found.append(Damage(value["instrument"], value["start"], value["end"], value["time"], value.get("first", 0)))
         except Absent:
             continue
         except (ValueError, KeyError, TypeError) as error:
