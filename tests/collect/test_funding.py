@@ -3,15 +3,18 @@
 from itertools import pairwise
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from perptape.collect.grids import funding_grids
-from perptape.collect.harvest import funding_page, settlements
+from perptape.collect.harvest import NEVER, funding_page, settlements
 from perptape.collect.paginate import request
-from perptape.collect.plan import Window
+from perptape.collect.plan import OVERLAP, Window, windows
+from perptape.collect.report import standings
 from perptape.errors import Doubtful
 from perptape.exchanges.base import PageRule, RawFunding
 from perptape.exchanges.registry import traits
-from perptape.interval import DAY, HOUR, MINUTE, Interval, total
+from perptape.interval import DAY, HOUR, MINUTE, Interval, gaps, total, union
 from support.fake_exchange import perpetual
 
 NOW = 20_000 * DAY
@@ -20,14 +23,14 @@ GRID = funding_grids(traits("binance"), HOUR, 365 * DAY)[0]
 EVER = Interval(NOW - 900 * DAY, 1 << 62)
 
 
-def harvested(times, span, listed=EVER, before=(), rule=PageRule(1000, "forward")):  # noqa: B008 - a frozen value
+def harvested(times, span, listed=EVER, before=(), rule=PageRule(1000, "forward"), seen=NEVER):  # noqa: B008 - a frozen value
     raws = [RawFunding(ONE, time, "0.0001") for time in times]
     earlier = [RawFunding(ONE, time, "0.0001") for time in before]
-    return funding_page(Window(ONE.id, "settled", span), request(span, rule, NOW), raws, earlier, GRID, rule, NOW, 0, listed)
+    return funding_page(Window(ONE.id, "settled", span), request(span, rule, NOW), raws, earlier, GRID, rule, NOW, 0, listed, seen)
 
 
-def claimed(found):
-    return [(c.start, c.end) for c in found.claims]
+def claimed(found, kind="complete"):
+    return [(c.start, c.end) for c in found.claims if c.kind == kind]
 
 
 def every(hours, start, end):
@@ -104,3 +107,128 @@ async def test_a_settlement_that_is_published_hours_late_is_obtained(world):
     times = world.tape.read("funding")["ts_event"].to_pylist()
     assert {(b - a) // 1_000_000 for a, b in pairwise(times)} == {8 * HOUR}
     assert times[-1] // 1_000_000 > world.clock.ms - 8 * HOUR - 2 * MINUTE
+
+
+NOBODY_KNOWS = Interval(0, 1 << 62)
+
+
+def test_one_settlement_does_not_stand_for_an_unknown_listing():
+    found = harvested([MONTH.end - HOUR], MONTH, NOBODY_KNOWS)
+    assert claimed(found) == [(MONTH.end - HOUR + MINUTE, MONTH.end)]
+    assert len(found.raws) == 1
+
+
+def test_a_contract_of_unknown_listing_whose_first_settlement_has_just_come_is_no_failure():
+    assert claimed(harvested([MONTH.end - 20_000], MONTH, NOBODY_KNOWS)) == []
+
+
+def test_days_without_a_settlement_after_the_first_are_doubted_though_the_listing_is_unknown():
+    with pytest.raises(Doubtful):
+        harvested([MONTH.start + DAY], MONTH, NOBODY_KNOWS)
+
+
+@pytest.mark.parametrize(("hours", "stands"), [(23, False), (24, True)])
+def test_the_first_settlement_stands_for_an_unknown_listing_once_a_day_of_them_follows(hours, stands):
+    times = range(MONTH.end - HOUR - hours * HOUR, MONTH.end, HOUR)
+    assert (claimed(harvested(times, MONTH, NOBODY_KNOWS)) == [(MONTH.start, MONTH.end)]) is stands
+
+
+def test_where_the_store_knows_earlier_settlements_the_first_of_an_answer_stands_for_no_listing():
+    times = every(1, MONTH.start + 8 * DAY, MONTH.end)
+    found = harvested(times, MONTH, NOBODY_KNOWS, seen=MONTH.start + DAY)
+    assert claimed(found) == [(MONTH.start + 8 * DAY + MINUTE, MONTH.end)]
+
+
+@given(st.sampled_from([1, 4, 8]), st.sets(st.integers(0, 89)), st.booleans())
+def test_whatever_an_answer_leaves_out_no_stretch_of_more_than_a_day_is_claimed_without_its_settlements(hours, kept, known):
+    """`kept`: which thirds of a day the venue answers, out of thirty days of settlements; nobody need know when it was listed."""
+    truth = list(every(hours, MONTH.start, MONTH.end))
+    told = [time for time in truth if (time - MONTH.start) // (8 * HOUR) in kept]
+    try:
+        found = harvested(told, MONTH, EVER if known else NOBODY_KNOWS)
+    except Doubtful:
+        assert max(b - a for a, b in pairwise([MONTH.start, *told, MONTH.end])) > DAY
+        return
+    complete = union(Interval(*span) for span in claimed(found))
+    after_a_day = next((b for a, b in pairwise(told) if b - told[0] >= DAY), None) if told else None
+    believed = not known and after_a_day is not None and all(b - a <= DAY for a, b in pairwise(t for t in told if t <= after_a_day))
+    walls = [*([] if believed else [MONTH.start]), *told, MONTH.end]
+    for start, end in pairwise(walls):
+        if end - start > DAY:
+            assert not any(Interval(start + MINUTE, end).intersection(span) for span in complete)
+    assert not claimed(found, "asked")
+
+
+@given(st.sampled_from([1, 4, 8]), st.integers(0, 27), st.integers(0, 20), st.booleans())
+def test_an_honest_answer_leaves_nothing_open_once_a_contract_trades(hours, listed_after, untraded, known):
+    listed = MONTH.start + listed_after * DAY
+    first = listed + untraded * DAY + hours * HOUR
+    truth = [time for time in every(hours, MONTH.start, MONTH.end) if time >= first]
+    lifetime = Interval(listed, 1 << 62) if known else NOBODY_KNOWS
+    if not known and not truth:
+        with pytest.raises(Doubtful):
+            harvested(truth, MONTH, lifetime)
+        return
+    found = harvested(truth, MONTH, lifetime)
+    complete, asked = (union(Interval(*span) for span in claimed(found, kind)) for kind in ("complete", "asked"))
+    left = list(gaps([Interval(max(listed, MONTH.start), MONTH.end)], [*complete, *asked]))
+    if known or (truth and truth[-1] - truth[0] >= DAY):
+        assert left == []
+    quiet = Interval(listed, min(first, MONTH.end))
+    assert asked == ((quiet,) if known and len(quiet) > DAY else ())
+
+
+@given(st.sets(st.integers(0, 400), min_size=1, max_size=9), st.integers(0, 500), st.booleans())
+def test_no_window_of_settlements_begins_before_the_listing_and_all_open_time_is_asked(days, listed_ago, edge):
+    listed = NOW - listed_ago * DAY
+    spans = [Interval(NOW - (d + 1) * DAY, NOW - d * DAY) for d in days]
+    spans += [Interval(NOW - HOUR, NOW - GRID.rules.delay)] if edge else []
+    open_time = union(both for span in spans if (both := span.intersection(Interval(listed, NOW))))
+    cut = windows(ONE.id, GRID, open_time, PageRule(1000, "forward"), NOW, listed)
+    assert all(listed <= window.span.start for window in cut)
+    assert not list(gaps(open_time, [window.span for window in cut]))
+    assert all(any(w.span.start <= max(span.start - OVERLAP, listed) for w in cut) for span in open_time)
+
+
+def standing(world):
+    (one,) = standings(world.tape, world.clock.ms, ["binance"], ["funding"])
+    return one
+
+
+async def test_a_contract_that_is_listed_long_before_it_trades_is_empty_up_to_its_first_settlement_in_the_end(world):
+    listed, trading = world.clock.ms - 5 * DAY, world.clock.ms + 3 * DAY
+    world.venue("binance", ["BTC"], listed=listed, holes=lambda one, time: time < trading)
+    only = "{funding: {backfill: 30d}}"
+    for pause in (*[30 * MINUTE] * 4, *[7 * HOUR] * 10):
+        summary = await world.once(only, "BTCUSDT-PERP")
+        assert summary.exit_code == 0, summary.lines()
+        assert standing(world).length("empty", "complete") == 0
+        assert len([call for call in world.data_calls("binance") if call[0] == "funding_page"]) <= 1
+        world.clock.forward(pause)
+    first = -(-trading // (8 * HOUR)) * 8 * HOUR
+    world.clock.forward(first + 20 * MINUTE - world.clock.ms)
+    for _ in range(2):
+        assert (await world.once(only, "BTCUSDT-PERP")).exit_code == 0
+        assert standing(world).length("empty") == 0
+        world.clock.forward(13 * HOUR)
+    assert (await world.once(only, "BTCUSDT-PERP")).exit_code == 0
+    found = standing(world)
+    assert (found.length("empty"), found.length("open", "lost")) == (first - listed, 0)
+    assert found.length("complete") > DAY
+    world.clock.forward(30 * MINUTE)
+    await world.once(only, "BTCUSDT-PERP")
+    assert not [call for call in world.data_calls("binance") if call[0] == "funding_page"]
+
+
+async def test_a_venue_that_answers_nothing_of_a_young_contract_for_hours_hides_no_settlement(world):
+    exchange = world.venue("binance", ["BTC"], listed=world.clock.ms - 20 * DAY)
+    truth, exchange.settlements = exchange.settlements, lambda one, window: []
+    for _ in range(5):
+        await world.once("{funding: {backfill: 30d}}", "BTCUSDT-PERP")
+        world.clock.forward(7 * HOUR)
+    exchange.settlements = truth
+    await world.once("{funding: {backfill: 30d}}", "BTCUSDT-PERP")
+    assert standing(world).length("open", "lost", "empty") == 0
+    times = world.tape.read("funding")["ts_event"].to_pylist()
+    assert {(b - a) // 1_000_000 for a, b in pairwise(times)} == {8 * HOUR}
+    assert len(times) >= 63

@@ -13,7 +13,7 @@ from typing import Literal
 from perptape.claims import SETTLED, STREAM, Claim, Want, grid_step
 from perptape.coverage import Coverage
 from perptape.damage import Damage
-from perptape.interval import MINUTE, Interval, ceil, floor, gaps, intersection, union
+from perptape.interval import DAY, MINUTE, Interval, ceil, floor, gaps, intersection, union
 
 Status = Literal["complete", "sampled", "empty", "unproven", "pending", "open", "lost"]
 COVERED: tuple[Status, ...] = ("complete", "sampled", "empty")
@@ -110,6 +110,8 @@ def states(
     oldest = min((span.start for span in complete), default=0)
     final = list(_final(by_kind["asked"], grid, rules.final_after))
     take("empty", intersection(final, [Interval(oldest, max(now, oldest))]))
+    if grid == SETTLED:
+        take("empty", _untraded(by_kind["asked"], complete, rules.final_after))
     take("unproven", (c.span for c in by_kind["live"]))
     take("pending", [_pending(grid, claims, rules, now)])
     if grid == STREAM or not rules.obtainable:
@@ -153,6 +155,16 @@ def _final(asked: Sequence[Claim], grid: str, final_after: int) -> Iterator[Inte
             yield Interval(claim.start, end)
 
 
+def _untraded(asked: Sequence[Claim], complete: Sequence[Interval], final_after: int) -> Iterator[Interval]:
+    """The time before a contract's first settlement: asked twice, late, and leading up to a day of them, which shows an honest venue."""
+    for span in union(claim.span for claim in asked):
+        if any(after.start <= span.end and after.end >= span.end + DAY for after in complete):
+            for claim in asked:
+                end = min(claim.end, claim.asked_last - final_after)
+                if claim.start in span and claim.start < end and claim.asked_last - claim.asked_first >= CONFIRMED_AFTER:
+                    yield Interval(claim.start, end)
+
+
 def _pending(grid: str, claims: Sequence[Claim], rules: Rules, now: int) -> Interval:
     """The time at the edge that nobody can have yet: no work, no gap."""
     step = grid_step(grid)
@@ -160,6 +172,9 @@ def _pending(grid: str, claims: Sequence[Claim], rules: Rules, now: int) -> Inte
         return Interval(now - STREAM_PENDING, now)
     if grid == SETTLED:
         known = max((c.end for c in claims if c.kind == "complete"), default=0)
+        looked = max((c.end for c in claims if c.kind == "asked" and now < c.asked_last + rules.every), default=0)
+        if looked > known:  # nothing was settled yet: the edge is looked at again with what is before it
+            return Interval(looked, max(now, looked))
         due = ceil(known, rules.settle_every) + rules.delay <= now
         return Interval(max(now - rules.delay, 0), now) if due else Interval(known, max(now, known))
     if step is None or grid.startswith("sample/"):

@@ -14,10 +14,10 @@ from perptape.claims import Claim, horizon, join_wants
 from perptape.collect.asking import Asking
 from perptape.collect.batch import Batch
 from perptape.collect.grids import Grid
-from perptape.collect.harvest import Harvest, funding_page, history_page, predictions, samples, settlements
+from perptape.collect.harvest import NEVER, Harvest, funding_page, history_page, predictions, samples, settlements
 from perptape.collect.outcome import Outcome
 from perptape.collect.paginate import request
-from perptape.collect.plan import Window, due, judged, ordered, windows
+from perptape.collect.plan import Window, due, judged, ordered, settled_by, windows
 from perptape.collect.targets import Session, lifetime
 from perptape.coverage import Coverage
 from perptape.damage import Damage, repaired
@@ -55,6 +55,8 @@ class Backfill:
     _done: int = 0
     _by_id: dict[str, Instrument] = field(default_factory=dict)
     _damage: tuple[Damage, ...] = ()
+    _settled: dict[str, int] = field(default_factory=dict)
+    """By when (ms) the store knows of settlements of each instrument."""
 
     def __post_init__(self) -> None:
         self._by_id = {t.instrument.id: t.instrument for t in self.targets if t.instrument is not None}
@@ -68,6 +70,7 @@ class Backfill:
         """Obtains what is due on one grid. Raises Fatal, StoreError and VenueStopped."""
         now = await self.exchange.now()
         self._damage = coverage.damage
+        self._settled = settled_by(coverage)
         open_time = self._open(grid, coverage, now)
         if grid.sampled:
             await self._sample(grid, [self._by_id[one] for one in open_time])
@@ -75,7 +78,7 @@ class Backfill:
         rule = self._rule(grid)
         if rule is None:
             return
-        lists = [windows(one, grid, spans, rule, now) for one, spans in open_time.items()]
+        lists = [windows(one, grid, spans, rule, now, lifetime(self._by_id[one]).start) for one, spans in open_time.items()]
         plan = ordered(lists, grid.rules.floor(now), RUN_ESTIMATE)
         await self._work(grid, rule, plan)
 
@@ -168,7 +171,8 @@ class Backfill:
                     settled = await self.asking.ask(lambda: self.exchange.funding_page(one, asked))
                     self._count(settled.dropped)
                     told, unread = settled.rows, len(settled.dropped)
-                    return funding_page(window, asked, told, pages.raws, grid, rule, settled.received, unread, lifetime(one))
+                    seen = self._settled.get(one.id, NEVER)
+                    return funding_page(window, asked, told, pages.raws, grid, rule, settled.received, unread, lifetime(one), seen)
                 answer = await self.asking.ask(lambda: self.exchange.open_interest_page(one, grid.period or 0, asked))
                 self._count(answer.dropped)
                 return history_page(window, asked, answer.rows, grid, rule, answer.received, len(answer.dropped))

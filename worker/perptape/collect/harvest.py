@@ -23,6 +23,9 @@ from perptape.interval import DAY, MINUTE, NS, Interval, floor, gaps, intersecti
 EVER = Interval(0, 1 << 62)
 """The lifetime of a contract of which nobody knows when it was listed."""
 
+NEVER = 1 << 62
+"""When a settlement was first known of a contract of which none is."""
+
 
 @dataclass(frozen=True, slots=True)
 class Harvest:
@@ -93,12 +96,14 @@ def funding_page(
     received: int,
     unread: int = 0,
     listed: Interval = EVER,
+    seen: int = NEVER,
 ) -> Harvest:
     """A page of settled rates. `before`: the rows of this window's earlier pages. Rows are made by `settlements` in the end.
 
-    No settlement interval is longer than a day, so where the contract was `listed` a longer time without a row is not believed and
-    not claimed; a page that proves nothing else of more than a day is Doubtful. With rows that could not be understood (`unread`)
-    the page claims nothing: they may lie anywhere in it.
+    No settlement interval is longer than a day, so once the contract trades a longer time without a row is not believed and not
+    claimed; a page that proves nothing else of more than a day is Doubtful. A contract may be listed long before it trades: what
+    lies between is claimed as asked. With rows that could not be understood (`unread`) the page claims nothing: they may lie
+    anywhere in it. `seen`: by when (ms) the store knows of settlements.
     """
     times = [funding.settled_at(raw.time) for raw in raws if raw.time is not None]
     unread += len(raws) - len(times)
@@ -111,27 +116,54 @@ def funding_page(
     told = [raw for raw in raws if raw.time is not None and funding.settled_at(raw.time) in asked]
     proven = intersection([shown.proven], [Interval(0, max(received - grid.rules.delay, 0))]) if not unread else ()
     known = sorted({funding.settled_at(raw.time) for raw in (*told, *before) if raw.time is not None})
-    bare = _bare(known, proven, listed)
-    if total(bare) > DAY and not any(gaps(intersection(proven, [listed]), bare)):
+    untraded = _untraded(known, proven, listed)
+    trading = _trading(known, listed, untraded, seen)
+    bare = _bare(known, proven, trading)
+    certain = Interval(max(trading.start, known[0]), trading.end) if known and listed.start == EVER.start else trading
+    if total(intersection(bare, [certain])) > DAY and not any(gaps(intersection(proven, [certain]), bare)):
         raise Doubtful(f"{window.instrument}: no settlement in {total(bare) // DAY} days; not believed")
-    sure = gaps(proven, [*bare, *_doubted(times, fit, asked.end)])
+    sure = gaps(proven, [*untraded, *bare, *_doubted(times, fit, asked.end)])
     claims = [Claim(window.instrument, SETTLED, "complete", s.start, s.end, "", received, received).coarse() for s in sure]
+    claims += [Claim(window.instrument, SETTLED, "asked", s.start, s.end, "", received, received) for s in untraded]
     return Harvest((), claims, dropped, shown.left, raws=told)
 
 
-def _bare(known: Sequence[int], proven: Collection[Interval], listed: Interval) -> tuple[Interval, ...]:
-    """The time that must hold settlements and shows none, with the one after it, whose interval is not known either.
+def _untraded(known: Sequence[int], proven: Collection[Interval], listed: Interval) -> tuple[Interval, ...]:
+    """The time from a known listing up to the first settlement, where it is longer than a settlement may take: listed, not traded."""
+    if listed.start == EVER.start or not any(listed.start in span for span in proven) or (known and known[0] <= listed.start):
+        return ()
+    first = known[0] if known else listed.end
+    found = intersection(proven, [Interval(listed.start, first)])
+    return found if found and funding.too_long(found[0].start, min(first, found[-1].end)) else ()
 
-    Nothing is expected before the listing; where nobody knows that, before the first settlement.
-    """
+
+def _trading(known: Sequence[int], listed: Interval, untraded: Sequence[Interval], seen: int) -> Interval:
+    """When settlements are expected. Where nobody knows the listing and the store no earlier settlement, the first one stands for it."""
+    if untraded:
+        return Interval(untraded[-1].end, max(listed.end, untraded[-1].end))
+    if listed.start == EVER.start and known and known[0] <= seen and _unbroken_day(known):
+        return Interval(known[0], listed.end)
+    return listed
+
+
+def _unbroken_day(known: Sequence[int]) -> bool:
+    """Whether settlements follow the first one for a day or more: one alone may be all that a broken answer left."""
+    for before, time in pairwise(known):
+        if funding.too_long(before, time):
+            return False
+        if time - known[0] >= DAY:
+            return True
+    return False
+
+
+def _bare(known: Sequence[int], proven: Collection[Interval], trading: Interval) -> tuple[Interval, ...]:
+    """The time that must hold settlements and shows none, with the one after it, whose interval is not known either."""
     found = []
-    for live in intersection(proven, [listed]):
+    for live in intersection(proven, [trading]):
         inside = [time for time in known if live.start < time < live.end]
         before = max((time for time in known if time <= live.start), default=live.start)
         after = min((time for time in known if time >= live.end), default=live.end)
-        unknown = listed.start == EVER.start and before == live.start and before not in known and inside
-        walls = [inside[0] if unknown else before, *inside, after]
-        found += [Interval(a, b + MARGIN) for a, b in pairwise(walls) if funding.too_long(a, b)]
+        found += [Interval(a, b + MARGIN) for a, b in pairwise([before, *inside, after]) if funding.too_long(a, b)]
     return union(found)
 
 

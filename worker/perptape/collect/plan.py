@@ -45,12 +45,12 @@ def due(found: Iterable[State], now: int) -> tuple[Interval, ...]:
     return union(state.span for state in found if state.status == "open" and state.not_before <= now)
 
 
-def windows(instrument: str, grid: Grid, open_time: Sequence[Interval], rule: PageRule, now: int) -> tuple[Window, ...]:
-    """Windows of one page each over the open time, newest first; the edge's reaches up to `now`."""
+def windows(instrument: str, grid: Grid, open_time: Sequence[Interval], rule: PageRule, now: int, listed: int = 0) -> tuple[Window, ...]:
+    """Windows of one page each over the open time, newest first; the edge's reaches up to `now`. `listed`: the contract's first ms."""
     if not open_time:
         return ()
     if grid.name == SETTLED:
-        return _settled(instrument, grid, open_time, rule, now)
+        return _settled(instrument, grid, open_time, now, listed)
     assert grid.period is not None
     reach = slots_per_page(rule) * grid.period
     if rule.span is not None:
@@ -69,15 +69,18 @@ def windows(instrument: str, grid: Grid, open_time: Sequence[Interval], rule: Pa
     return tuple(out)
 
 
-def _settled(instrument: str, grid: Grid, open_time: Sequence[Interval], rule: PageRule, now: int) -> tuple[Window, ...]:
-    """One window per unbroken stretch, early by an overlap, and at the edge by `final_after`, up to now: settlements are no grid."""
+def _settled(instrument: str, grid: Grid, open_time: Sequence[Interval], now: int, listed: int) -> tuple[Window, ...]:
+    """One window per unbroken stretch, early by an overlap, and at the edge by `final_after`, up to now: settlements are no grid.
+
+    None begins before the contract was `listed`: there is nothing to overlap with.
+    """
     out = []
     for span in open_time:
         start = span.start - OVERLAP
         if span.end >= now - grid.rules.delay - MARGIN:
             start, span = min(start, now - grid.rules.final_after), Interval(span.start, now)
         floor = grid.rules.floor(now)
-        out.append(Window(instrument, grid.name, Interval(max(start, floor, 0), span.end)))
+        out.append(Window(instrument, grid.name, Interval(min(max(start, floor, listed), span.end), span.end)))
     merged = union(window.span for window in out)
     return tuple(Window(instrument, grid.name, span) for span in reversed(merged))
 
@@ -91,3 +94,12 @@ def ordered(per_instrument: Iterable[Sequence[Window]], retention_floor: int, ru
     chosen = set(expiring)
     others = sorted((w for w in rest if w not in chosen), key=lambda w: (-w.span.end, w.instrument))
     return (*first, *expiring, *others)
+
+
+def settled_by(coverage: Coverage) -> dict[str, int]:
+    """By when (ms) each instrument's settlements are known of: where its earliest complete stretch ends."""
+    found: dict[str, int] = {}
+    for claim in coverage.claims:
+        if claim.grid == SETTLED and claim.kind == "complete":
+            found[claim.instrument] = min(claim.end, found.get(claim.instrument, claim.end))
+    return found
