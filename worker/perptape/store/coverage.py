@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import pyarrow as pa
+
 from perptape.claims import Claim, Want, join, join_wants
 from perptape.coverage import Coverage
 from perptape.damage import Damage
@@ -16,10 +18,10 @@ from perptape.errors import Newer, StoreError
 from perptape.store import layout
 from perptape.store.filesystem import Absent, FileSystem
 from perptape.store.landing import Landing
-from perptape.store.parquet import Unreadable, decode_own, encode
+from perptape.store.parquet import Unreadable, checked, decode_own, encode
 from perptape.store.quarantine import damage_records
 from perptape.store.rebuild import rebuilt
-from perptape.store.record import Garbled, claims_of_table, claims_table, sealed, unsealed, wants_of_text, wants_text
+from perptape.store.record import CLAIMS, Garbled, claims_of_table, claims_table, sealed, unsealed, wants_of_text, wants_text
 from perptape.store.segment import Segment, decode_segment
 
 ATTEMPTS = 20
@@ -71,8 +73,8 @@ def decode_coverage(data: bytes, path: str) -> Sayings:
     table, metadata = decode_own(data, path)
     try:
         (wants,) = unsealed(metadata, ["perptape.wants"], path)
-        return Sayings(claims_of_table(table), wants_of_text(wants))
-    except (Garbled, ValueError, KeyError, TypeError) as error:
+        return Sayings(claims_of_table(checked(table, CLAIMS)), wants_of_text(wants))
+    except (Garbled, ValueError, KeyError, TypeError, pa.ArrowException) as error:
         raise Unreadable(f"{path} cannot be read: {error}") from error
 
 

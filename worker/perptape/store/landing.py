@@ -18,7 +18,7 @@ from perptape.datasets import instruments as listed
 from perptape.datasets.base import Dataset, Format
 from perptape.interval import DAY, NS
 from perptape.store import layout
-from perptape.store.parquet import Unreadable, decode, encode
+from perptape.store.parquet import Unreadable, checked, decode, encode, whole, writable
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,8 @@ class Landing(Protocol):
     def parts(self, rows: pa.Table) -> Iterator[tuple[Place, pa.Table]]:
         """The rows of each file that they belong to. `rows` are a join."""
 
-    def encode(self, place: Place, rows: pa.Table) -> bytes: ...
+    def encode(self, place: Place, rows: pa.Table) -> bytes:
+        """Raises Unwritable."""
 
     def decode(self, place: Place, data: bytes) -> pa.Table:
         """Raises Unreadable."""
@@ -98,11 +99,13 @@ class DataFiles:
         return Place(layout.data_file(self.kind.directory(self.form), instrument, span), instrument, span)
 
     def encode(self, place: Place, rows: pa.Table) -> bytes:
-        return encode(self.kind.to_file(rows, self.form, place.instrument), statistics=["ts_init"])
+        with writable(place.path):
+            table = self.kind.to_file(rows, self.form, place.instrument)
+        return encode(table, statistics=["ts_init"])
 
     def decode(self, place: Place, data: bytes) -> pa.Table:
         try:
-            return self.kind.from_file(decode(data, place.path), place.instrument)
+            return whole(self.kind.from_file(decode(data, place.path), place.instrument))
         except (pa.ArrowException, KeyError, ValueError) as error:
             raise Unreadable(f"{place.path} cannot be read: {error}") from error
 
@@ -141,7 +144,7 @@ class InstrumentFile:
 
     def decode(self, place: Place, data: bytes) -> pa.Table:
         try:
-            return decode(data, place.path).select(self.schema.names).cast(self.schema)
+            return checked(decode(data, place.path), self.schema)
         except (pa.ArrowException, KeyError, ValueError) as error:
             raise Unreadable(f"{place.path} cannot be read: {error}") from error
 

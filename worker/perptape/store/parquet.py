@@ -5,7 +5,8 @@ Pure. Pages carry checksums and are checked when read, so that a flipped bit is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import pyarrow as pa
@@ -22,8 +23,26 @@ class Unreadable(StoreError):
     """The bytes are not what was written."""
 
 
+class Unwritable(StoreError):
+    """No file can hold these rows."""
+
+
 def encode(table: pa.Table, metadata: Mapping[str, str] | None = None, *, statistics: bool | list[str] = False) -> bytes:
-    """Parquet bytes: of a data file, or with `metadata` (and our version beside it) of an object of ours."""
+    """Parquet bytes: of a data file, or with `metadata` (and our version beside it) of an object of ours. Raises Unwritable."""
+    with writable("rows"):
+        return _encoded(table, metadata, statistics)
+
+
+@contextmanager
+def writable(what: str) -> Iterator[None]:
+    """What Arrow cannot turn into a file raises Unwritable."""
+    try:
+        yield
+    except pa.ArrowException as error:
+        raise Unwritable(f"{what} cannot be written: {_line(error)}") from error
+
+
+def _encoded(table: pa.Table, metadata: Mapping[str, str] | None, statistics: bool | list[str]) -> bytes:
     sink = pa.BufferOutputStream()
     with pq.ParquetWriter(
         sink,
@@ -85,6 +104,21 @@ def decode_own(data: bytes, path: str, *, rows: bool = True) -> tuple[pa.Table, 
             return table.replace_schema_metadata(None), metadata
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
         raise Unreadable(f"{path} cannot be read: {_line(error)}") from error
+
+
+def checked(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """An object of ours in its schema. Raises ArrowException, KeyError and ValueError where it is another, or holds what no row may."""
+    fit = whole(table.select(schema.names).cast(schema))
+    fit.validate(full=True)
+    return fit
+
+
+def whole(table: pa.Table) -> pa.Table:
+    """The table, where there is a value in each place that needs one. Raises ValueError."""
+    for field, column in zip(table.schema, table.columns, strict=True):
+        if not field.nullable and column.null_count:
+            raise ValueError(f"{field.name}: null where there must be a value")
+    return table
 
 
 def _line(error: BaseException) -> str:

@@ -119,12 +119,9 @@ class Publisher:
         for part in fold.parts(self.landing, list(segments.values()), self.touched):
             try:
                 self.join_file(part)
-            except StoreError as error:
+            except StoreError as error:  # rows that no data file can hold, too: this place waits, the others go on
                 failed.add(part.place)
                 self._errors.append(str(error))
-            except pa.ArrowException as error:  # rows that no data file can hold: this place waits, the others go on
-                failed.add(part.place)
-                self._errors.append(f"{part.place.path} cannot be written: {error}")
         return failed
 
     def join_file(self, part: fold.Part) -> None:

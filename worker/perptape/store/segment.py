@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from perptape.claims import Claim, Want
-from perptape.store.parquet import Unreadable, decode_own, encode
+from perptape.store.parquet import Unreadable, checked, decode_own, encode
 from perptape.store.record import Garbled, claims_of_text, claims_text, sealed, unsealed, wants_of_text, wants_text
 
 _NAMES = ("perptape.venue", "perptape.dataset", "perptape.name", "perptape.origin", "perptape.claims", "perptape.wants")
@@ -31,7 +31,7 @@ class Segment:
 
 
 def encode_segment(segment: Segment) -> bytes:
-    """The same bytes for the same segment."""
+    """The same bytes for the same segment. Raises Unwritable."""
     values = (segment.venue, segment.dataset, segment.name, segment.origin, claims_text(segment.claims), wants_text(segment.wants))
     return encode(in_order(segment.rows), sealed(dict(zip(_NAMES, values, strict=True))))
 
@@ -41,7 +41,7 @@ def decode_segment(data: bytes, path: str, schema: pa.Schema, *, rows: bool = Tr
     table, metadata = decode_own(data, path, rows=rows)
     try:
         venue, dataset, name, origin, claims, wants = unsealed(metadata, _NAMES, path)
-        return Segment(venue, dataset, name, table.select(schema.names).cast(schema), claims_of_text(claims), wants_of_text(wants), origin)
+        return Segment(venue, dataset, name, checked(table, schema), claims_of_text(claims), wants_of_text(wants), origin)
     except (Garbled, ValueError, KeyError, TypeError, pa.ArrowException) as error:
         raise Unreadable(f"{path} cannot be read: {error}") from error
 
