@@ -59,7 +59,7 @@ async def streamer(venue: str, endpoint: str, folder: Path, contracts: list[str]
     tape.prepare(exchange.origin or "live", "nautilus1")
     disk = watched_disk(folder / "log-copy")
     live = LiveStream(
-        exchange, instruments, logs=Logs(str(folder / "log"), disk), segments=TapeSegments(tape, wall), wants=lambda now: (),
+        exchange, instruments, logs=Logs(str(folder / "log"), disk), segments=TapeSegments(tape, wall), wants=lambda now, first: (),
         clock=wall, random=SystemRandom(),
     )  # fmt: skip
     settle_memory()

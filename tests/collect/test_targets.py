@@ -5,13 +5,13 @@ from dataclasses import replace
 import pytest
 
 from perptape.claims import Want, horizon
-from perptape.collect.grids import funding_grids, open_interest_grids
-from perptape.collect.targets import Session, resolved
+from perptape.collect.grids import funding_grids, open_interest_grids, stream_grid
+from perptape.collect.targets import CONNECTING, Session, resolved
 from perptape.coverage import Coverage
 from perptape.errors import UsageError
 from perptape.exchanges.registry import VENUES, traits
 from perptape.instruments import Resolution
-from perptape.interval import DAY, HOUR, MINUTE
+from perptape.interval import DAY, HOUR, MINUTE, SECOND
 from support.fake_exchange import perpetual
 
 TRAITS = {venue: traits(venue) for venue in VENUES}
@@ -94,6 +94,31 @@ def test_samples_go_on_where_the_unended_session_before_stopped():
     assert want.start == NOW - 10 * HOUR + horizon(HOUR)
     other = Session("g:n", "new", NOW).want(PREDICTED, BTC, NOW, Coverage.of([], [before]))
     assert other.start == NOW
+
+
+STREAM = stream_grid(TRAITS["binance"])
+
+
+def streamed(first, *wants, since=NOW):
+    return Session("f:n", "s", since).want_stream(STREAM, BTC, NOW + HOUR, Coverage.of([], wants), first)
+
+
+def test_a_stream_is_wanted_from_its_first_proof_when_that_comes_soon_and_from_its_start_otherwise():
+    assert streamed(NOW + 2 * SECOND).start == NOW + 2 * SECOND
+    assert streamed(NOW + CONNECTING).start == NOW + CONNECTING
+    assert streamed(NOW + CONNECTING + 1).start == NOW
+    assert streamed(None).start == NOW
+    assert streamed(NOW - 5).start == NOW
+
+
+def test_another_process_of_the_session_wants_from_where_the_first_one_did():
+    first = Want("f:n", "s", BTC.instrument.id, STREAM.name, NOW + 2 * SECOND, NOW + MINUTE)
+    assert streamed(NOW + 10 * MINUTE, first).start == NOW + 2 * SECOND
+
+
+def test_a_stream_that_goes_on_after_a_crash_wants_all_time_since():
+    old = Want("f:n", "old", BTC.instrument.id, STREAM.name, NOW - DAY, NOW - HOUR)
+    assert streamed(NOW + SECOND, old).start == old.asserted_at + horizon(STREAM.every) < NOW
 
 
 def test_what_a_spec_no_longer_lists_is_ended():

@@ -11,16 +11,21 @@ from typing import Any
 
 import pytest
 
-from perptape.claims import Want, join
+from perptape.claims import Want, horizon, join
+from perptape.collect.grids import stream_grid
 from perptape.collect.live import LiveStream
+from perptape.collect.plan import judged
 from perptape.collect.stream_adopt import adopt
 from perptape.collect.stream_report import LiveReport
+from perptape.collect.targets import Session
+from perptape.coverage import Coverage
 from perptape.datasets import LIQUIDATIONS
 from perptape.datasets import base as datasets
 from perptape.errors import Fatal, Retry, Skip
 from perptape.exchanges.base import RawLiquidation
 from perptape.exchanges.registry import traits
-from perptape.interval import Interval, gaps, union
+from perptape.instruments import Resolution
+from perptape.interval import DAY, Interval, gaps, union
 from perptape.store.log import Logs
 from support.fake_exchange import START, FakeExchange, perpetual
 
@@ -69,8 +74,17 @@ class Stage:
     def logs(self) -> Logs:
         return Logs("/state/log", self.disk)
 
-    def wants(self, now: int) -> tuple[Want, ...]:
-        return tuple(Want("file", "session", one.id, "stream", START, now) for one in self.exchange.listing)
+    def wants(self, now: int, first: int | None) -> tuple[Want, ...]:
+        session, grid, known = Session("file", "session", START), stream_grid(self.exchange.traits), Coverage()
+        asked = [Resolution("BTC", self.exchange.traits.venue, one) for one in self.exchange.listing]
+        return tuple(session.want_stream(grid, one, now, known, first) for one in asked)
+
+    def standing(self) -> list[tuple[str, str, float, float]]:
+        """What the wanted time stands at, long afterwards: (status, reason, from, to) in seconds since the start."""
+        grid, name = stream_grid(self.exchange.traits), self.exchange.listing[0].id
+        known = Coverage.of(self.store.claims, self.store.wants)
+        found = judged(grid, name, known, known.wants, horizon(grid.every), START + DAY, Interval(0, 1 << 62))
+        return [(one.status, one.reason, (one.span.start - START) / 1000, (one.span.end - START) / 1000) for one in found]
 
     def event(self, *, equal: bool = False) -> RawLiquidation:
         """One that differs from all before it, unless it is to be equal to the last one."""
@@ -85,6 +99,15 @@ class Stage:
             if events:
                 self.exchange.push(self.event())
             await asyncio.sleep(1)
+
+    async def dialled(self) -> None:
+        """Waits for another connection."""
+        before = len([call for call in self.exchange.calls if call[0] == "liquidations"])
+        for _ in range(6_000):
+            await asyncio.sleep(0.01)
+            if len([call for call in self.exchange.calls if call[0] == "liquidations"]) > before:
+                return
+        raise TimeoutError("no connection within a minute")
 
     @property
     def prices(self) -> set[float]:
@@ -130,6 +153,76 @@ async def test_everything_received_is_in_segments_with_its_claims_and_wants(stag
     assert {want.asserted_at for want in one.store.wants} == {START + 60_000, START + 120_000, START + 150_100}
     assert one.disk.folders("/state/log") == []
     assert len(one.rows) == 150
+
+
+@pytest.mark.parametrize("seconds", [10, 59, 61, 150])
+async def test_a_session_that_starts_and_stops_well_has_lost_nothing(stage, seconds: int) -> None:
+    one = stage()
+    async with running(one):
+        await one.beat(seconds)
+    assert one.standing() == [("sampled", "", 0.1, seconds - 2.9)]
+
+
+async def test_a_session_that_is_stopped_before_it_proves_anything_wanted_nothing(stage) -> None:
+    one = stage()
+    async with running(one):
+        await one.beat(2)
+    assert one.standing() == []
+    assert len(one.prices) == 2
+
+
+async def test_a_stop_soon_after_a_reconnect_leaves_the_time_between_the_connections_lost_and_no_more(stage) -> None:
+    one = stage()
+    async with running(one):
+        await one.beat(20)
+        one.exchange.drop()
+        await one.dialled()
+        back = asyncio.get_running_loop().time()
+        await one.beat(1)
+    (_, _, _, stopped), (*why, start, end) = one.standing()
+    assert (why, start) == (["lost", "disconnected"], stopped)
+    assert stopped == 17.1
+    assert back - 0.02 <= end <= back
+
+
+async def test_a_stop_while_nobody_listens_is_lost_up_to_the_stop(stage) -> None:
+    one = stage()
+    async with running(one):
+        await one.beat(20)
+        one.exchange.will_raise([Retry("refused")] * 50)
+        one.exchange.drop()
+        await asyncio.sleep(15)
+    assert one.standing() == [("sampled", "", 0.1, 17.1), ("lost", "disconnected", 17.1, 35.1)]
+
+
+async def test_of_two_connections_the_one_that_went_on_counts_at_the_stop(stage) -> None:
+    one = stage()
+    async with running(one, replicas=2):
+        await one.beat(20)
+        one.exchange.drop(connection=one.exchange.connections[0])
+        await one.beat(4)
+    assert one.standing() == [("sampled", "", 0.1, 21.1)]
+
+
+async def test_a_session_that_connects_late_has_lost_the_time_since_its_start(stage) -> None:
+    one = stage()
+    one.exchange.will_raise([None, Retry("slow down", after=40.0)])
+    async with running(one):
+        await one.beat(70)
+    first, second = one.standing()
+    assert first[:3] == ("lost", "disconnected", 0)
+    assert 40 <= first[3] <= 45
+    assert second == ("sampled", "", first[3], 67.1)
+
+
+async def test_a_stream_that_its_venue_ended_is_still_wanted(stage) -> None:
+    one = stage()
+    async with running(one):
+        await one.beat(10)
+        one.exchange.will_raise([Fatal("closed for good")])
+        one.exchange.drop()
+        await asyncio.sleep(10)
+    assert [want.ended for want in one.store.wants] == [None]
 
 
 async def test_what_was_received_is_durable_within_a_second(stage) -> None:

@@ -13,7 +13,6 @@ from random import Random
 
 import structlog
 
-from perptape.claims import Want
 from perptape.collect.marks import Rules
 from perptape.collect.stream_adopt import Segments
 from perptape.collect.stream_batch import ConnectionSink, Intake
@@ -21,7 +20,7 @@ from perptape.collect.stream_connection import Place
 from perptape.collect.stream_log import StreamLog
 from perptape.collect.stream_report import LiveReport, Pace
 from perptape.collect.stream_thread import Offload, Thread
-from perptape.collect.stream_writer import Writer
+from perptape.collect.stream_writer import Wants, Writer
 from perptape.collect.watchdog import Watch
 from perptape.datasets.liquidations import LIQUIDATIONS, Row
 from perptape.errors import Fatal, Retry, Skip
@@ -56,7 +55,7 @@ class LiveStream:
         *,
         logs: Logs,
         segments: Segments,
-        wants: Callable[[int], tuple[Want, ...]],
+        wants: Wants,
         clock: Callable[[], int],
         random: Random,
         since: Mapping[str, int] | None = None,
@@ -138,14 +137,14 @@ class LiveStream:
         stopped = asyncio.create_task(stop.wait())
         await asyncio.wait({stopped, *places, *rhythms}, return_when=asyncio.FIRST_COMPLETED)
         deadline = asyncio.get_running_loop().time() + self._pace.stop
-        listened = any(sink.connection is not None for sink in sinks)
+        listening = min((sink.since for sink in sinks if sink.since is not None), default=None)
         stopping.set()
         for task in (stopped, *places, rhythms[-1]):
             task.cancel()
         await asyncio.wait({*places, *rhythms}, timeout=2 * self._pace.farewell)
         try:
             async with asyncio.timeout_at(deadline):
-                await writer.end(listened=listened)
+                await writer.end(listening=listening, wanted=not stop.is_set())
         except TimeoutError:
             self.report.complete = False
         for task in (*places, *rhythms):

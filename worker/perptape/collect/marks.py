@@ -145,7 +145,7 @@ class Proofs:
         """Everything that the connection proves by now."""
         if found.first is None:
             return
-        end = found.last - self._rules.push
+        end = self._sure(found)
         if end > found.claimed:
             self._proven.append(_Proof(name, None, Interval(found.claimed, end), found.last))
             found.claimed = end
@@ -178,10 +178,19 @@ class Proofs:
         for instrument in rules.instruments if everyone else {proof.topic} & set(rules.instruments):
             yield Claim(instrument, STREAM, kind, span.start, span.end, basis, span.start, proof.asked, frozenset({proof.connection}))  # type: ignore[arg-type]
 
+    def end(self, time: int) -> int:
+        """Where all that `claims(time)` leaves said ends: whatever is after it, nobody claims and nobody knows to be missed."""
+        return max(*self._said.values(), self._known_to(time))
+
     def _known_to(self, time: int) -> int:
         """The time before which no open connection can prove anything more."""
-        pending = [found.since if found.first is None else found.claimed for found in self._open.values()]
-        return min(pending, default=max([time, *(span.end for span in self._live)]))
+        pending = [found.since if found.first is None else max(found.claimed, self._sure(found)) for found in self._open.values()]
+        live = [span.end for span in (*self._live, *(proof.span for proof in self._proven if proof.topic is None))]
+        return min(pending, default=max([time, *live]))
+
+    def _sure(self, found: _Connection) -> int:
+        """Where the proof of a connection ends."""
+        return found.last - self._rules.push
 
     def _holes(self, end: int) -> Iterator[Claim]:
         for instrument, start in self._said.items():

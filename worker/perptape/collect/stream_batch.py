@@ -132,6 +132,10 @@ class ConnectionSink:
         self._said: dict[str | None, int] = {}
         self._unsaid: dict[str | None, int] = {}
         self.connection: str | None = None
+        self.since: int | None = None
+        """Since when that connection counts (ms on the venue's clock): its last acknowledgement."""
+        self.first: int | None = None
+        """The first time that a connection of this slot proved."""
         self.heard: float | None = None
         """When the control topic spoke last, on our monotonic clock (the acknowledgement counts)."""
 
@@ -143,20 +147,27 @@ class ConnectionSink:
         self.connection = connection
         self.heard = self._clock()
         self._intake.counts.connections += 1
-        self._intake.mark(Mark("acknowledged", connection, received // NS))
+        self._counts_from(connection, received // NS)
 
     def again(self, time: int) -> None:
         """Something was dropped: whatever the connection proves, it proves from `time` on."""
         self._said.clear()
         self._unsaid.clear()
         if self.connection is not None:
-            self._intake.mark(Mark("acknowledged", self.connection, time))
+            self._counts_from(self.connection, time)
+
+    def _counts_from(self, connection: str, time: int) -> None:
+        self.since = time
+        self._intake.mark(Mark("acknowledged", connection, time))
 
     def control(self, connection: str, time: int | None, received: int) -> None:
         if connection == self.connection:
             self.heard = self._clock()
             at = received // NS
-            self._mark(None, at if time is None or time > at else time)
+            at = at if time is None or time > at else time
+            if self.first is None and self.since is not None:
+                self.first = max(at, self.since)
+            self._mark(None, at)
 
     def feed(self, connection: str, instrument: str | None, received: int) -> None:
         if connection == self.connection:
@@ -211,5 +222,5 @@ class ConnectionSink:
             return
         self.settle()
         self._said.clear()
-        self.connection = self.heard = None
+        self.connection = self.since = self.heard = None
         self._intake.mark(Mark("closed", connection, received // NS, text=reason[:SHORTENED]))

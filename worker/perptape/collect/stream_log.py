@@ -72,12 +72,16 @@ class StreamLog:
         for record in records:
             self._tail.add(record)
 
-    def roll(self, time: int | None, wants: tuple[Want, ...], *, last: bool = False) -> None:
+    def end(self, time: int) -> int:
+        """Where what is said after a roll at `time` ends: proven, or known to be missed."""
+        return self._tail.end(time)
+
+    def roll(self, time: int, wants: tuple[Want, ...], *, last: bool = False) -> None:
         """Ends what is not in a segment yet; the segment is among the unconfirmed. Raises StoreError.
 
-        `time`: now on the venue's clock, up to which all is missed if nobody listens; None: that is not known.
+        `time` (on the venue's clock): up to there all is missed if nobody listens.
         """
-        self._write([self._tail.roll(max(self._tail.said.values()) if time is None else time, wants)])
+        self._write([self._tail.roll(time, wants)])
         if self._log.size > self._limit and not last:
             with suppress(StoreError):  # the next roll tries again
                 self._succeed()

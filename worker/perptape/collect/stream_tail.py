@@ -59,6 +59,10 @@ class Tail:
         """Instrument -> the time up to which everything is claimed or known to be missed."""
         return self._proofs.said
 
+    def end(self, time: int) -> int:
+        """Where what is said after a roll at `time` ends."""
+        return self._proofs.end(time)
+
     @property
     def last(self) -> int:
         """The time of the newest mark."""

@@ -6,8 +6,9 @@ A failure of the disk or the store is told and tried again; it stops nothing.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from random import Random
 
 import structlog
@@ -22,6 +23,9 @@ from perptape.collect.stream_tail import Segment
 from perptape.collect.stream_thread import Offload
 from perptape.errors import StoreError
 
+Wants = Callable[[int, int | None], tuple[Want, ...]]
+"""(now, the first time that a connection proved, if any) -> what a roll asserts; ms on the venue's clock."""
+
 
 class Writer:
     """Writes one stream. `now`: ms on the venue's clock. `disk` and `store` run what blocks."""
@@ -34,7 +38,7 @@ class Writer:
         sinks: Sequence[ConnectionSink],
         report: LiveReport,
         *,
-        wants: Callable[[int], tuple[Want, ...]],
+        wants: Wants,
         now: Callable[[], int],
         random: Random,
         pace: Pace,
@@ -65,7 +69,7 @@ class Writer:
             if self._report.waiting < self._pace.waiting:
                 with suppress(StoreError):
                     await self._flush()
-                    await self._roll(self._now())
+                    await self._roll(self._now(), self._wanted())
 
     async def putting(self, stopping: asyncio.Event) -> None:
         """Until it is cancelled: putting a segment twice puts the same."""
@@ -84,14 +88,17 @@ class Writer:
                 await _set_within(stopping, delay)
                 self._rolled.set()
 
-    async def end(self, *, listened: bool) -> None:
+    async def end(self, *, listening: int | None, wanted: bool) -> None:
         """What was received becomes durable, then a segment; the log goes if the store has it all.
 
-        `listened`: to the end, so that nothing is known to be missed though the last moments are not proven.
+        `listening`: since when (ms on the venue's clock) somebody did, without a break, so that nothing after it is known to be missed
+        though the last moments are not proven; None: nobody does. `wanted`: still; else what is wanted ends with what is said.
         """
         try:
             await self._flush()
-            await self._roll(None if listened else self._now(), last=True)
+            end = await self._disk(lambda: self._log.end(self._now() if listening is None else listening))
+            wants = self._wanted()
+            await self._roll(end, wants if wanted else ended(wants, end), last=True)
             await self._put_all()
         except StoreError as error:
             self._report.complete = False
@@ -117,10 +124,12 @@ class Writer:
             for sink in self._sinks:
                 sink.again(now)
 
-    async def _roll(self, missed: int | None, *, last: bool = False) -> None:
-        wants = self._wants(self._now())
+    def _wanted(self) -> tuple[Want, ...]:
+        return self._wants(self._now(), min((sink.first for sink in self._sinks if sink.first is not None), default=None))
+
+    async def _roll(self, time: int, wants: tuple[Want, ...], *, last: bool = False) -> None:
         try:
-            await self._disk(lambda: self._log.roll(missed, wants, last=last))
+            await self._disk(lambda: self._log.roll(time, wants, last=last))
         except StoreError as error:
             self._failed(error)
             raise
@@ -143,6 +152,11 @@ class Writer:
         if self._report.last_error != str(error):
             self._said.error("not written", rows=len(self._intake), outcome=str(error))
         self._report.last_error = str(error)
+
+
+def ended(wants: Iterable[Want], end: int) -> tuple[Want, ...]:
+    """The same wants, of which those that went on end at `end`. Pure."""
+    return tuple(want if want.ended is not None else replace(want, ended=max(end, want.start)) for want in wants)
 
 
 async def _set_within(event: asyncio.Event, seconds: float) -> bool:

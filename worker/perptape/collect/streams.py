@@ -90,10 +90,8 @@ async def stream(
         return
     coverage = await asyncio.to_thread(venue.tape.coverage, venue.name, "liquidations")
 
-    def wants(now: int) -> tuple[Want, ...]:
-        mine = [session.want(grid, target, now, coverage) for target in targets]
-        if stop.is_set():  # a clean stop ends what it wanted
-            mine = [Want(w.spec, w.session, w.instrument, w.grid, w.start, w.asserted_at, now, w.asked) for w in mine]
+    def wants(now: int, first: int | None) -> tuple[Want, ...]:
+        mine = [session.want_stream(grid, target, now, coverage, first) for target in targets]
         given_up = session.given_up(coverage, [one.id for one in instruments], [grid], now)
         return (*mine, *given_up)
 

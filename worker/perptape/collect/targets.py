@@ -14,7 +14,10 @@ from perptape.coverage import Coverage
 from perptape.errors import UsageError
 from perptape.exchanges.base import Traits
 from perptape.instruments import Instrument, Resolution, resolve
-from perptape.interval import Interval, ceil, floor
+from perptape.interval import SECOND, Interval, ceil, floor
+
+CONNECTING = 30 * SECOND
+"""As fast as a session may be expected to connect: later, the time since its start counts as missed."""
 
 
 def resolved(
@@ -76,6 +79,20 @@ class Session:
         if grid.sampled or (grid.period is None and not grid.backfill):
             start = min(start, self._resumed(mine, grid))
         return Want(self.spec, self._life(mine), one, grid.name, start, now, None, resolution.asked)
+
+    def want_stream(self, grid: Grid, resolution: Resolution, now: int, coverage: Coverage, first: int | None) -> Want:
+        """The want of one instrument's stream; `first`: when its first connection began to prove anything (None: none did yet).
+
+        A session that connects as fast as may be expected wants from there: nobody can listen sooner.
+        """
+        want = self.want(grid, resolution, now, coverage)
+        if want.start != self.since:  # it goes on where another session stopped
+            return want
+        mine = (want.spec, want.session, want.instrument, want.grid)
+        asserted = [w.start for w in coverage.wants if (w.spec, w.session, w.instrument, w.grid) == mine]
+        if asserted:  # by a process of this session before this one
+            return replace(want, start=max(want.start, *asserted))
+        return replace(want, start=first) if first is not None and 0 < first - want.start <= CONNECTING else want
 
     def _slot(self, grid: Grid, one: str, asked: str, now: int, mine: Sequence[Want]) -> Want:
         """A once run's sample is wanted for its own slot only; slots that adjoin are one want, so that wants stay few."""
