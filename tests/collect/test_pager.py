@@ -94,6 +94,18 @@ def harvested(raws, window, received=NOW, limit=500):
     return history_page(Window(ONE.id, "5m", window), request(window, rule, received), raws, GRID, rule, received)
 
 
+@pytest.mark.parametrize("order", ["forward", "backward"])
+@pytest.mark.parametrize("off", [-31, 31, 586])
+def test_rows_that_are_stamped_off_their_slot_are_obtained_at_both_ends_of_a_window(off, order):
+    start, rule = floor(NOW - DAY, FIVE), PageRule(500, order)
+    window = Interval(start, start + 6 * FIVE)
+    asked = request(window, rule, NOW)
+    times = answer([start + k * FIVE + off for k in range(-3, 9)], asked, rule)
+    found = history_page(Window(ONE.id, "5m", window), asked, [raw(t) for t in times], GRID, rule, NOW)
+    assert [(c.kind, c.start, c.end) for c in found.claims] == [("complete", window.start, window.end)]
+    assert len(found.rows) == 6
+
+
 def raw(time, base="1"):
     return RawOpenInterest(ONE, time, base=base)
 

@@ -5,7 +5,9 @@ import json
 import pyarrow.compute as pc
 import pytest
 
+from perptape.collect.outcome import Outcome
 from perptape.collect.report import standings
+from perptape.collect.summary import Summary
 from perptape.errors import OriginConflict, Retry, Skip
 from perptape.interval import DAY, HOUR, MINUTE
 from support.fake_exchange import open_interest_of, rate_of
@@ -105,21 +107,38 @@ async def test_every_venue_down_is_exit_3(world):
 
 
 async def test_a_failing_symbol_does_not_stop_the_others(world):
-    world.venue("binance")
-    world.exchanges["binance"].will_raise([*[None] * 6, Skip("delisted meanwhile")])
+    def delisted(one, time):
+        if one.base == "BTC":
+            raise Skip("delisted meanwhile")
+        return open_interest_of(one, time)
+
+    world.venue("binance", open_interest_at=delisted)
     summary = await world.once(collect="{openInterest: {backfill: 1d}}")
-    assert world.tape.read("open_interest").num_rows > 200
-    assert any("delisted meanwhile" in line for o in summary.outcomes for line in o.skipped + o.failed) or summary.exit_code in (0, 1)
+    assert set(world.tape.read("open_interest")["instrument_id"].to_pylist()) == {"ETHUSDT-PERP.BINANCE"}
+    assert standing(world, "binance", "open_interest", "ETHUSDT-PERP").length("open", "lost") == 0
+    assert summary.outcomes[0].skipped == ["BTCUSDT-PERP.BINANCE: delisted meanwhile"]
+    assert summary.exit_code == 0
 
 
 async def test_a_refused_start_is_shrunk_and_not_skipped(world):
-    exchange = world.venue("binance", ["BTC"])
+    world.venue("binance", ["BTC"], keeps=30 * DAY - 4 * HOUR)
+    summary = await world.once(collect="{openInterest: {backfill: 60d}}", symbols="BTCUSDT-PERP")
+    assert summary.exit_code == 0, summary.lines()
+    assert not summary.outcomes[0].skipped
+    oldest = min(world.tape.read("open_interest")["ts_event"].to_pylist()) // 1_000_000
+    assert oldest - (world.clock.ms - 30 * DAY) < 7 * HOUR
+    (refused, *again) = [call for call in world.data_calls("binance") if call[3].start < world.clock.ms - 30 * DAY + 12 * HOUR]
+    assert refused[3].start < world.clock.ms - 30 * DAY + 4 * HOUR
+    assert len(again) == 3  # 5 min, 1 h and 6 h later
+
+
+async def test_what_passed_out_of_retention_is_lost_and_the_rest_complete(world):
+    world.venue("binance", ["BTC"])
     summary = await world.once(collect="{openInterest: {backfill: 60d}}", symbols="BTCUSDT-PERP")
     found = standing(world, "binance", "open_interest")
     assert summary.exit_code == 0
     assert found.length("complete") > 29.9 * DAY
     assert {reason for _, reason in found.holes("lost")} == {"retention"}
-    assert exchange.calls
 
 
 async def test_slots_that_the_venue_never_has_become_empty_only_after_two_late_answers(world):
@@ -207,9 +226,40 @@ async def test_the_summary_stays_one_json_object_below_4000_bytes(world):
     assert json.loads(text)["exit"] == 3
 
 
+async def test_calls_are_counted_for_the_dataset_that_made_them_though_two_of_a_venue_run_at_once(world):
+    world.venue("binance")
+    summary = await world.stay(11 * MINUTE)
+    made = [call[0] for call in world.data_calls("binance")]
+    counted = {one.dataset: one.calls for one in summary.outcomes}
+    assert counted == {
+        "open_interest": made.count("open_interest_page"),
+        "funding": made.count("funding_page") + made.count("funding"),
+    }
+    assert min(counted.values()) >= 2
+
+
+async def test_a_call_that_was_refused_counts_too(world):
+    refusals = [Retry("busy")] * 2
+
+    def busy(one, time):
+        if refusals:
+            raise refusals.pop()
+        return open_interest_of(one, time)
+
+    world.venue("binance", ["BTC"], open_interest_at=busy)
+    summary = await world.once(collect="{openInterest: {backfill: 1d}}", symbols="BTCUSDT-PERP")
+    assert summary.exit_code == 0, summary.lines()
+    assert summary.outcomes[0].calls == len(world.data_calls("binance")) == 3
+
+
 async def test_samples_carry_no_period_and_are_claimed_slot_by_slot(world):
     world.venue("hyperliquid")
     await world.once(collect="{openInterest: {every: 5m}}")
     rows = world.tape.read("open_interest")
     assert pc.unique(rows["period_minutes"]).to_pylist() == [0]
     assert standing(world, "hyperliquid", "open_interest").length("complete") == FIVE
+
+
+def test_of_a_stream_events_over_its_connections_are_told_and_no_calls():
+    one = Outcome("okx", "liquidations", rows=14, windows=2, instruments=3, streamed=True)
+    assert Summary("a", "b", outcomes=[one]).lines() == ["okx liquidations: 14 events of 3 instruments over 2 connections"]

@@ -91,6 +91,8 @@ class FakeExchange:
     settlements: Callable[[Instrument, Interval], Iterable[int]] = field(default_factory=settlements_every)
     jitter: Callable[[int], int] = lambda time: 0
     """ms that a settlement is stamped late."""
+    keeps: int | None = None
+    """ms of history that the venue serves in truth, where that is less than its traits say."""
     mark: str | None = "60000"
     calls: list[tuple[object, ...]] = field(default_factory=list)
     """(method, instrument id or ids, …) of everything that was asked, refused or not."""
@@ -225,7 +227,7 @@ class FakeExchange:
         return (one.listed is None or time >= one.listed) and (one.delisted is None or time < one.delisted)
 
     def _kept(self, history: History, period: int | None, window: Interval) -> None:
-        kept = history.kept(period)
+        kept = min((kept for kept in (history.kept(period), self.keeps) if kept is not None), default=None)
         if kept is not None and window.start < self.clock.ms - kept:
             raise Skip(f"{self.traits.venue} keeps {kept // DAY} days: the window starts before that", shrink=True)
 

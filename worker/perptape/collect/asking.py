@@ -41,7 +41,6 @@ class Asking:
     deadline: float | None = None
     patience: float = 300.0
     attempts: int = 5
-    calls: int = 0
     on_trouble: Callable[[str], None] = lambda message: None
     _progress: float = field(default=0.0)
     _probe: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -87,7 +86,6 @@ class Asking:
         await self._wait(backoff(attempt, self.environment.chance()))
 
     async def _once(self, call: Callable[[], Awaitable[T]]) -> T:
-        self.calls += 1
         try:
             answer = await call()
         except Retry as error:

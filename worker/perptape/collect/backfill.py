@@ -7,24 +7,28 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
-from perptape.claims import Claim, horizon, join_wants
+from perptape.claims import horizon, join_wants
 from perptape.collect.asking import Asking
 from perptape.collect.batch import Batch
 from perptape.collect.grids import Grid
 from perptape.collect.harvest import NEVER, Harvest, funding_page, history_page, predictions, samples, settlements
 from perptape.collect.outcome import Outcome
+from perptape.collect.pages import Pages
 from perptape.collect.paginate import request
 from perptape.collect.plan import Window, due, judged, ordered, settled_by, windows
 from perptape.collect.targets import Session, lifetime
 from perptape.coverage import Coverage
 from perptape.damage import Damage, repaired
 from perptape.errors import Doubtful, Retry, Skip
-from perptape.exchanges.base import Exchange, PageRule, RawFunding
+from perptape.exchanges.base import Exchange, PageRule
 from perptape.instruments import Instrument, Resolution
 from perptape.interval import DAY, HOUR, MINUTE, Interval
+
+T = TypeVar("T")
 
 CONCURRENT = 8
 """Windows of one venue under way at once: enough to keep the limiter busy over a slow line."""
@@ -122,7 +126,7 @@ class Backfill:
 
     async def _window(self, grid: Grid, rule: PageRule, window: Window) -> None:
         """All pages of one window; what they prove is handed over at its end, or when it ends early."""
-        pages = _Pages(window)
+        pages = Pages(window)
         try:
             while window.span and not self.over:
                 left = await self._page(grid, rule, window, pages)
@@ -141,7 +145,7 @@ class Backfill:
         self._done += 1
         self.advanced(self._done, self._total, self.outcome.rows)
 
-    async def _page(self, grid: Grid, rule: PageRule, window: Window, pages: _Pages) -> Interval | None:
+    async def _page(self, grid: Grid, rule: PageRule, window: Window, pages: Pages) -> Interval | None:
         instrument = self._by_id[window.instrument]
         for moved in (0, *SHRINK):
             now = await self.exchange.now()
@@ -163,17 +167,17 @@ class Backfill:
             return harvest.left
         raise Skip(f"{self.exchange.traits.title} refuses every start of {window.instrument}'s history")
 
-    async def _answer(self, grid: Grid, rule: PageRule, one: Instrument, window: Window, asked: Interval, pages: _Pages) -> Harvest:
+    async def _answer(self, grid: Grid, rule: PageRule, one: Instrument, window: Window, asked: Interval, pages: Pages) -> Harvest:
         """The page's worth. An answer that proves nothing is asked for again a few times: it is this window's trouble, not the venue's."""
         for doubts in range(1, DOUBTS + 1):
             try:
                 if grid.dataset == "funding":
-                    settled = await self.asking.ask(lambda: self.exchange.funding_page(one, asked))
+                    settled = await self._ask(lambda: self.exchange.funding_page(one, asked))
                     self._count(settled.dropped)
                     told, unread = settled.rows, len(settled.dropped)
                     seen = self._settled.get(one.id, NEVER)
                     return funding_page(window, asked, told, pages.raws, grid, rule, settled.received, unread, lifetime(one), seen)
-                answer = await self.asking.ask(lambda: self.exchange.open_interest_page(one, grid.period or 0, asked))
+                answer = await self._ask(lambda: self.exchange.open_interest_page(one, grid.period or 0, asked))
                 self._count(answer.dropped)
                 return history_page(window, asked, answer.rows, grid, rule, answer.received, len(answer.dropped))
             except Doubtful as doubt:
@@ -182,7 +186,16 @@ class Backfill:
                 await self.asking.pause(doubts, str(doubt))
         raise AssertionError("unreachable")
 
-    async def _hand_over(self, grid: Grid, pages: _Pages) -> None:
+    async def _ask(self, call: Callable[[], Awaitable[T]]) -> T:
+        """The call's answer; every attempt is counted here, since several outcomes of a venue share its `asking`."""
+
+        def counted() -> Awaitable[T]:
+            self.outcome.calls += 1
+            return call()
+
+        return await self.asking.ask(counted)
+
+    async def _hand_over(self, grid: Grid, pages: Pages) -> None:
         """Gives rows and claims of a window to the batch, together."""
         rows = list(pages.rows)
         if pages.raws:
@@ -199,11 +212,11 @@ class Backfill:
             return
         try:
             if grid.dataset == "funding_prediction":
-                current = await self.asking.ask(lambda: self.exchange.funding(instruments))
+                current = await self._ask(lambda: self.exchange.funding(instruments))
                 harvest = predictions(current.rows, grid, current.received)
                 self._count(current.dropped)
             else:
-                answer = await self.asking.ask(lambda: self.exchange.open_interest(instruments))
+                answer = await self._ask(lambda: self.exchange.open_interest(instruments))
                 harvest = samples(answer.rows, grid, answer.received)
                 self._count(answer.dropped)
         except Retry as error:
@@ -224,22 +237,3 @@ class Backfill:
         self.outcome.dropped += len(dropped)
         for line in dropped[:5]:
             self.asking.on_trouble(f"dropped: {line}")
-
-
-@dataclass(slots=True)
-class _Pages:
-    """What the pages of one window gave so far."""
-
-    window: Window
-    rows: list[tuple[object, ...]] = field(default_factory=list)
-    raws: list[RawFunding] = field(default_factory=list)
-    claims: list[Claim] = field(default_factory=list)
-    dropped: list[str] = field(default_factory=list)
-    suspicious: int = 0
-
-    def add(self, harvest: Harvest) -> None:
-        self.rows.extend(harvest.rows)
-        self.raws.extend(harvest.raws)
-        self.claims.extend(harvest.claims)
-        self.dropped.extend(harvest.dropped)
-        self.suspicious += harvest.suspicious

@@ -7,7 +7,11 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Outcome:
-    """Counts and messages. `failed` may be obtained by a later run; `skipped` will not; `remaining` windows had no time."""
+    """Counts and messages. `failed` may be obtained by a later run; `skipped` will not; `remaining` windows had no time.
+
+    Of a stream (`streamed`) `rows` are the events received over all of its connections, so that with replicas an event counts once
+    for each that heard it, and `windows` are the connections.
+    """
 
     venue: str
     dataset: str
@@ -20,6 +24,7 @@ class Outcome:
     instruments: int = 0
     failed: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
+    streamed: bool = False
     unsupported: str = ""
     error: str = ""
     """Why all of it ended early (a ban, a Fatal, the store)."""

@@ -114,7 +114,7 @@ async def stream(
         log.error("the stream has no log to write to", venue=venue.name, dataset="liquidations", outcome="failed", error=str(error))
         return
     outcome.rows, outcome.dropped = report.counts.events, report.counts.malformed + report.counts.dropped
-    outcome.windows = report.counts.connections
+    outcome.windows, outcome.streamed = report.counts.connections, True
     outcome.error = report.ended
     if not report.complete:
         outcome.error = "not all is in the store yet: the log keeps it, and the next run brings it in"

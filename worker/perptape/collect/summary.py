@@ -75,7 +75,9 @@ class Summary:
                 for name, value in (("dropped", one.dropped), ("suspicious", one.suspicious), ("remaining", one.remaining))
                 if value
             )
-            out.append(f"{one.venue} {one.dataset}: {one.rows} rows of {one.instruments} instruments in {one.calls} calls{extra}")
+            found = f"{one.rows} events" if one.streamed else f"{one.rows} rows"
+            asked = f"over {one.windows} connections" if one.streamed else f"in {one.calls} calls"
+            out.append(f"{one.venue} {one.dataset}: {found} of {one.instruments} instruments {asked}{extra}")
             out.extend(f"  failed: {line}" for line in one.failed[:5])
             out.extend(f"  skipped: {line}" for line in one.skipped[:5])
             if one.error:

@@ -110,7 +110,6 @@ class Venue:
         """Obtains what is due of one dataset, up to the monotonic second `until`. Raises StoreError; all else is in `outcome`."""
         outcome.instruments = sum(1 for t in self.targets if t.instrument is not None)
         outcome.skipped.extend(t.message for t in self.targets if t.instrument is None)
-        calls = self.asking.calls
 
         def advanced(done: int, total: int, rows: int) -> None:
             if self._advanced is not None:
@@ -127,7 +126,6 @@ class Venue:
             outcome.failed.append(str(error))
             ended = True
         finally:
-            outcome.calls += self.asking.calls - calls
             if not ended:  # told to stop, or the store failed: there is more to do
                 outcome.remaining = max(outcome.remaining, 1)
             await commit_all(batches.values())
