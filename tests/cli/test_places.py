@@ -55,6 +55,20 @@ def test_the_older_variable_works_and_the_newer_one_wins() -> None:
     assert settings({"CCXT_CATALOG_PATH": "old", "PERPTAPE_CATALOG": "new"}).catalog == "new"
 
 
+@pytest.mark.parametrize(
+    ("environ", "state"),
+    [
+        ({"PERPTAPE_STATE": "/var/lib/perptape", "XDG_STATE_HOME": "/x", "HOME": "/home/me"}, "/var/lib/perptape"),
+        ({"XDG_STATE_HOME": "/x/", "HOME": "/home/me"}, "/x/perptape"),
+        ({"XDG_STATE_HOME": "relative", "HOME": "/home/me"}, "/home/me/.local/state/perptape"),
+        ({"HOME": "/home/me"}, "/home/me/.local/state/perptape"),
+        ({}, None),
+    ],
+)
+def test_the_log_of_a_distant_store_is_where_the_environment_says(environ: dict[str, str], state: str | None) -> None:
+    assert settings(environ).state == state
+
+
 SPEC = parse(
     {
         "apiVersion": "perptape.io/v1alpha1",

@@ -16,7 +16,7 @@ from perptape.collect.stream_log import StreamLog
 from perptape.datasets import LIQUIDATIONS
 from perptape.errors import StoreError
 from perptape.interval import Interval, gaps
-from perptape.store.log import Logs
+from perptape.store.log import Logs, Owner
 from perptape.store.log_record import Mark
 
 START, SECONDS, ROLL = 1_000_000, 13, 4
@@ -34,11 +34,12 @@ class Life:
     connection: str
     ids: Any
     limit: int = 2**30
+    owner: Owner = field(default_factory=Owner)
     durable: list[int] = field(default_factory=list)
     adopted: Adopted = field(default_factory=Adopted)
 
     def run(self) -> None:
-        logs = Logs("/state/log", self.disk)
+        logs = Logs("/state/log", self.disk, self.owner)
         self.adopted = adopt(logs, self.store)
         since = self.adopted.since("fake", "liquidations")
         log = StreamLog(
@@ -179,6 +180,17 @@ def test_a_replay_makes_exactly_the_segments_that_the_writer_made_and_a_new_one_
     assert {name: again.segments[name] for name in made} == made
     adopt(Logs("/state/log", records), store)
     assert len(store.segments) == len(made) + 1
+
+
+@pytest.mark.parametrize("other", [Owner("s3://tape at elsewhere", "live"), Owner("s3://tape", "simulated:7")])
+def test_a_log_of_another_store_is_left_alone(kit, other: Owner) -> None:
+    life = Life(kit, kit.Disk(), kit.Store(away=True), START, "c", count(), owner=Owner("s3://tape", "live"))
+    life.run()
+    disk, theirs, ours = life.disk.after_kill(), kit.Store(), kit.Store()
+    found = adopt(Logs("/state/log", disk, other), theirs)
+    assert (found.foreign, found.logs, found.said, theirs.segments) == (["log0"], 0, {}, {})
+    assert not adopt(Logs("/state/log", disk, life.owner), ours).foreign
+    assert {one["ts_event"] // 10**6 for one in ours.rows} == set(life.durable)
 
 
 def test_a_log_is_kept_while_the_store_is_away_and_is_put_later(kit) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
-from dataclasses import asdict
+import struct
+import zlib
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -11,13 +13,21 @@ import pytest
 from perptape.claims import Want
 from perptape.datasets import LIQUIDATIONS
 from perptape.errors import StoreError
-from perptape.store.log import Logs
+from perptape.store.log import Logs, Owner
 from perptape.store.log_disk import LocalLogDisk
 from perptape.store.log_record import Begun, Closed, Confirmed, Events, Mark, Marks, Record, Rolled, decode, encode
 
 
 def head(kit, name: str = "0123") -> Begun:
-    return Begun(name, "fake", "liquidations", 1_000, {kit.BTC: 500}, asdict(kit.RULES), LIQUIDATIONS.schema)
+    return Begun(name, "fake", "liquidations", 1_000, {kit.BTC: 500}, asdict(kit.RULES), LIQUIDATIONS.schema, "s3://tape", "live")
+
+
+def of_version(record: Begun, version: int) -> bytes:
+    """The first record as another version wrote it; the first one said neither store nor origin."""
+    payload = encode(record)[9:].replace(b'"version":2', b'"version":%d' % version)
+    if version == 1:
+        payload = payload.replace(b'"store":"s3://tape","origin":"live",', b"")
+    return struct.pack("<IIc", len(payload), zlib.crc32(payload, zlib.crc32(b"B")), b"B") + payload
 
 
 def everything(kit) -> list[Record]:
@@ -110,16 +120,25 @@ def test_a_folder_without_the_beginning_of_a_log_is_cleared_away(kit, tmp_path: 
 
 
 def test_a_log_of_a_newer_perptape_is_left_alone(kit, tmp_path: Path) -> None:
-    newer = encode(head(kit)).replace(b'"version":1', b'"version":2')
-    import struct
-    import zlib
-
-    length, _, kind = struct.unpack_from("<IIc", newer)
-    newer = struct.pack("<IIc", length, zlib.crc32(newer[9:], zlib.crc32(kind)), kind) + newer[9:]
+    newer = of_version(head(kit), 3)
     (tmp_path / "newer").mkdir()
     (tmp_path / "newer" / "records").write_bytes(newer)
     assert list(Logs(str(tmp_path), LocalLogDisk()).adopt()) == []
     assert (tmp_path / "newer" / "records").read_bytes() == newer
+
+
+def test_a_log_of_the_first_version_is_read_and_belongs_to_the_store_it_lies_in(kit) -> None:
+    [first], size = decode(of_version(head(kit), 1))
+    assert isinstance(first, Begun)
+    assert (first.store, first.origin, size) == (None, None, len(of_version(head(kit), 1)))
+    assert encode(replace(first, store="s3://tape", origin="live")) == encode(head(kit))
+    assert Owner("s3://other", "simulated:1").owns(first)
+
+
+def test_a_log_belongs_to_one_store_and_one_origin(kit) -> None:
+    assert Owner("s3://tape", "live").owns(head(kit))
+    assert not Owner("s3://tape at http://elsewhere", "live").owns(head(kit))
+    assert not Owner("s3://tape", "simulated:1").owns(head(kit))
 
 
 @pytest.mark.parametrize("failing", ["append", "fsync"])

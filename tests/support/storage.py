@@ -41,6 +41,7 @@ class MemoryFileSystem:
     """One process' view of a bucket. `before` and `after` see each call; they may wait, fail, or kill."""
 
     location = "memory://"
+    identity = "memory"
     parallel = 1
 
     def __init__(

@@ -36,7 +36,7 @@ class Settings:
     termination_log: str | None = None
     """Where the summary of a run is also written (Kubernetes shows it)."""
     state: str | None = None
-    """Where streams keep their log when the store is S3; None: the XDG state directory."""
+    """Where streams keep their log when the store is S3; None where the environment names no home either."""
     s3_endpoint: str | None = None
     """Where S3 is when nothing nearer says so (AWS' own name for it)."""
     endpoints: Mapping[str, str] = field(default_factory=dict)
@@ -72,7 +72,7 @@ def settings(environ: Mapping[str, str]) -> Settings:
         log_level=level,
         log_format=cast("LogFormat | None", form),
         termination_log=environ.get("PERPTAPE_TERMINATION_LOG") or None,
-        state=environ.get("PERPTAPE_STATE") or None,
+        state=_state(environ),
         s3_endpoint=_first(environ, "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"),
         endpoints={venue: url for venue in EXCHANGES if (url := environ.get(f"PERPTAPE_{venue.upper()}_ENDPOINT"))},
         credentials=credentials,
@@ -83,6 +83,16 @@ def settings(environ: Mapping[str, str]) -> Settings:
         work_hash=environ.get(names.ENV_WORK_HASH, ""),
         time_budget_s=_seconds(environ, names.ENV_TIME_BUDGET),
     )
+
+
+def _state(environ: Mapping[str, str]) -> str | None:
+    """The folder that is named, else our own in the state directory of the XDG (which counts only when it is absolute)."""
+    if named := environ.get(names.ENV_STATE):
+        return named
+    xdg, home = environ.get("XDG_STATE_HOME", ""), environ.get("HOME")
+    if xdg.startswith("/"):
+        return f"{xdg.rstrip('/')}/perptape"
+    return f"{home.rstrip('/')}/.local/state/perptape" if home else None
 
 
 def _moment(environ: Mapping[str, str], name: str) -> int | None:

@@ -6,7 +6,6 @@ point: the next one makes the same.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -43,27 +42,34 @@ class Adopted:
     logs: int = 0
     waiting: list[str] = field(default_factory=list)
     """Logs whose segments the store did not take; they are left to a later adoption."""
+    foreign: list[str] = field(default_factory=list)
+    """Logs of another store, or of this place's store before it was made anew: they are left alone."""
 
     def since(self, venue: str, dataset: str) -> dict[str, int]:
         return self.said.get((venue, dataset), {})
 
 
-def adopt(logs: Logs, segments: Segments, *, stop: Callable[[], bool] = lambda: False) -> Adopted:
-    """Brings every log whose lock is free into the store, whatever venue's it is. A store that is away leaves them for the next call.
+def adopt(logs: Logs, segments: Segments) -> Adopted:
+    """Brings every log of this store whose lock is free into it, whatever venue's it is. A store that is away leaves them for the
+    next call.
 
     Call it once before the streams begin, so that each knows since when nobody listened, and again while any are `waiting`.
     """
     found = Adopted()
     for log, records in logs.adopt():
+        tail = Tail.of(records)
         try:
-            _adopt_one(log, records, segments, found, stop)
+            if logs.owner.owns(tail.head):
+                _adopt_one(log, tail, segments, found)
+            else:
+                found.foreign.append(log.name)
+                _log.warning("log left alone", log=log.name, outcome="of another store", store=tail.head.store, origin=tail.head.origin)
         finally:
             log.release()
     return found
 
 
-def _adopt_one(log: Log, records: list[Record], segments: Segments, found: Adopted, stop: Callable[[], bool]) -> None:
-    tail = Tail.of(records)
+def _adopt_one(log: Log, tail: Tail, segments: Segments, found: Adopted) -> None:
     head = tail.head
     found.logs += 1
     try:
@@ -73,8 +79,6 @@ def _adopt_one(log: Log, records: list[Record], segments: Segments, found: Adopt
         for instrument, time in tail.said.items():
             said[instrument] = max(time, said.get(instrument, time))
         for segment in tail.unconfirmed.values():
-            if stop():
-                raise StoreError("stopped before the store had all of it")
             put(segments, segment)
             found.rows += segment.rows.num_rows
         log.remove()

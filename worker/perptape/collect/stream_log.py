@@ -47,8 +47,9 @@ class StreamLog:
     def _begin(self, opened: int, since: Mapping[str, int]) -> tuple[Log, Tail]:
         log = None
         while log is None:
-            rules = asdict(self._rules)
-            head = Begun(self._new_id(), self._venue, self._dataset.name, opened, since, rules, self._dataset.schema)
+            owner, rules = self._logs.owner, asdict(self._rules)
+            schema, name = self._dataset.schema, self._dataset.name
+            head = Begun(self._new_id(), self._venue, name, opened, since, rules, schema, owner.store, owner.origin)
             log = self._logs.create(head)
         return log, Tail(head)
 

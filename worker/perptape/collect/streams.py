@@ -10,7 +10,6 @@ import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from random import SystemRandom
 from typing import TYPE_CHECKING
 
@@ -27,7 +26,7 @@ from perptape.collect.venue import Venue
 from perptape.errors import StoreError
 from perptape.store.catalog import Tape
 from perptape.store.folder import Folder
-from perptape.store.log import Logs
+from perptape.store.log import Logs, Owner
 from perptape.store.log_disk import LocalLogDisk
 
 if TYPE_CHECKING:
@@ -47,21 +46,27 @@ class TapeSegments:
         self.tape.commit(venue, dataset, rows, claims, wants, "", self.clock, name=name)
 
 
-def log_root(tape: Tape, state: str | None) -> str:
-    """Where stream logs are: in the store when it is a folder, else in the state directory of this machine."""
+def log_root(tape: Tape, state: str | None) -> str | None:
+    """Where stream logs are: in the store when it is a folder, else in the state directory of this machine, if it has one."""
     if isinstance(tape.fs, Folder):
         return os.path.join(tape.location, "perptape", "log")
-    store = hashlib.blake2b(tape.location.encode(), digest_size=6).hexdigest()  # another store's logs are not this one's to bring in
-    return os.path.join(state or str(Path.home() / ".local" / "state" / "perptape"), "log", store)
+    store = hashlib.blake2b(tape.location.encode(), digest_size=6).hexdigest()
+    return os.path.join(state, "log", store) if state is not None else None
 
 
-def logs_of(tape: Tape, state: str | None) -> Logs:
-    return Logs(log_root(tape, state), LocalLogDisk())
+def logs_of(tape: Tape, state: str | None) -> Logs | None:
+    """The logs of a tape, where it has been made and there is a place for them. Raises StoreError.
+
+    Those of two stores that share a location (at two endpoints, or made anew with other data) are told apart by their owner.
+    """
+    made, root = tape.made(), log_root(tape, state)
+    return Logs(root, LocalLogDisk(), Owner(tape.fs.identity, made.origin)) if made is not None and root is not None else None
 
 
 def adopted(tape: Tape, state: str | None, clock: Callable[[], int]) -> Adopted:
     """Brings the logs of dead processes into the store. A store that is away leaves them for the next time."""
-    found = adopt(logs_of(tape, state), TapeSegments(tape, clock))
+    logs = logs_of(tape, state)
+    found = adopt(logs, TapeSegments(tape, clock)) if logs is not None else Adopted()
     if found.logs:
         log.info("logs of a dead process adopted", dataset="liquidations", logs=found.logs, rows=found.rows, waiting=len(found.waiting))
     return found
@@ -88,6 +93,11 @@ async def stream(
     outcome.instruments = len(instruments)
     if not instruments:
         return
+    logs = await asyncio.to_thread(logs_of, venue.tape, state)
+    if logs is None:
+        outcome.error = f"the log of {venue.tape.location} needs a folder on this machine: name one in PERPTAPE_STATE"
+        log.error("the stream has no log to write to", venue=venue.name, dataset="liquidations", outcome="failed", error=outcome.error)
+        return
     coverage = await asyncio.to_thread(venue.tape.coverage, venue.name, "liquidations")
 
     def wants(now: int, first: int | None) -> tuple[Want, ...]:
@@ -99,7 +109,7 @@ async def stream(
     live = LiveStream(
         venue.exchange,
         instruments,
-        logs=logs_of(venue.tape, state),
+        logs=logs,
         segments=TapeSegments(venue.tape, environment.clock),
         wants=wants,
         clock=environment.clock,

@@ -29,6 +29,10 @@ class Bounded:
         return self._fs.location
 
     @property
+    def identity(self) -> str:
+        return self._fs.identity
+
+    @property
     def swaps(self) -> bool:
         return self._fs.swaps
 

@@ -47,6 +47,10 @@ class FileSystem(Protocol):
         """The root, as messages name it."""
 
     @property
+    def identity(self) -> str:
+        """Which store this is, for what is kept of it elsewhere; empty for a folder, which keeps all itself and may be moved."""
+
+    @property
     def swaps(self) -> bool:
         """Whether `replace` compares and swaps atomically (True on a folder; probed on S3)."""
 

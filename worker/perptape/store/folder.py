@@ -29,6 +29,7 @@ def digest(data: bytes) -> str:
 class Folder:
     """The folder `root`, which is made by the first write."""
 
+    identity = ""
     swaps = True
     parallel = 2
 

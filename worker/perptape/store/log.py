@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 
 from perptape.errors import Newer, StoreError
 from perptape.store.log_disk import LogDisk
@@ -89,11 +90,24 @@ class Log:
         self._lock.close()
 
 
-class Logs:
-    """All logs below one folder."""
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose logs these are: a store (`FileSystem.identity`), for as long as it holds data of this origin."""
 
-    def __init__(self, root: str, disk: LogDisk) -> None:
+    store: str = ""
+    origin: str = ""
+
+    def owns(self, head: Begun) -> bool:
+        """Whether a log may be brought into this store. One of version 1 does not say, and belongs where it lies."""
+        return (head.store, head.origin) in ((self.store, self.origin), (None, None))
+
+
+class Logs:
+    """All logs below one folder; those that are made here are `owner`'s."""
+
+    def __init__(self, root: str, disk: LogDisk, owner: Owner | None = None) -> None:
         self.root = os.path.abspath(root)
+        self.owner = owner or Owner()
         self._disk = disk
 
     def create(self, head: Begun) -> Log | None:
@@ -119,7 +133,8 @@ class Logs:
         return log
 
     def adopt(self) -> Iterator[tuple[Log, list[Record]]]:
-        """Every log whose writer is gone, with its records, one after the other; the caller releases or removes each.
+        """Every log whose writer is gone, with its records, one after the other; the caller releases or removes each, and looks
+        whose it is.
 
         Logs that a newer perptape wrote are left alone. Raises StoreError.
         """

@@ -19,7 +19,8 @@ import pyarrow as pa
 from perptape.claims import Want
 from perptape.errors import Newer
 
-VERSION = 1
+VERSION = 2
+READABLE = (1, VERSION)
 _HEAD = struct.Struct("<IIc")  # length of the payload, crc32 over kind and payload, kind
 
 MarkKind = Literal["acknowledged", "control", "feed", "malformed", "closed", "dropped"]
@@ -37,6 +38,10 @@ class Begun:
     """Instrument -> the time up to which an earlier log has said everything; from there nobody listened."""
     rules: Mapping[str, Any]
     schema: pa.Schema
+    store: str | None
+    """The store that this log's segments are for (`FileSystem.identity`), and the origin of its data; None in version 1, which did
+    not say."""
+    origin: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +117,7 @@ def _encoded(record: Record) -> tuple[bytes, bytes]:
         case Closed():
             return b"X", b""
         case Begun():
-            said = {name: getattr(record, name) for name in ("log", "venue", "dataset", "opened")}
+            said = {name: getattr(record, name) for name in ("log", "venue", "dataset", "opened", "store", "origin")}
             schema = base64.b64encode(record.schema.serialize().to_pybytes()).decode()
             more = {"since": dict(record.since), "rules": dict(record.rules), "schema": schema, "version": VERSION}
             return b"B", _json(said | more)
@@ -159,8 +164,9 @@ def _decoded(kind: bytes, payload: bytes, schema: pa.Schema | None) -> Record:
             return Confirmed(said)
         case b"X":
             return Closed()
-        case b"B" if said.pop("version") == VERSION:
-            return Begun(**said | {"schema": pa.ipc.read_schema(pa.py_buffer(base64.b64decode(said["schema"])))})
+        case b"B" if said.pop("version") in READABLE:
+            schema = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(said["schema"])))
+            return Begun(**{"store": None, "origin": None} | said | {"schema": schema})
     raise Newer("this stream's log was written by a newer perptape: it is left alone")
 
 

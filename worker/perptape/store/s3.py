@@ -45,6 +45,7 @@ class S3:
         region: str | None = None,
     ) -> None:
         self.location = f"s3://{bucket}/{prefix}".rstrip("/")
+        self.identity = f"{self.location} at {endpoint or 'AWS'}"
         self._bucket, self._prefix = bucket, f"{prefix}/" if prefix else ""
         self._server = Server(bucket, endpoint)
         retries = {"max_attempts": ATTEMPTS, "mode": "standard"}
