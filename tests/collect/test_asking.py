@@ -1,5 +1,8 @@
 """How a venue's failures slow its calls down, and end them when waiting is useless. Time is virtual."""
 
+import asyncio
+from itertools import pairwise
+
 import pytest
 
 from perptape.collect.asking import Asking, Environment, VenueStopped
@@ -94,3 +97,39 @@ async def test_a_venue_without_progress_ends_after_its_patience():
     with pytest.raises(VenueStopped):
         await one.ask(calls(*[Retry("down")] * 50))
     assert 240 <= time.now - 1000 <= 300
+
+
+def test_an_open_circuit_is_probed_ever_more_seldom_up_to_a_minute():
+    circuit, now, pauses = Circuit(5), 1000.0, []
+    for _ in range(10):
+        circuit = circuit.failed(Retry("down"), now)
+        pauses.append(circuit.paused_until - now if circuit.open else None)
+        now = max(now, circuit.paused_until)
+    assert pauses == [None, None, None, None, 5, 10, 20, 40, 60, 60]
+    assert not circuit.succeeded().open
+
+
+@pytest.mark.parametrize("down", [0, 3])
+async def test_many_that_ask_while_the_circuit_is_open_make_one_call_at_a_time_each_after_the_pause(down):
+    time = VirtualTime()
+    one = asking(time)
+    for _ in range(5):
+        one.circuit = one.circuit.failed(Retry("down"), time.now)
+    at, under_way, answers = [], [0], [Retry("down")] * down
+
+    async def call():
+        open_now = one.circuit.open
+        under_way[0] += 1
+        at.append((time.now, open_now, under_way[0]))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        under_way[0] -= 1
+        if answers:
+            raise answers.pop()
+        return 7
+
+    assert await asyncio.gather(*(one.ask(call) for _ in range(6))) == [7] * 6
+    probes = [start for start, open_now, _ in at if open_now]
+    assert len(probes) == down + 1
+    assert all(count == 1 for _, open_now, count in at if open_now)
+    assert all(later - earlier >= pause for (earlier, later), pause in zip(pairwise(probes), (10, 20, 40), strict=False))

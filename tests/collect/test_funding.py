@@ -1,5 +1,6 @@
 """What a page of settled rates proves: time between settlements, never a stretch that must hold some and shows none."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -85,10 +86,11 @@ def test_where_the_listing_is_unknown_nothing_is_expected_before_the_first_settl
     assert total(c.span for c in found.claims) == len(MONTH)
 
 
-async def test_the_interval_at_the_seam_of_two_runs_is_known(world):
+@pytest.mark.parametrize("away", [9 * HOUR, 3 * DAY])
+async def test_the_interval_at_the_seam_of_two_runs_is_known(world, away):
     world.venue("binance", ["BTC"])
     await world.once("{funding: {backfill: 3d}}", "BTCUSDT-PERP")
-    world.clock.forward(9 * HOUR)
+    world.clock.forward(away)
     await world.once("{funding: {backfill: 3d}}", "BTCUSDT-PERP")
     intervals = world.tape.read("funding")["interval"].to_pylist()
     assert set(intervals[1:]) == {480}
@@ -188,6 +190,12 @@ def test_no_window_of_settlements_begins_before_the_listing_and_all_open_time_is
     assert all(listed <= window.span.start for window in cut)
     assert not list(gaps(open_time, [window.span for window in cut]))
     assert all(any(w.span.start <= max(span.start - OVERLAP, listed) for w in cut) for span in open_time)
+
+
+def test_at_the_edge_settlements_are_asked_for_again_as_far_back_as_they_may_still_come():
+    late = replace(GRID, rules=replace(GRID.rules, final_after=3 * DAY))
+    (window,) = windows(ONE.id, late, [Interval(NOW - HOUR, NOW - GRID.rules.delay)], PageRule(1000, "forward"), NOW)
+    assert window.span == Interval(NOW - 3 * DAY, NOW)
 
 
 def standing(world):

@@ -276,7 +276,7 @@ async def test_a_simulation_whose_pushes_break_down_says_so(market: Market, http
 SERVE = """
 import sys
 from perptape.simulation.market import Market
-from perptape.simulation.server import run_server
+from perptape.simulation.process import run_server
 from perptape.simulation.settings import Settings
 
 run_server(Market.standard(1, 2), Settings(venues=("binance",)), lambda endpoints: print(endpoints["binance"], flush=True))

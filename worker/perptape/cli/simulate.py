@@ -53,7 +53,7 @@ def simulate(
 ) -> int:
     """Serve simulated venues until stopped: for demos, tests and work without a network."""
     from perptape.simulation.market import Market
-    from perptape.simulation.server import run_server
+    from perptape.simulation.process import run_server
     from perptape.simulation.settings import Settings
 
     settings = Settings(

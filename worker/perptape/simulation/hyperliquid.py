@@ -7,17 +7,17 @@ and no history of open interest. Marked: [D] the venue's documentation, [A] assu
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from perptape.simulation.history import oldest_settled
+from perptape.simulation.hyperliquid_rows import context, listed, mids, premium, public_trade, text, universe
 from perptape.simulation.wire import Limit, Reply, Request, Subscribed, Topic
 
 if TYPE_CHECKING:
-    from perptape.simulation.contract import Contract, Liquidation, Trade
+    from perptape.simulation.contract import Liquidation, Trade
     from perptape.simulation.market import Market
 
-HOUR, DAY = 3_600_000, 86_400_000
+HOUR = 3_600_000
 PAGE = 500  # rows of one answer [D]
 JITTER = 100  # ms after the hour that a settlement is stamped with; ...00:00.031 is a recorded one
 SETTLED_AFTER = 2_000  # a settlement shows in the history this long after its time [A]
@@ -91,16 +91,16 @@ class HyperliquidWire:
         return []
 
     def trade_frames(self, topic: Topic, trades: Iterable[Trade], now: int, market: Market) -> list[Any]:
-        data = [_trade(topic.contract or "", each) for each in trades]
+        data = [public_trade(topic.contract or "", each) for each in trades]
         return [{"channel": "trades", "data": data}] if data else []
 
     def control_frames(self, topic: Topic, market: Market, now: int) -> list[Any]:
         if topic.contract is None:
-            return [{"channel": "allMids", "data": {"mids": _mids(market, now)}}]
+            return [{"channel": "allMids", "data": {"mids": mids(market, now)}}]
         contract = market.contract("hyperliquid", topic.contract, now)
         if contract is None or not contract.trades_at(now):
             return []
-        return [{"channel": "activeAssetCtx", "data": {"coin": contract.id, "ctx": _context(market, contract, now)}}]
+        return [{"channel": "activeAssetCtx", "data": {"coin": contract.id, "ctx": context(market, contract, now)}}]
 
 
 _UNREADABLE = Reply(422, b"Failed to deserialize the JSON body into the target type", {"Content-Type": "text/plain; charset=utf-8"})
@@ -122,70 +122,12 @@ def _topic(subscription: Any) -> Topic | None:
     return None
 
 
-def _text(value: Decimal) -> str:
-    plain = format(value, "f")
-    if "." not in plain:
-        return plain + ".0"
-    plain = plain.rstrip("0")
-    return plain + "0" if plain.endswith(".") else plain
-
-
-def _listed(market: Market, now: int) -> list[Contract]:
-    """Every coin that was ever listed, one row each: the delisted stay in the universe, because a coin's place is its asset number."""
-    newest = {each.id: each for each in market.contracts("hyperliquid") if each.listed <= now}
-    return list(newest.values())
-
-
-def _premium(market: Market, base: str, t: int) -> str:
-    return _text((market.mark(base, t) / market.index(base, t) - 1).quantize(Decimal("1e-8")))
-
-
-def _context(market: Market, contract: Contract, now: int) -> dict[str, Any]:
-    """What is known of a coin now. `openInterest` is in base coin; there is no time in it."""
-    if not contract.trades_at(now):
-        price = _text(market.on_tick(contract, market.mark(contract.base, contract.delisted or now)))
-        return {"funding": "0.0", "openInterest": "0.0", "prevDayPx": price, "dayNtlVlm": "0.0", "premium": None, "oraclePx": price,
-                "markPx": price, "midPx": None, "impactPxs": None, "dayBaseVlm": "0.0"}  # fmt: skip
-    oracle, mark, middle, day_ago = (
-        market.on_tick(contract, price)
-        for price in (
-            market.index(contract.base, now),
-            market.mark(contract.base, now),
-            market.price(contract.base, now),
-            market.price(contract.base, now - DAY),
-        )
-    )
-    volume = market.open_contracts(contract, now) * 3
-    return {
-        "funding": _text(market.predicted(contract, now)),
-        "openInterest": _text(market.open_interest(contract, now)),
-        "prevDayPx": _text(day_ago),
-        "dayNtlVlm": _text((volume * mark).quantize(Decimal("1e-6"))),
-        "premium": _premium(market, contract.base, now),
-        "oraclePx": _text(oracle),
-        "markPx": _text(mark),
-        "midPx": _text(middle),
-        "impactPxs": [_text(middle - contract.tick), _text(middle + contract.tick)],
-        "dayBaseVlm": _text(volume),
-    }
-
-
-def _coin(contract: Contract, now: int) -> dict[str, Any]:
-    decimals = max(0, -int(contract.lot.normalize().as_tuple().exponent))
-    row = {"szDecimals": decimals, "name": contract.id, "maxLeverage": 40 if contract.id == "BTC" else 25, "marginTableId": 50}
-    return row if contract.trades_at(now) else {**row, "isDelisted": True}
-
-
 def _meta(body: Mapping[str, Any], market: Market, now: int) -> Reply:
-    return Reply(200, _universe(market, now))
-
-
-def _universe(market: Market, now: int) -> dict[str, Any]:
-    return {"universe": [_coin(each, now) for each in _listed(market, now)], "marginTables": [], "collateralToken": 0}
+    return Reply(200, universe(market, now))
 
 
 def _meta_and_contexts(body: Mapping[str, Any], market: Market, now: int) -> Reply:
-    return Reply(200, [_universe(market, now), [_context(market, each, now) for each in _listed(market, now)]])
+    return Reply(200, [universe(market, now), [context(market, each, now) for each in listed(market, now)]])
 
 
 def _funding_history(body: Mapping[str, Any], market: Market, now: int) -> Reply:
@@ -200,8 +142,8 @@ def _funding_history(body: Mapping[str, Any], market: Market, now: int) -> Reply
     rows: list[dict[str, Any]] = [
         {
             "coin": contract.id,
-            "fundingRate": _text(settled.rate),
-            "premium": _premium(market, contract.base, settled.time),
+            "fundingRate": text(settled.rate),
+            "premium": premium(market, contract.base, settled.time),
             "time": settled.time + market.jitter(contract, settled.time, JITTER),
         }
         for contract, settled in oldest_settled(market, lifetimes, start - JITTER, last + 1, PAGE + 1)[: PAGE + 1]
@@ -220,28 +162,10 @@ def _predicted_fundings(body: Mapping[str, Any], market: Market, now: int) -> Re
                 venues.append([name, None])
                 continue
             coming = market.next_settlement(other, now)
-            row = {"fundingRate": _text(market.predicted(other, now)), "nextFundingTime": coming}
+            row = {"fundingRate": text(market.predicted(other, now)), "nextFundingTime": coming}
             venues.append([name, {**row, "fundingIntervalHours": other.funding_interval(coming - 1) // 60}])
         answer.append([contract.id, venues])
     return Reply(200, answer)
-
-
-def _mids(market: Market, now: int) -> dict[str, str]:
-    return {each.id: _text(market.on_tick(each, market.price(each.base, now))) for each in market.contracts("hyperliquid", now)}
-
-
-def _trade(coin: str, trade: Trade) -> dict[str, Any]:
-    """A public trade; `side` is the taker's, B or A (ask), and nothing says whether it liquidated anybody."""
-    return {
-        "coin": coin,
-        "side": "B" if trade.side == "BUY" else "A",
-        "px": _text(trade.price),
-        "sz": _text(trade.contracts),
-        "time": trade.time,
-        "hash": f"0x{trade.seq:064x}",
-        "tid": trade.seq,
-        "users": [f"0x{1:040x}", f"0x{2:040x}"],
-    }
 
 
 _ANSWERS: Mapping[str, Callable[[Mapping[str, Any], Market, int], Reply]] = {
@@ -251,7 +175,7 @@ _ANSWERS: Mapping[str, Callable[[Mapping[str, Any], Market, int], Reply]] = {
     "perpDexs": lambda body, market, now: Reply(200, [None]),
     "spotMeta": lambda body, market, now: Reply(200, _SPOT),
     "spotMetaAndAssetCtxs": lambda body, market, now: Reply(200, [_SPOT, []]),
-    "allMids": lambda body, market, now: Reply(200, _mids(market, now)),
+    "allMids": lambda body, market, now: Reply(200, mids(market, now)),
     "fundingHistory": _funding_history,
     "predictedFundings": _predicted_fundings,
 }

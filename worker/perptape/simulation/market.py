@@ -13,19 +13,16 @@ from decimal import Decimal
 from functools import cached_property
 
 from perptape.simulation import listing
-from perptape.simulation.chance import bits, poisson, uniform
+from perptape.simulation.chance import bits, uniform
 from perptape.simulation.contract import Contract, Flag, Liquidation, Settlement, Side, Trade
 from perptape.simulation.course import level, open_size, rounded
+from perptape.simulation.events import liquidated, traded
 
 __all__ = ["SLOT", "Contract", "Flag", "Liquidation", "Market", "Settlement", "Side", "Trade"]
 
 SLOT = 300_000
 """Open interest takes a new course every five minutes, the finest slot that venues publish."""
 _MINUTE = 60_000
-FILL_VENUES = frozenset({"deribit"})
-"""Venues that tell of liquidations by flagging trades, so that one fill may liquidate both of its sides."""
-_RATES = {"BTC": 0.5, "ETH": 0.4, "SOL": 0.2}
-_OTHER_RATE = 0.03
 
 
 @dataclass(frozen=True)
@@ -183,13 +180,13 @@ class Market:
 
     def liquidations(self, contract: Contract, start: int, end: int) -> list[Liquidation]:
         """What was liquidated in [start, end), by time; two may be equal in every sent value and differ in id only."""
-        happened = [event for second in _seconds(start, end) for event in self._liquidated(contract, second) if start <= event.time < end]
+        happened = [event for second in _seconds(start, end) for event in liquidated(self, contract, second) if start <= event.time < end]
         extra = self._injected(contract, start, end)
         return sorted(happened + extra, key=lambda event: (event.time, event.seq)) if extra else happened
 
     def trades(self, contract: Contract, start: int, end: int) -> list[Trade]:
         """Fills in [start, end), one or two a second and the liquidations among them, flagged."""
-        happened = [trade for second in _seconds(start, end) for trade in self._traded(contract, second) if start <= trade.time < end]
+        happened = [trade for second in _seconds(start, end) for trade in traded(self, contract, second) if start <= trade.time < end]
         extra = [
             Trade(event.id, event.seq, event.time, event.side, event.average_price, event.contracts, "T")
             for event in self._injected(contract, start, end)
@@ -204,56 +201,6 @@ class Market:
         """The same market with these events besides its own."""
         key = (venue, id)
         return replace(self, injected={**self.injected, key: (*self.injected.get(key, ()), *events)})
-
-    def _moments(self, contract: Contract, second: int, with_trades: bool) -> list[tuple[int, bool, int]]:
-        """(time, whether a liquidation, its draw) of one second; the place in the list makes the id, so ids ascend with time."""
-        key = (self.seed, contract.venue, contract.id)
-        rate = self.liquidation_rates.get((contract.venue, contract.id), _RATES.get(contract.base, _OTHER_RATE))
-        draws = [bits(*key, "event", second, number) for number in range(poisson(rate, uniform(*key, "liq", second)))]
-        draws += [draw for draw in draws if draw % 16 == 0]  # a twin: equal in every sent value, in the same millisecond
-        moments = [(second * 1000 + (draw >> 8) % 1000, True, draw) for draw in draws]
-        if with_trades:
-            draws = [bits(*key, "trade", second, number) for number in range(1 + second % 2)]
-            moments += [(second * 1000 + (draw >> 8) % 1000, False, draw) for draw in draws]
-        return sorted(moment for moment in moments if contract.trades_at(moment[0]))
-
-    def _liquidated(self, contract: Contract, second: int) -> list[Liquidation]:
-        moments = self._moments(contract, second, contract.venue in FILL_VENUES)
-        numbered = ((second * 1000 + number, *moment) for number, moment in enumerate(moments))
-        return [event for seq, time, liquidated, draw in numbered if liquidated for event in self._event(contract, seq, time, draw)[0]]
-
-    def _event(self, contract: Contract, seq: int, time: int, draw: int) -> tuple[list[Liquidation], Flag]:
-        """A liquidation and the side of the fill that it was; two of one id where both sides were liquidated."""
-        side: Side = "SELL" if draw >> 20 & 1 else "BUY"
-        away = 1 if side == "BUY" else -1
-        fair = self.mark(contract.base, time)
-        average = self.on_tick(contract, fair)
-        worth = 10 ** (2.5 + 3 * ((draw >> 24) % 4096) / 4096)
-        unit = float(contract.contract_size * fair) if contract.linear else float(contract.contract_size)
-        contracts = max(1, round(worth / unit / float(contract.lot))) * contract.lot
-        fills = contract.venue in FILL_VENUES
-        price = average if fills else self.on_tick(contract, fair * (1 + away * Decimal("0.003")))
-        broke = self.on_tick(contract, fair * (1 + away * Decimal((draw >> 40) % 50 + 10) / 10_000))
-        base = self.base_amount(contract, contracts, average)
-        event = Liquidation(str(seq), seq, time, contract.id, side, price, average, broke, base, contracts)
-        if not fills:
-            return [event], "T"
-        flag: Flag = ("T", "T", "T", "M", "T", "M", "T", "MT")[draw >> 50 & 7]
-        other: Side = "BUY" if side == "SELL" else "SELL"
-        return [event, replace(event, side=other)] if flag == "MT" else [event], flag
-
-    def _traded(self, contract: Contract, second: int) -> list[Trade]:
-        moments = self._moments(contract, second, with_trades=True)
-        return [self._trade(contract, second * 1000 + number, *moment) for number, moment in enumerate(moments)]
-
-    def _trade(self, contract: Contract, seq: int, time: int, liquidated: bool, draw: int) -> Trade:
-        if not liquidated:
-            side: Side = "BUY" if draw >> 40 & 1 else "SELL"
-            price = self.on_tick(contract, self.price(contract.base, time))
-            return Trade(str(seq), seq, time, side, price, (1 + (draw >> 44) % 40) * contract.lot, None)
-        (event, *_), flag = self._event(contract, seq, time, draw)
-        taker: Side = event.side if flag != "M" else "BUY" if event.side == "SELL" else "SELL"
-        return Trade(event.id, seq, time, taker, event.average_price, event.contracts, flag)
 
 
 def _seconds(start: int, end: int) -> range:

@@ -1,15 +1,13 @@
 """The simulation: five venues served on this machine, each on a port of its own, and what may be done to them.
 
-`async with Simulation(Market.standard(seed=1)) as simulation:` serves in this process; `run_server` blocks until it is told to stop.
+`async with Simulation(Market.standard(seed=1)) as simulation:` serves in this process; `process.run_server` in one of its own.
 """
 
 from __future__ import annotations
 
 import asyncio
-import signal
 import time
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from decimal import Decimal
 from types import TracebackType
@@ -245,19 +243,3 @@ class Simulation:
         if found is None:
             raise ValueError(f"{venue} has no {id}")
         return found
-
-
-def run_server(
-    market: Market, settings: Settings, ready: Callable[[Mapping[str, str]], None], until: Iterable[signal.Signals] = ()
-) -> None:
-    """Serves until SIGINT or SIGTERM (or those given); `ready` is told the endpoints once all ports are open."""
-
-    async def serve() -> None:
-        async with Simulation(market, settings) as simulation:
-            for number in until or (signal.SIGINT, signal.SIGTERM):
-                asyncio.get_running_loop().add_signal_handler(number, simulation.over.set)
-            ready(simulation.endpoints)
-            await simulation.over.wait()
-
-    with suppress(KeyboardInterrupt):
-        asyncio.run(serve())
