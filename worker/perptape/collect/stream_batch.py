@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from operator import itemgetter
 
 from perptape.collect.ordinals import Ordinals
 from perptape.datasets.base import Invalid
@@ -17,6 +18,7 @@ from perptape.store.log_record import Mark, MarkKind
 
 COALESCED = 200  # ms; marks of one topic that are nearer than that say nothing more than the last of them
 SHORTENED = 2_000  # characters of a malformed frame that are kept
+_RECEIVED, _EVENT = itemgetter(10), itemgetter(11)
 
 
 @dataclass(slots=True)
@@ -87,11 +89,12 @@ class Intake:
         if not batch.rows:
             return
         counts, (*_, received, event, _) = self.counts, batch.rows[-1]
-        newest = max(row[11] for row in batch.rows) // NS
+        newest, soon = max(map(_EVENT, batch.rows)), min(map(_RECEIVED, batch.rows)) + SECOND * NS
         counts.events += len(batch.rows)
-        counts.last_event = newest if counts.last_event is None else max(newest, counts.last_event)
+        counts.last_event = max(newest // NS, counts.last_event or 0)
         counts.lag = (received - event) // NS
-        counts.ahead += sum(row[11] > row[10] + SECOND * NS for row in batch.rows)
+        if newest > soon:  # seldom, so that they need not be counted one by one at every write
+            counts.ahead += sum(row[11] > row[10] + SECOND * NS for row in batch.rows)
 
     def give_back(self, batch: Batch) -> None:
         """What could not be written, to be tried again before anything newer."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from math import inf, nan
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -62,24 +63,32 @@ def row(raw: RawLiquidation, unit: Unit, ordinal: int, received: int) -> Row:
         raise Invalid("time: the venue gave none")
     if side not in ("BUY", "SELL"):
         raise Invalid(f"side: {side!r} is neither BUY nor SELL")
-    price, average = number(price_sent, "price"), None if average_sent is None else number(average_sent, "average price")
-    quantity = number(quantity_sent, "quantity")
+    try:  # numbers as they should be are judged as floats, which costs half of what exact ones do; only the sizes need those
+        price, quantity = float(price_sent), float(quantity_sent)  # type: ignore[arg-type]
+        average = None if average_sent is None else float(average_sent)
+    except (TypeError, ValueError):
+        price = quantity = average = nan
+    sound = 0.0 < price < inf and 0.0 <= quantity < inf and (average is None or 0.0 < average < inf)
+    if sound and type(price_sent) is type(quantity_sent) is str and (average_sent is None or type(average_sent) is str):
+        exact, paid = Decimal(quantity_sent), Decimal(average_sent or price_sent)
+    else:
+        (price, average, quantity), exact, paid = _judged(price_sent, average_sent, quantity_sent)
+    base, value = _sizes(one, unit, exact, paid)
+    event = time * NS
+    return (
+        one.id, side, "SHORT" if side == "BUY" else "LONG", price, average, quantity if base is exact else float(base),
+        quantity, float(value), venue_id, ordinal, received, event, event,
+    )  # fmt: skip
+
+
+def _judged(price_sent: Number, average_sent: Number, quantity_sent: Number) -> tuple[tuple[float, float | None, float], Decimal, Decimal]:
+    """((price, average, quantity), the exact quantity, the exact price of its value) of numbers of any kind. Raises Invalid."""
+    price, average, quantity = number(price_sent, "price"), number(average_sent, "average price"), number(quantity_sent, "quantity")
     if price is None or not price:
         raise Invalid("price: the venue gave none")
     if quantity is None:
         raise Invalid("quantity: the venue gave none")
-    base, value = _sizes(one, unit, quantity, average or price)
-    event, sent = time * NS, _as_sent(quantity_sent, quantity)
-    return (
-        one.id, side, "SHORT" if side == "BUY" else "LONG", _as_sent(price_sent, price),
-        None if average is None else _as_sent(average_sent, average), sent if base is quantity else float(base),
-        sent, float(value), venue_id, ordinal, received, event, event,
-    )  # fmt: skip
-
-
-def _as_sent(text: Number, parsed: Decimal) -> float:
-    """The nearest float: of the text itself, where there is one, which a Decimal would have to be written out into first."""
-    return float(text) if type(text) is str else float(parsed)
+    return (float(price), None if average is None else float(average), float(quantity)), quantity, average or price
 
 
 def _sizes(one: Instrument, unit: Unit, quantity: Decimal, price: Decimal) -> tuple[Decimal, Decimal]:
