@@ -93,7 +93,9 @@ class CollectionStatus(Model):
     watermark: Time | None = None
     """Up to when everything wanted is on the tape, on the venue's clock; the least over instruments."""
     rows: Count | None = None
-    """Rows written since the spec was made."""
+    """Rows written since the spec was made; of a stream, the events that one of its pods received, the one that received most."""
+    rows_earlier: Count | None = None
+    """How many of the rows are of processes that have ended, where a process stays and counts from its start."""
     gaps: Gaps | None = None
     """Holes in what was wanted."""
     instruments: Instruments | None = None

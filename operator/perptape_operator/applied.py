@@ -7,7 +7,17 @@ from perptape_api.names import CHILD_LABEL, FIRST_RUN_ANNOTATION, WORK_HASH_ANNO
 from perptape_api.status import Condition, Status
 from perptape_operator import clock, manifests, naming, observed
 from perptape_operator.gathered import Gathered
-from perptape_operator.kinds import COLLECTION, CRON_JOB, JOB, Manifest, annotations_of, controller_uid, labels_of, uid_of
+from perptape_operator.kinds import (
+    COLLECTION,
+    CONFIG_MAP,
+    CRON_JOB,
+    Manifest,
+    annotations_of,
+    controller_uid,
+    kind_of,
+    labels_of,
+    uid_of,
+)
 from perptape_operator.plan import Plan, Ref, ref
 
 QUIET = ("Starting", "Suspended", "Waiting")
@@ -26,7 +36,7 @@ class Outcome:
     refused: str = ""
     notes: tuple[str, ...] = ()
     failed: bool = False
-    """Whether what comes first could not be written."""
+    """Whether what comes first could not be written: then nothing else is."""
     refused_refs: set[Ref] = field(default_factory=set)
 
     def note_plan(self, plan: Plan) -> None:
@@ -41,6 +51,7 @@ class Outcome:
     def refuse(self, manifest: Manifest, why: str, *, resize: bool = False) -> None:
         """The API server refuses an object as it is. A claim that cannot grow keeps its size, and all else goes on."""
         self.refused_refs.add(ref(manifest))
+        self.failed = self.failed or kind_of(manifest) == CONFIG_MAP
         if resize:
             self.notes += (f"ResizeRefused: the claim keeps its size: {why}",)
             return
@@ -120,7 +131,3 @@ def event(collection: Manifest, before: Status, told: Status, now: int) -> Manif
 
 def _ready(status: Status) -> Condition | None:
     return next((condition for condition in status.conditions if condition.type == "Ready"), None)
-
-
-def jobs(found: Gathered) -> list[Manifest]:
-    return [manifest for at, manifest in found.live.items() if at[0] == JOB.name]

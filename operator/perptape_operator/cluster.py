@@ -170,7 +170,8 @@ def refusal(status: int, text: str, retry_after: str | None, what: str) -> Clust
     if status == 401:
         return ClusterError(f"the API server does not know the operator's account: {message}", status)
     if status == 403:
-        return Invalid(message, status) if "exceeded quota" in said or "admission" in said else Forbidden(said[:500], status)
+        denied = 'User "' in said and " cannot " in said  # the words of the authorizer; admission says 403 too
+        return Forbidden(said[:500], status) if denied else Invalid(message, status)
     if status in (400, 422):
         return Invalid(message, status)
     if status == 410:

@@ -3,20 +3,23 @@
 from collections.abc import Mapping
 
 from perptape_api.collect import Liquidations
+from perptape_api.durations import Every
 from perptape_api.status import CollectionStatus, Status
-from perptape_operator import naming, observed, standing
+from perptape_operator import clock, naming, observed, standing
 from perptape_operator.applied import Outcome
+from perptape_operator.checks import DEFAULT_DELAY_MS, Due, Facts
 from perptape_operator.collectors import Collector
-from perptape_operator.conditions import DEFAULT_DELAY_MS, Due, Facts
-from perptape_operator.entries import Evidence, Redundancy, entry
+from perptape_operator.entries import entry
 from perptape_operator.gathered import Gathered
 from perptape_operator.kinds import CRON_JOB
-from perptape_operator.observed import Seen
+from perptape_operator.observed import Seen, Sighting
 from perptape_operator.report import Disbelieved, Report
+from perptape_operator.verdicts import Evidence, Redundancy
 from perptape_operator.wanted import shrinking
 
 SETTLEMENT_MS = 8 * 3_600_000
 """The longest usual time between two fundings: what is due is known no better until a report says."""
+CHORES = (naming.PUBLISH, naming.VERIFY)
 Told = Mapping[str, Report | Disbelieved]
 Key = tuple[str, str]
 
@@ -32,9 +35,9 @@ def told(
     known: dict[Key, CollectionStatus] = {(line.exchange, line.dataset): line for line in before.collections}
     lines = tuple(_line(one, seen[one.key], known.get(one.key), found, now) for one in found.made)
     dues = {one.key: _due(one, seen[one.key], due.get(one.key)) for one in found.made}
-    folding = observed.seen(observed.of_child(naming.PUBLISH, found.live.values(), {}), None, now)
+    folding, checking = (observed.seen(observed.of_child(chore, found.live.values(), {}), None, now) for chore in CHORES)
     publisher = standing.publisher(folding.reports, before.publisher)
-    disbelieved = [one for part in (*seen.values(), folding) for one in part.disbelieved]
+    disbelieved = [one for part in (*seen.values(), folding, checking) for one in part.disbelieved]
     trouble, claim = _claim(found)
     facts = Facts(
         now,
@@ -52,14 +55,15 @@ def told(
         claim_lost=claim if trouble == "lost" else "",
         lines=lines,
         due=dues,
-        publisher=(publisher.error or "") if publisher is not None else "",
+        publisher=folding.trouble.message if folding.trouble is not None else publisher.error or "" if publisher is not None else "",
         publisher_late=_publisher_late(found, now),
+        damage=checking.trouble.message if checking.trouble is not None else "",
         notes=_notes(found, outcome, disbelieved),
     )
     mine = {venue.exchange for venue in found.home.spec.venues}
     ends = {venue: end for venue, end in pauses.items() if venue in mine}
-    for pause in (one for part in seen.values() for run in part.reports for one in run.pauses if one.venue in mine):
-        ends[pause.venue] = max(ends.get(pause.venue, 0), pause.until)
+    for (venue, _), part in seen.items():  # a pod speaks of the venue that it asks
+        ends[venue] = max([ends.get(venue, 0), *(one.until for run in part.reports for one in run.pauses if one.venue == venue)])
     return standing.status(facts, before, found.wanted_since, publisher, ends), dues
 
 
@@ -71,7 +75,7 @@ def _line(collector: Collector, seen: Seen, previous: CollectionStatus | None, f
     assert found.home is not None
     missed = None
     if collector.form == "job" and collector.every is not None:
-        missed = observed.missed_runs(found.live.get((CRON_JOB.name, collector.name)), collector.every.ms, now)
+        missed = _missed(found, collector.name, collector.every, now)
     wanted = found.home.spec.wanted()[collector.dataset]
     replicas = wanted.replicas if isinstance(wanted, Liquidations) else 1
     redundancy: Redundancy | None = None
@@ -97,7 +101,7 @@ def _due(collector: Collector, seen: Seen, known: Due | None) -> Due:
     for run in seen.reports:
         part = run.collected(*collector.key)
         if part is not None:
-            offset, at = part.offset, run.finished
+            offset, at = part.offset, run.finished or part.last_run
             if part.due is not None and at is not None:
                 return Due(every, max(0, at + offset - part.due), offset)
             return Due(every, _usual_delay(collector) if known is None else known.delay, offset)
@@ -125,9 +129,15 @@ def _claim(found: Gathered) -> tuple[str, str]:
 
 def _publisher_late(found: Gathered, now: int) -> str:
     assert found.home is not None
-    cron_job = found.live.get((CRON_JOB.name, naming.child_name(found.key.name, naming.PUBLISH)))
-    missed = observed.missed_runs(cron_job, found.home.spec.store.published_every.ms, now)
+    missed = _missed(found, naming.child_name(found.key.name, naming.PUBLISH), found.home.spec.store.published_every, now)
     return "" if missed is None else missed.message
+
+
+def _missed(found: Gathered, name: str, every: Every, now: int) -> Sighting | None:
+    """Of a CronJob that was just resumed, or whose schedule was just changed, the last run was long ago by right."""
+    at = (CRON_JOB.name, name)
+    since = max(clock.ms(found.wanted_since) or 0, found.written.get(at, 0))
+    return observed.missed_runs(found.live.get(at), every.ms, now, since)
 
 
 def _notes(found: Gathered, outcome: Outcome, disbelieved: list[Disbelieved]) -> tuple[str, ...]:

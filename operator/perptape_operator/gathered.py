@@ -1,11 +1,12 @@
 """A spec with all that is known of its surroundings, and what it therefore wants: the input of plan and status. Pure."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from perptape_api.collection import SpecError, document, parse
 from perptape_api.resource import Collection, CollectionSpec
-from perptape_operator import clock, naming, standing
+from perptape_operator import clock, naming, schedule, standing
 from perptape_operator.cache import SpecKey
 from perptape_operator.collectors import Collector, collectors
 from perptape_operator.kinds import CLAIM, CONFIG_MAP, CRON_JOB, Manifest, name_of, uid_of
@@ -40,6 +41,10 @@ class Gathered:
     claim: Manifest | None = None
     wanted_since: str | None = None
     now: int = 0
+    unread: frozenset[Ref] = frozenset()
+    """What is wanted, and may not be read."""
+    written: Mapping[Ref, int] = field(default_factory=dict)
+    """When this operator last wrote an object, in ms, as far as it remembers."""
     planned: dict[Ref, Manifest] = field(default_factory=dict)
 
     @property
@@ -87,11 +92,13 @@ def gathered(
     tape = own or claim
     home = Home(key.namespace, key.name, uid_of(collection), spec, settings, single_node(spec, tape))
     suspended = spec.suspend or conflict is not None
-    since = wanted_since(collection, live.get((CONFIG_MAP.name, home.config_map)), now, suspended=suspended)
+    config = live.get((CONFIG_MAP.name, home.config_map))
+    since = wanted_since(collection, config, now, suspended=suspended)
     made = collectors(key.namespace, key.name, spec)
     plain = document(told)
     plain["metadata"] = {"name": key.name, "namespace": key.namespace}
-    at = Circumstances(since, suspended, own, unpublished(collection, live, key.name))
+    stopped = suspended_since(config, now) if suspended else None
+    at = Circumstances(since, suspended, own, unpublished(collection, live, key.name, stopped), stopped)
     found = wanted(home, plain, made, at)
     return Gathered(
         key,
@@ -135,13 +142,20 @@ def wanted_since(collection: Manifest, config_map: Manifest | None, now: int, *,
     return clock.iso(now) if before.observed_generation is None else str(collection["metadata"]["creationTimestamp"])
 
 
-def unpublished(collection: Manifest, live: dict[Ref, Manifest], name: str) -> bool:
-    """Whether a publisher ran and did not say since that it left nothing."""
-    cron_job = live.get((CRON_JOB.name, naming.child_name(name, naming.PUBLISH)))
+def suspended_since(config_map: Manifest | None, now: int) -> str:
+    """Since when nothing new is started."""
+    data = (config_map or {}).get("data") or {}
+    return str(data["suspendedSince"]) if clock.ms(data.get("suspendedSince")) is not None else clock.iso(now)
+
+
+def unpublished(collection: Manifest, live: dict[Ref, Manifest], name: str, stopped: str | None) -> bool:
+    """Whether a publisher ran, and did not say after the last run under way was over that it left nothing."""
     publisher = standing.earlier(collection).publisher
-    if publisher is not None and publisher.segments is not None:
-        return publisher.segments > 0
-    return bool(((cron_job or {}).get("status") or {}).get("lastScheduleTime"))
+    if publisher is not None and publisher.segments == 0:
+        over = (clock.ms(stopped) or 0) + (schedule.MOST_BUDGET_S + schedule.GRACE_S) * 1000
+        return stopped is not None and (clock.ms(publisher.last_run) or 0) < over
+    cron_job = live.get((CRON_JOB.name, naming.child_name(name, naming.PUBLISH)))
+    return publisher is not None or bool(((cron_job or {}).get("status") or {}).get("lastScheduleTime"))
 
 
 def ignored(given: Any, understood: Any, path: str = "spec") -> list[str]:

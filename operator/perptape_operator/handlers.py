@@ -25,7 +25,7 @@ def registry(operation: Operation) -> kopf.OperatorRegistry:
 
     @kopf.on.startup(registry=found)
     async def begin(settings: kopf.OperatorSettings, **_: Any) -> None:
-        configure(settings, operation.settings.identity, clusterwide=not operation.settings.namespaces)
+        configure(settings, operation.settings.identity)
         await operation.start()
 
     @kopf.on.cleanup(registry=found)
@@ -46,11 +46,13 @@ def _watch(found: kopf.OperatorRegistry, operation: Operation, kind: Kind) -> No
         operation.seen(type, {**body, "apiVersion": kind.api_version, "kind": kind.name})
 
 
-def configure(settings: kopf.OperatorSettings, identity: str, *, clusterwide: bool) -> None:
+def configure(settings: kopf.OperatorSettings, identity: str) -> None:
     """Kopf's settings: watches that end before they stall, children filtered by the server, nothing posted or stored."""
     settings.posting.enabled = False
     settings.peering.standalone = True
-    settings.scanning.disabled = not clusterwide  # a namespace's Role may not list what the cluster has
+    settings.scanning.disabled = (
+        True  # it would list definitions and namespaces, which is nobody's business; the first resync waits for ours
+    )
     settings.watching.server_timeout = SERVER_TIMEOUT_S
     settings.watching.client_timeout = SERVER_TIMEOUT_S + 30
     settings.watching.connect_timeout = CONNECT_TIMEOUT_S

@@ -46,10 +46,12 @@ def hashed(manifest: Manifest) -> Manifest:
     return {**manifest, "metadata": {**metadata, "annotations": annotations}}
 
 
-def config_map(home: Home, document: Manifest, wanted_since: str, *, suspended: bool) -> Manifest:
-    """Carries the spec to the workers, and since when it is wanted."""
+def config_map(home: Home, document: Manifest, wanted_since: str, suspended_since: str | None) -> Manifest:
+    """Carries the spec to the workers, and since when it is wanted, and since when it is suspended."""
     text = json.dumps(document, sort_keys=True, separators=(",", ":"))
-    data = {names.COLLECTION_FILE: text, "wantedSince": wanted_since, "suspended": "true" if suspended else "false"}
+    data = {names.COLLECTION_FILE: text, "wantedSince": wanted_since, "suspended": "true" if suspended_since else "false"}
+    if suspended_since:
+        data["suspendedSince"] = suspended_since
     return _object(home, CONFIG_MAP, home.config_map, naming.COLLECTION, data=data)
 
 

@@ -6,7 +6,8 @@ from typing import Any, Final
 
 from perptape_api.names import CHILD_LABEL, WORK_HASH_ANNOTATION
 from perptape_operator import clock, report, schedule
-from perptape_operator.kinds import Manifest, annotations_of, controller_uid, labels_of, name_of, uid_of
+from perptape_operator.kinds import DEPLOYMENT, JOB, POD, Manifest, annotations_of, controller_uid, labels_of, name_of, uid_of
+from perptape_operator.reasons import Reason
 from perptape_operator.report import Disbelieved, Report
 
 IMAGE: Final = ("ImagePullBackOff", "ErrImagePull", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable")
@@ -16,13 +17,15 @@ JOB_FAILURES: Final = {
     "BackoffLimitExceeded": "the run failed, and failed again",
     "PodFailurePolicy": "the run refused its configuration (exit 2)",
 }
+RECENT_MS: Final = 10 * 60_000
+"""So long a restart of a pod that works again is told."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
     """Trouble that is seen where there is no report."""
 
-    reason: str
+    reason: Reason
     message: str
 
 
@@ -34,8 +37,9 @@ class Seen:
     """Believed and of the current work, the run that started last first."""
     disbelieved: tuple[Disbelieved, ...] = ()
     trouble: Sighting | None = None
+    restarted: Sighting | None = None
+    """Of pods that stay: one that was killed lately and works again."""
     ready: int = 0
-    pods: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,35 +48,56 @@ class Objects:
 
     pods: tuple[Manifest, ...] = ()
     jobs: tuple[Manifest, ...] = ()
+    deployments: tuple[Manifest, ...] = ()
     told: Mapping[str, Report | Disbelieved] = field(default_factory=dict)
 
 
 def of_child(child: str, live: Iterable[Manifest], told: Mapping[str, Report | Disbelieved]) -> Objects:
-    """The pods and Jobs with a child's label, newest first."""
+    """The pods, Jobs and Deployment with a child's label, newest first."""
     mine = [manifest for manifest in live if labels_of(manifest).get(CHILD_LABEL) == child]
     newest = sorted(mine, key=lambda m: (m["metadata"].get("creationTimestamp") or "", name_of(m)), reverse=True)
-    pods = tuple(m for m in newest if m["kind"] == "Pod")
-    return Objects(pods, tuple(m for m in newest if m["kind"] == "Job"), {uid_of(p): told[uid_of(p)] for p in pods if uid_of(p) in told})
+    pods, jobs, deployments = (tuple(m for m in newest if m["kind"] == kind.name) for kind in (POD, JOB, DEPLOYMENT))
+    return Objects(pods, jobs, deployments, {uid_of(pod): told[uid_of(pod)] for pod in pods if uid_of(pod) in told})
 
 
 def seen(objects: Objects, work: str | None, now: int) -> Seen:
     """What the objects show. `work`: the hash that a report must have; None where any does."""
-    reports: list[Report] = []
-    disbelieved: list[Disbelieved] = []
-    trouble: Sighting | None = None
-    for newest, pod in ((index == 0, pod) for index, pod in enumerate(objects.pods)):
-        found = _report(pod, objects, now)
-        if isinstance(found, Disbelieved):
-            disbelieved.append(found)
-        elif found is not None and work in (None, found.work_hash):
-            reports.append(found)
-        if newest and (not isinstance(found, Report) or _killed(pod)):
-            trouble = _trouble(pod, work)
-    if trouble is None:
-        trouble = _job_trouble(objects, work)
-    reports.sort(key=lambda one: one.started, reverse=True)
+    found = [(pod, _report(pod, objects, now)) for pod in objects.pods]
+    reports = [said for _, said in found if isinstance(said, Report) and work in (None, said.work_hash)]
     alive = [pod for pod in objects.pods if _current(pod, work) and not pod["metadata"].get("deletionTimestamp")]
-    return Seen(tuple(reports), tuple(disbelieved), trouble, sum(map(ready, alive)), len(alive))
+    return Seen(
+        tuple(sorted(reports, key=lambda one: one.started, reverse=True)),
+        tuple(said for _, said in found if isinstance(said, Disbelieved)),
+        _trouble_of_all(objects, found, work),
+        next((told for pod in alive if (told := _restarted(pod, now)) is not None), None),
+        sum(map(ready, alive)),
+    )
+
+
+def _trouble_of_all(objects: Objects, found: Iterable[tuple[Manifest, Report | Disbelieved | None]], work: str | None) -> Sighting | None:
+    """Of runs the newest pod tells, unless it left a report; of pods that stay each that is not ready."""
+    for index, (pod, said) in enumerate(found):
+        concerned = not ready(pod) if stays(pod) else index == 0 and (not isinstance(said, Report) or _killed(pod))
+        trouble = _trouble(pod, work) if concerned else None
+        if trouble is not None:
+            return trouble
+    return _job_trouble(objects, work) or _deployment_trouble(objects)
+
+
+def stays(pod: Manifest) -> bool:
+    """Whether a pod is one of a Deployment's."""
+    owners: list[dict[str, Any]] = pod["metadata"].get("ownerReferences") or []
+    return any(owner.get("kind") == "ReplicaSet" for owner in owners)
+
+
+def _restarted(pod: Manifest, now: int) -> Sighting | None:
+    for status in _containers(pod):
+        ended = (status.get("lastState") or {}).get("terminated") or {}
+        at = clock.ms(ended.get("finishedAt"))
+        if ready(pod) and ended.get("reason") == "OOMKilled" and at is not None and now - at < RECENT_MS:
+            said = f"pod {name_of(pod)} needed more memory than its limit at {ended['finishedAt']}, and works again"
+            return Sighting("Restarted", f"{said}: raise spec.worker.resources.limits.memory")
+    return None
 
 
 def _report(pod: Manifest, objects: Objects, now: int) -> Report | Disbelieved | None:
@@ -97,7 +122,7 @@ def _trouble(pod: Manifest, work: str | None) -> Sighting | None:
     for condition in _conditions(pod):
         if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
             said = condition.get("message", "")
-            reason = "ClaimMissing" if "persistentvolumeclaim" in said and "not found" in said else "Unschedulable"
+            reason: Reason = "ClaimMissing" if "persistentvolumeclaim" in said and "not found" in said else "Unschedulable"
             return Sighting(reason, f"no node takes pod {name_of(pod)}: {said}")
     for status in _containers(pod):
         found = _container_trouble(status, name_of(pod))
@@ -105,7 +130,8 @@ def _trouble(pod: Manifest, work: str | None) -> Sighting | None:
             return found
     told = pod.get("status") or {}
     if told.get("phase") == "Failed":
-        return Sighting(str(told.get("reason") or "PodFailed"), f"pod {name_of(pod)} ended: {told.get('message') or 'without a word'}")
+        said = ": ".join(part for part in (told.get("reason"), told.get("message")) if part)
+        return Sighting("PodFailed", f"pod {name_of(pod)} ended: {said or 'without a word'}")
     return None
 
 
@@ -140,11 +166,21 @@ def _job_trouble(objects: Objects, work: str | None) -> Sighting | None:
     return Sighting("JobFailed", f"job {name_of(job)}: {said}")
 
 
-def missed_runs(cron_job: Manifest | None, every_ms: int, now: int) -> Sighting | None:
-    """Whether the controller has not started a run for more than two intervals."""
+def _deployment_trouble(objects: Objects) -> Sighting | None:
+    """Why a Deployment has no pod to ask: the API server refuses to make one."""
+    for deployment in objects.deployments:
+        for condition in _conditions(deployment):
+            if condition.get("type") == "ReplicaFailure" and condition.get("status") == "True":
+                return Sighting("PodsRefused", f"no pod can be made: {condition.get('message') or condition.get('reason', '')}")
+    return None
+
+
+def missed_runs(cron_job: Manifest | None, every_ms: int, now: int, since: int = 0) -> Sighting | None:
+    """Whether the controller has not started a run for more than two intervals. `since`: when the schedule last began to hold."""
     if cron_job is None or cron_job["spec"].get("suspend"):
         return None
-    last = clock.ms((cron_job.get("status") or {}).get("lastScheduleTime")) or clock.ms(cron_job["metadata"].get("creationTimestamp"))
+    started = clock.ms((cron_job.get("status") or {}).get("lastScheduleTime")) or clock.ms(cron_job["metadata"].get("creationTimestamp"))
+    last = None if started is None else max(started, since)
     if last is None or now - last <= 2 * every_ms + schedule.STARTING_DEADLINE_S * 1000:
         return None
     return Sighting("MissedRuns", f"no run was started since {clock.iso(last)}: look at the CronJob's events and at its running Jobs")

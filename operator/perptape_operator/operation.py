@@ -13,7 +13,7 @@ import structlog
 
 from perptape_operator import clock, gathered, standing
 from perptape_operator.cache import Cache, SpecKey, spec_of
-from perptape_operator.cluster import Cluster, ClusterError, scoped
+from perptape_operator.cluster import Cluster, ClusterError, Forbidden, scoped
 from perptape_operator.kinds import CHILDREN, COLLECTION, Kind, Manifest, name_of, uid_of
 from perptape_operator.metrics import Counters
 from perptape_operator.pauses import Pauses
@@ -98,6 +98,7 @@ class Operation:
     async def resync(self) -> None:
         """Lists every kind afresh: a watch does not say what vanished while it was away."""
         gone: set[SpecKey] = set()
+        self.reconciler.memory.unlisted.clear()
         for kind in (COLLECTION, *CHILDREN):
             for namespace in self.settings.namespaces or (None,):
                 gone |= await self._relist(kind, namespace)
@@ -107,7 +108,15 @@ class Operation:
         self.counters.resyncs.inc()
 
     async def _relist(self, kind: Kind, namespace: str | None) -> set[SpecKey]:
-        listed, version = await self.cluster.list(kind, namespace, scoped(kind, self.settings.identity))
+        """What may not be listed is told in status, and the rest goes on; only without its specs there is nothing to do."""
+        try:
+            listed, version = await self.cluster.list(kind, namespace, scoped(kind, self.settings.identity))
+        except Forbidden as error:
+            if kind == COLLECTION:
+                raise
+            log.warning("a permission is missing", kind=kind.name, namespace=namespace, error=str(error))
+            self.reconciler.memory.unlisted[namespace or ""] = str(error)
+            return set()
         return self.cache.replace(kind, namespace, listed, version)
 
     async def _first_resync(self) -> None:

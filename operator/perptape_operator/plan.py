@@ -77,7 +77,10 @@ class Obstacle:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to write first, what then, what to delete; what stands in the way; what is waited for."""
+    """What to write first, what then, what to delete; what stands in the way; what is waited for.
+
+    While something of FIRST is in the way nothing else is made: its pods would mount what is not ours. What is there is kept up.
+    """
 
     first: tuple[Manifest, ...] = ()
     apply: tuple[Manifest, ...] = ()
@@ -90,12 +93,21 @@ def ref(manifest: Manifest) -> Ref:
     return (manifest["kind"], name_of(manifest))
 
 
-def plan(wanted: Sequence[Manifest], live: Mapping[Ref, Manifest], mine: Mine, overdue: frozenset[str] = frozenset()) -> Plan:
-    """The plan. `overdue`: UIDs of objects that the collector should have taken long ago: they are adopted."""
+def plan(
+    wanted: Sequence[Manifest],
+    live: Mapping[Ref, Manifest],
+    mine: Mine,
+    overdue: frozenset[str] = frozenset(),
+    unread: frozenset[Ref] = frozenset(),
+) -> Plan:
+    """The plan. `overdue`: UIDs of objects that the collector should have taken long ago: they are adopted. `unread`: of which it is not
+    known whether they are there: they are left alone."""
     apply: list[Manifest] = []
     obstacles, waiting = [], []
     for manifest in wanted:
         there = live.get(ref(manifest))
+        if ref(manifest) in unread:
+            continue
         ownership = mine.ownership(there) if there is not None else "ours"
         if ownership in ("other", "taken"):
             obstacles.append(Obstacle(*ref(manifest), ownership))
@@ -110,7 +122,9 @@ def plan(wanted: Sequence[Manifest], live: Mapping[Ref, Manifest], mine: Mine, o
         if at not in names and kind_of(there) in REMOVABLE and mine.ownership(there) == "ours" and not _dying(there)
     )
     first = tuple(manifest for manifest in apply if kind_of(manifest) in FIRST)
-    rest = tuple(manifest for manifest in apply if kind_of(manifest) not in FIRST)
+    in_the_way = {one.kind for one in obstacles} | {kind for kind, _ in (*waiting, *unread)}
+    held = any(kind.name in in_the_way for kind in FIRST)
+    rest = tuple(one for one in apply if kind_of(one) not in FIRST and (not held or ref(one) in live))
     return Plan(first, rest, delete, tuple(obstacles), tuple(waiting))
 
 

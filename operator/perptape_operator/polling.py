@@ -3,13 +3,12 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import aiohttp
 import structlog
 
 from perptape_api.names import DATASET_LABEL, STATUS_PATH, WORKER_PORT
-from perptape_operator import report
+from perptape_operator import observed, report
 from perptape_operator.cache import Cache, SpecKey, spec_of
 from perptape_operator.cluster import Cluster, ClusterError
 from perptape_operator.kinds import Manifest, labels_of, name_of, uid_of
@@ -47,7 +46,7 @@ class Poller:
     async def once(self, session: aiohttp.ClientSession | None) -> None:
         """Asks every pod once; those that do not answer keep what they said, until they are gone."""
         slots = asyncio.Semaphore(AT_ONCE)
-        pods = [pod for pod in self.cache.pods() if stays(pod)]
+        pods = [pod for pod in self.cache.pods() if observed.stays(pod) and DATASET_LABEL in labels_of(pod)]
         there = {uid_of(pod) for pod in pods}
         for uid in [uid for uid in self.told if uid not in there]:
             del self.told[uid]
@@ -96,12 +95,6 @@ async def _limited(answer: aiohttp.ClientResponse) -> str:
         if len(found) > report.LONGEST_STATUS:
             break
     return bytes(found[: report.LONGEST_STATUS + 1]).decode(errors="replace")
-
-
-def stays(pod: Manifest) -> bool:
-    """Whether a pod is one of a Deployment's: those serve their status."""
-    owners: list[dict[str, Any]] = pod["metadata"].get("ownerReferences") or []
-    return any(owner.get("kind") == "ReplicaSet" for owner in owners) and DATASET_LABEL in labels_of(pod)
 
 
 def _state(said: Told | None) -> object:

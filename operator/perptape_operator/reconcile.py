@@ -12,10 +12,10 @@ import structlog
 
 from perptape_operator import applied, clock, facts, gathered, observed, standing
 from perptape_operator.cache import Cache, SpecKey
+from perptape_operator.checks import Due
 from perptape_operator.cluster import MARK_MANAGER, Cluster, ClusterError, Forbidden, Invalid
-from perptape_operator.conditions import Due
 from perptape_operator.gathered import Gathered
-from perptape_operator.kinds import BY_NAME, CLAIM, COLLECTION, JOB, Manifest, kind_of, name_of, uid_of
+from perptape_operator.kinds import BY_NAME, CLAIM, COLLECTION, CONFIG_MAP, JOB, Manifest, kind_of, name_of, uid_of
 from perptape_operator.pauses import Pauses
 from perptape_operator.plan import Mine, Plan, Ref, ref
 from perptape_operator.plan import plan as planned
@@ -34,9 +34,28 @@ AGAIN_S = 2.0
 class Memory:
     """What is remembered between two times; nothing of it is needed to be right after a restart."""
 
-    waiting_since: dict[str, int] = field(default_factory=dict)
+    waiting_since: dict[SpecKey, dict[str, int]] = field(default_factory=dict)
+    """When an object of an earlier spec was first seen, by its UID."""
     told_at: dict[SpecKey, int] = field(default_factory=dict)
+    contested_at: dict[SpecKey, int] = field(default_factory=dict)
+    """When it was last told of a spec that it belongs to another operator."""
     due: dict[SpecKey, dict[tuple[str, str], Due]] = field(default_factory=dict)
+    written: dict[SpecKey, dict[Ref, int]] = field(default_factory=dict)
+    unlisted: dict[str, str] = field(default_factory=dict)
+    """Namespace (empty: every one) -> what may not be listed there, as the API server says it."""
+
+    def forget(self, key: SpecKey) -> None:
+        for kept in (self.waiting_since, self.told_at, self.contested_at, self.due, self.written):
+            kept.pop(key, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What a look for an object by its name showed. `hidden`: that it may not be looked at."""
+
+    at: Ref
+    live: Manifest | None = None
+    hidden: bool = False
 
 
 @dataclass(slots=True)
@@ -62,8 +81,8 @@ class Reconciler:
             return None
         if not self.cache.children(key) and not await self._is_there(collection):
             return AGAIN_S
-        found = await self._gather(key, collection)
-        outcome = applied.Outcome()
+        outcome = applied.Outcome(forbidden=self.memory.unlisted.get(key.namespace) or self.memory.unlisted.get("") or "")
+        found = await self._gather(key, collection, outcome)
         if found.home is not None:
             await self._carry_out(found, outcome)
         again = await self._tell(found, outcome)
@@ -72,8 +91,7 @@ class Reconciler:
     def forget(self, key: SpecKey) -> None:
         for other in self.stores.drop(key):
             self.requeue(other)
-        self.memory.told_at.pop(key, None)
-        self.memory.due.pop(key, None)
+        self.memory.forget(key)
 
     async def _is_there(self, collection: Manifest) -> bool:
         """Whether the spec is still the one that we know: before its first child is made."""
@@ -85,7 +103,7 @@ class Reconciler:
             self.cache.put(live)
         return live is not None and uid_of(live) == uid_of(collection)
 
-    async def _gather(self, key: SpecKey, collection: Manifest) -> Gathered:
+    async def _gather(self, key: SpecKey, collection: Manifest, outcome: applied.Outcome) -> Gathered:
         """The spec, what there is of its children, and the other specs whose store it may meet."""
         live = {ref(child): child for child in self.cache.children(key)}
         parsed = gathered.parsed(collection)
@@ -93,60 +111,70 @@ class Reconciler:
             return gathered.unusable(key, collection, live, parsed)
         for other in self.stores.put(key, gathered.keeping(key, collection, parsed.spec)):
             self.requeue(other)
-        claim, foreign = None, gathered.foreign_claim(parsed.spec)
-        if foreign is not None:
-            claim = await self.cluster.get(CLAIM, key.namespace, foreign)
+        foreign = gathered.foreign_claim(parsed.spec)
+        claim = None if foreign is None else (await self._read((CLAIM.name, foreign), key, outcome)).live
         found = gathered.gathered(key, collection, parsed, live, claim, self.stores.conflict(key), self.settings, self.now())
         missing = [ref(manifest) for manifest in found.wanted if ref(manifest) not in live]
-        probes = await asyncio.gather(*(self.cluster.get(BY_NAME[kind], key.namespace, name) for kind, name in missing))
-        there = {ref(probe): probe for probe in probes if probe is not None}
-        if not there:
-            return found
-        return gathered.gathered(key, collection, parsed, live | there, claim, self.stores.conflict(key), self.settings, self.now())
+        probes = await asyncio.gather(*(self._read(at, key, outcome) for at in missing))
+        there = {probe.at: probe.live for probe in probes if probe.live is not None}
+        if there:
+            found = gathered.gathered(key, collection, parsed, live | there, claim, self.stores.conflict(key), self.settings, self.now())
+        found.unread = frozenset(probe.at for probe in probes if probe.hidden)
+        found.written = self.memory.written.setdefault(key, {})
+        return found
+
+    async def _read(self, at: Ref, key: SpecKey, outcome: applied.Outcome) -> Probe:
+        """An object by its name, which no list has shown. What may not be read is said, and left alone."""
+        try:
+            return Probe(at, await self.cluster.get(BY_NAME[at[0]], key.namespace, at[1]))
+        except Forbidden as error:
+            outcome.forbidden = outcome.forbidden or str(error)
+            return Probe(at, hidden=True)
 
     async def _carry_out(self, found: Gathered, outcome: applied.Outcome) -> None:
         assert found.home is not None
         mine = Mine(self.settings.identity, found.key.name, found.home.uid)
-        decided = planned(found.wanted, found.live, mine, self._overdue(found, mine))
+        decided = planned(found.wanted, found.live, mine, self._overdue(found, mine), found.unread)
         outcome.note_plan(decided)
         for manifest in decided.first:
             await self._apply(manifest, found, outcome)
         if outcome.failed:
             return  # without its ConfigMap nothing may run
         await _each(self._apply(manifest, found, outcome) for manifest in decided.apply)
-        await _each(self._delete(removal.kind, removal.name, removal.uid, found) for removal in decided.delete)
+        await _each(self._delete(removal.kind, removal.name, removal.uid, found, outcome) for removal in decided.delete)
         await self._first_runs(found, decided, outcome)
-        await self._stuck(found)
+        await self._stuck(found, outcome)
 
     def _overdue(self, found: Gathered, mine: Mine) -> frozenset[str]:
         """Objects of an earlier spec of this name that the collector should have taken by now."""
-        now, overdue = self.now(), set()
-        for manifest in found.live.values():
-            if mine.ownership(manifest) == "collected":
-                since = self.memory.waiting_since.setdefault(uid_of(manifest), now)
-                if now - since >= COLLECTOR_S * 1000:
-                    overdue.add(uid_of(manifest))
-                    self.memory.waiting_since.pop(uid_of(manifest))
-        return frozenset(overdue)
+        now, before = self.now(), self.memory.waiting_since.get(found.key, {})
+        waiting = [uid_of(manifest) for manifest in found.live.values() if mine.ownership(manifest) == "collected"]
+        self.memory.waiting_since[found.key] = since = {uid: before.get(uid, now) for uid in waiting}
+        return frozenset(uid for uid, at in since.items() if now - at >= COLLECTOR_S * 1000)
 
     async def _apply(self, manifest: Manifest, found: Gathered, outcome: applied.Outcome) -> None:
         try:
             live = await self.cluster.apply(manifest)
         except Forbidden as error:
             outcome.forbidden = str(error)
-            outcome.failed = outcome.failed or kind_of(manifest) != CLAIM
+            outcome.failed = outcome.failed or kind_of(manifest) == CONFIG_MAP
         except Invalid as error:
             outcome.refuse(manifest, str(error), resize=kind_of(manifest) == CLAIM and ref(manifest) in found.live)
         else:
             self._keep(live, found)
+            self.memory.written.setdefault(found.key, {})[ref(manifest)] = self.now()
             log.info("applied", kind=manifest["kind"], name=name_of(manifest), namespace=found.key.namespace, spec=found.key.name)
 
     def _keep(self, live: Manifest, found: Gathered) -> None:
         self.cache.put(live)
         found.live[ref(live)] = live
 
-    async def _delete(self, kind: str, name: str, uid: str, found: Gathered) -> None:
-        await self.cluster.delete(BY_NAME[kind], found.key.namespace, name, uid)
+    async def _delete(self, kind: str, name: str, uid: str, found: Gathered, outcome: applied.Outcome) -> None:
+        try:
+            await self.cluster.delete(BY_NAME[kind], found.key.namespace, name, uid)
+        except Forbidden as error:
+            outcome.forbidden = str(error)
+            return
         self.cache.drop(kind, found.key.namespace, name, uid)
         found.live.pop((kind, name), None)
         log.info("deleted", kind=kind, name=name, namespace=found.key.namespace, spec=found.key.name)
@@ -166,13 +194,13 @@ class Reconciler:
                     continue
             self._keep(await self.cluster.apply(run.mark, MARK_MANAGER), found)
 
-    async def _stuck(self, found: Gathered) -> None:
+    async def _stuck(self, found: Gathered, outcome: applied.Outcome) -> None:
         """Jobs that should have ended: a pod on a dead node keeps them active, and Forbid would block every later run."""
         now = self.now()
         for job in [one for at, one in found.live.items() if at[0] == JOB.name]:
             at = observed.stuck_at(job)
             if (at is not None and at <= now) or applied.unwanted_first_job(job, found):
-                await self._delete(JOB.name, name_of(job), uid_of(job), found)
+                await self._delete(JOB.name, name_of(job), uid_of(job), found, outcome)
 
     async def _tell(self, found: Gathered, outcome: applied.Outcome) -> float | None:
         """Writes the status where it changed; counters alone at most once a minute."""
@@ -183,15 +211,19 @@ class Reconciler:
         for pause in told.pauses:
             self.pauses.pause(pause.exchange, clock.ms(pause.until) or 0)
         if not standing.differs(told, before):
-            await self._reported(found)
+            await self._reported(found, outcome)
             return None
         since = now - self.memory.told_at.get(found.key, 0)
-        if since < standing.SOON_S * 1000 and not standing.differs_in_words(told, before):
+        if outcome.other_operator:  # two that see one spec must not race
+            since = now - self.memory.contested_at.get(found.key, 0)
+        if since < standing.SOON_S * 1000 and (outcome.other_operator or not standing.differs_in_words(told, before)):
             return (standing.SOON_S * 1000 - since) / 1000
         written = await self.cluster.apply_status(*found.key, uid_of(found.collection), standing.written(told))
         self.memory.told_at[found.key] = now
+        if outcome.other_operator:
+            self.memory.contested_at[found.key] = now
         self.cache.put(written)
-        await self._reported(found)
+        await self._reported(found, outcome)
         event = applied.event(found.collection, before, told, now)
         if event is not None:
             try:
@@ -200,11 +232,11 @@ class Reconciler:
                 log.warning("an event was not posted", spec=found.key.name, namespace=found.key.namespace, error=str(error))
         return None
 
-    async def _reported(self, found: Gathered) -> None:
+    async def _reported(self, found: Gathered, outcome: applied.Outcome) -> None:
         """First Jobs whose end is in status by now go."""
         for job in [one for at, one in found.live.items() if at[0] == JOB.name]:
             if applied.is_first_job(job, found) and observed.finished(job) and applied.heard(job, found):
-                await self._delete(JOB.name, name_of(job), uid_of(job), found)
+                await self._delete(JOB.name, name_of(job), uid_of(job), found, outcome)
 
     def _next(self, found: Gathered) -> float | None:
         """When something comes that no event will tell."""

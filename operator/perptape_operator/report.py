@@ -14,6 +14,8 @@ LONGEST: Final = 4096
 LONGEST_STATUS: Final = 65_536
 MOST_AHEAD_MS: Final = 300_000
 """A run cannot have ended later than this after now: clocks of nodes differ, but not more."""
+LONGEST_PAUSE_MS: Final = 3 * 86_400_000
+"""No venue bans for longer."""
 
 
 def _short(value: Any) -> Any:
@@ -71,6 +73,10 @@ class Collected(Part):
     symbols: SymbolCounts | None = None
     ready: bool | None = None
     """Of a stream: whether all subscriptions stand."""
+    last_run: Instant | None = None
+    """Of a process that stays: when it last fetched, in ms on the worker's clock."""
+    last_success: Instant | None = None
+    """And when a fetch last ended without a failure."""
 
 
 class Waiting(Part):
@@ -132,8 +138,15 @@ def read(text: str, pod: str, now: int, longest: int = LONGEST) -> Report | Disb
         return Disbelieved(pod, f"has an impossible {'.'.join(str(step) for step in first['loc']) or 'form'}")
     if report.run != pod:
         return Disbelieved(pod, "is about another pod")
-    if max(report.started, report.finished or 0) > now + MOST_AHEAD_MS:
+    if _latest(report) > now + MOST_AHEAD_MS:
         return Disbelieved(pod, "is from the future")
+    if any(one.until > now + LONGEST_PAUSE_MS for one in report.pauses):
+        return Disbelieved(pod, "names a pause longer than any venue's")
     if any(one.venue not in EXCHANGES or one.dataset not in DATASETS for one in report.collections):
         return Disbelieved(pod, "names a venue or dataset that does not exist")
     return report
+
+
+def _latest(report: Report) -> int:
+    runs = (time for one in report.collections for time in (one.last_run, one.last_success) if time is not None)
+    return max(report.started, report.finished or 0, *runs)

@@ -8,12 +8,13 @@ from pydantic import ValidationError
 
 from perptape_api.status import CollectionStatus, Gaps, Pause, Publisher, Status, Summary
 from perptape_operator import clock
-from perptape_operator.conditions import Due, Facts, conditions
+from perptape_operator.checks import Due, Facts
+from perptape_operator.conditions import conditions
 from perptape_operator.report import Report
 
 SOON_S: Final = 60.0
 """Counters alone are written at most so often."""
-COUNTERS: Final = ("rows", "watermark", "lastRun", "lastSuccess", "segments", "oldest", "lease", "until")
+COUNTERS: Final = ("rows", "rowsEarlier", "watermark", "lastRun", "lastSuccess", "segments", "oldest", "lease", "until")
 DIGITS: Final = re.compile(r"\d+")
 
 

@@ -23,11 +23,12 @@ class Circumstances:
     """The claim made for this spec, where it is there."""
     unpublished: bool = False
     """Whether segments may wait for a publisher even while nothing is collected."""
+    suspended_since: str | None = None
 
 
 def wanted(home: Home, document: Manifest, made: tuple[Collector, ...], at: Circumstances) -> tuple[Manifest, ...]:
     """Every child, hashed, in the order in which they are written."""
-    found = [manifests.config_map(home, document, at.wanted_since, suspended=at.suspended)]
+    found = [manifests.config_map(home, document, at.wanted_since, at.suspended_since if at.suspended else None)]
     volume = home.spec.store.persistent_volume_claim
     if volume is not None and volume.claim_name is None:
         found.append(manifests.claim(home, at.tape, claim_size(volume.size or DEFAULT_SIZE, at.tape)))

@@ -115,9 +115,22 @@ def test_the_publisher_of_a_suspended_spec_goes_on_while_it_has_something_to_fol
     world.run("majors-publish", {"publisher": {"segments": 3}})
     world.settle()
     world.spec(suspend=True)
+    for wait_s, left, suspended in ((61, 3, False), (600, 0, False), (900, 0, True)):
+        world.at += wait_s * 1000
+        world.run("majors-publish", {"publisher": {"segments": left}})
+        world.settle(61)
+        assert world.children()[("CronJob", "majors-publish")]["spec"]["suspend"] is suspended, f"{left} left after {wait_s} s"
+
+
+def test_what_was_under_way_when_a_spec_was_suspended_is_still_folded(world: Any) -> None:
+    world.spec()
+    world.settle()
+    world.run("majors-publish", {"publisher": {"segments": 0}})
     world.settle(61)
-    assert not world.children()[("CronJob", "majors-publish")]["spec"]["suspend"]
-    world.at += 900_000
+    world.spec(suspend=True)
+    world.settle(61)
+    assert not world.children()[("CronJob", "majors-publish")]["spec"]["suspend"], "a run under way may leave segments yet"
+    world.at += 20 * 60_000
     world.run("majors-publish", {"publisher": {"segments": 0}})
     world.settle(61)
     assert world.children()[("CronJob", "majors-publish")]["spec"]["suspend"]

@@ -13,7 +13,7 @@ async def test_everything_can_be_put_together(world: Any) -> None:
     operation = world.operation
     settings = kopf.OperatorSettings()
     assert registry(operation) is not None
-    configure(settings, "ns.perptape", clusterwide=False)
+    configure(settings, "ns.perptape")
     assert settings.scanning.disabled
     assert len(settings.watching.label_selectors) == 8
     assert {route.resource.canonical for route in application(operation).router.routes() if route.resource} == {

@@ -7,7 +7,7 @@ import pytest
 
 from perptape_api.names import WORK_HASH_ANNOTATION
 from perptape_operator import clock
-from perptape_operator.kinds import COLLECTION, CRON_JOB, JOB, POD
+from perptape_operator.kinds import COLLECTION, CRON_JOB, DEPLOYMENT, JOB, POD
 
 NS = "trading"
 OI = "majors-binance-open-interest"
@@ -316,3 +316,127 @@ def test_status_is_what_the_schema_allows(one: Any) -> None:
     one.run(OI, collected(one, failed=["x" * 5000] * 50) | {"exit": 1})
     one.settle(61)
     Status.model_validate(one.cluster.named(COLLECTION)["majors"]["status"], by_alias=True, by_name=False)
+
+
+def test_a_resumed_spec_has_missed_nothing(one: Any) -> None:
+    one.run(OI, collected(one))
+    one.settle(61)
+    one.spec(**ONE, suspend=True)
+    one.settle(86_400)
+    one.spec(**ONE)
+    one.settle(61)
+    assert one.line("binance", "open_interest")["reason"] == "Collecting"
+    one.at += 20 * 60_000
+    again(one)
+    assert one.line("binance", "open_interest")["reason"] == "MissedRuns"
+
+
+def test_a_schedule_that_was_just_changed_has_missed_nothing(one: Any) -> None:
+    slow = {**ONE, "collect": {"openInterest": {"every": "1d"}}}
+    one.spec(**slow)
+    one.settle()
+    one.run(OI, collected(one))
+    one.at += 80_000_000
+    one.spec(**ONE)
+    one.settle()
+    assert one.line("binance", "open_interest")["reason"] == "NotYetRun"
+
+
+@pytest.mark.parametrize(
+    ("pause", "told"),
+    [
+        ({"venue": "bybit", "until": 1_800_000_600_000}, None),
+        ({"venue": "binance", "until": 1_900_000_000_000}, "names a pause longer than any venue's"),
+    ],
+)
+def test_a_pod_pauses_no_other_venue_and_none_for_ever(world: Any, pause: dict[str, Any], told: str | None) -> None:
+    world.spec(venues=[{"exchange": "binance"}, {"exchange": "bybit"}], collect={"openInterest": {"every": "5m"}})
+    world.settle()
+    world.run(OI, collected(world) | {"pauses": [pause]})
+    world.settle(61)
+    assert "pauses" not in world.status() or not world.status()["pauses"]
+    assert (told or "") in world.condition("Ready")["message"]
+
+
+def test_a_suspended_spec_is_not_said_to_be_complete(world: Any) -> None:
+    world.spec(**ONE, suspend=True)
+    world.settle()
+    assert (world.condition("Complete")["status"], world.condition("Complete")["reason"]) == ("Unknown", "Suspended")
+
+
+def test_a_publisher_that_is_killed_and_a_check_that_finds_damage_are_told(one: Any) -> None:
+    one.spec(**ONE, verify={"every": "1d"})
+    one.settle()
+    one.run("majors-verify", state={"terminated": {"exitCode": 1, "reason": "Error"}})
+    one.settle(61)
+    assert one.condition("StoreReady")["reason"] == "VerifyFailed"
+    one.run("majors-publish", state={"terminated": {"exitCode": 137, "reason": "OOMKilled"}})
+    one.settle(61)
+    assert one.condition("StoreReady")["reason"] == "PublisherFailing"
+    assert "limits.memory" in one.condition("StoreReady")["message"]
+
+
+def test_pods_that_may_not_be_made_are_told(streams: Any) -> None:
+    said = 'pods "x" is forbidden: exceeded quota: small'
+    failure = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": said}
+    streams.cluster.edit(DEPLOYMENT, NS, "majors-okx-liquidations", lambda m: m.update(status={"conditions": [failure]}))
+    streams.settle(61)
+    line = streams.line("okx", "liquidations")
+    assert (line["state"], line["reason"]) == ("Failing", "PodsRefused")
+    assert said in line["message"]
+
+
+def test_pods_that_are_ready_and_say_nothing_are_not_said_to_work(streams: Any) -> None:
+    for number in range(2):
+        streams.stream("majors-okx-liquidations", number, None)
+    streams.poll()
+    streams.settle(61)
+    assert streams.line("okx", "liquidations")["reason"] == "NotYetRun"
+    assert streams.condition("Ready")["reason"] == "Starting"
+
+
+def test_a_restarted_operator_goes_on_from_what_it_knew_of_streams(streams: Any) -> None:
+    for number in range(2):
+        streams.stream("majors-okx-liquidations", number, streaming(streams, failed=["BTC: no acknowledgement"]))
+    streams.poll()
+    streams.settle(61)
+    before, writes = streams.line("okx", "liquidations"), len(streams.cluster.writes)
+    streams.restart()
+    streams.settle(61)
+    assert streams.line("okx", "liquidations") == before
+    assert len(streams.cluster.writes) == writes
+
+
+def test_a_replica_that_is_not_ready_is_explained_whichever_is_the_newer(streams: Any) -> None:
+    name = "majors-okx-liquidations"
+    old = streams.stream(name, 0, None, ready=False)
+    looping = {"name": "worker", "state": {"waiting": {"reason": "CrashLoopBackOff"}}, "lastState": {"terminated": {"exitCode": 3}}}
+    streams.cluster.edit(POD, NS, old["metadata"]["name"], lambda m: m["status"].update(containerStatuses=[looping]))
+    streams.at += 1000
+    streams.stream(name, 1, streaming(streams))
+    streams.poll()
+    streams.settle(61)
+    line = streams.line("okx", "liquidations")
+    assert line["reason"] == "ReplicaMissing"
+    assert "exit code 3, again and again" in line["message"]
+
+
+def test_a_pod_killed_for_memory_that_works_again_is_told_for_a_while(streams: Any) -> None:
+    for number in range(2):
+        pod = streams.stream("majors-okx-liquidations", number, streaming(streams))
+    killed = {"lastState": {"terminated": {"reason": "OOMKilled", "exitCode": 137, "finishedAt": streams.cluster.now()}}}
+    status = [{"name": "worker", "state": {"running": {}}, **killed}]
+    streams.cluster.edit(POD, NS, pod["metadata"]["name"], lambda m: m["status"].update(containerStatuses=status))
+    streams.poll()
+    streams.settle(61)
+    line = streams.line("okx", "liquidations")
+    assert (line["state"], line["reason"]) == ("Degraded", "Restarted")
+    streams.at += 600_000
+    again(streams)
+    assert streams.line("okx", "liquidations")["state"] == "Ok"
+
+
+def again(world: Any) -> None:
+    for key in world.operation.cache.specs():
+        world.operation.queue.add(key)
+    world.settle(61)

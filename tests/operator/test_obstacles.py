@@ -1,0 +1,121 @@
+"""What is in the operator's way: permissions, refusals, others' objects. It says so, and does what it can."""
+
+import json
+from typing import Any
+
+import pytest
+
+from perptape_operator.cluster import ClusterError, Forbidden, Invalid, refusal
+from perptape_operator.kinds import CLAIM, COLLECTION, CONFIG_MAP, CRON_JOB, DEPLOYMENT, JOB, NETWORK_POLICY
+
+NS = "trading"
+RBAC = (
+    'networkpolicies.networking.k8s.io is forbidden: User "system:serviceaccount:ns:perptape" cannot {verb} resource '
+    '"networkpolicies" in API group "networking.k8s.io" in the namespace "trading"'
+)
+RESIZE = (
+    'persistentvolumeclaims "majors-tape" is forbidden: only dynamically provisioned pvc can be resized and the storageclass that '
+    "provisions the pvc must support resize"
+)
+
+
+def foreign(kind: Any, name: str) -> dict[str, Any]:
+    return {
+        "apiVersion": kind.api_version,
+        "kind": kind.name,
+        "metadata": {"name": name, "namespace": NS},
+        "spec": {"accessModes": ["ReadWriteOnce"]},
+    }
+
+
+@pytest.mark.parametrize("verb", ["get", "list", "patch"])
+def test_a_missing_rule_is_named_and_everything_else_is_made(world: Any, verb: str) -> None:
+    said, doing = RBAC.format(verb=verb), "apply" if verb == "patch" else verb
+    world.cluster.fail = lambda what, kind, name: Forbidden(said, 403) if (what, kind) == (doing, NETWORK_POLICY.name) else None
+    world.restart()
+    world.spec()
+    world.settle()
+    ready = world.condition("Ready")
+    assert (ready["reason"], said in ready["message"]) == ("Forbidden", True)
+    made = {kind for kind, _ in world.children()}
+    assert {CONFIG_MAP.name, CLAIM.name, CRON_JOB.name, DEPLOYMENT.name, JOB.name} <= made
+    assert (NETWORK_POLICY.name in made) == (verb == "list"), "what may not be read is never written"
+
+
+def test_what_may_not_be_deleted_is_named(world: Any) -> None:
+    made = world.spec()
+    world.settle()
+    said = RBAC.format(verb="delete")
+    world.cluster.fail = lambda verb, kind, name: Forbidden(said, 403) if verb == "delete" else None
+    world.spec(venues=made["spec"]["venues"][:4])
+    world.settle()
+    assert world.condition("Ready")["reason"] == "Forbidden"
+    assert "cannot delete" in world.condition("Ready")["message"]
+
+
+@pytest.mark.parametrize(
+    ("said", "means"),
+    [
+        (RBAC.format(verb="patch"), Forbidden),
+        (RESIZE, Invalid),
+        ('pods "x" is forbidden: violates PodSecurity "restricted:latest": runAsNonRoot != true', Invalid),
+        ('configmaps "x" is forbidden: exceeded quota: compute, requested: count/configmaps=1', Invalid),
+        ('admission webhook "policy.example.org" denied the request: no', Invalid),
+        ('cronjobs "x" is forbidden: unable to create new content in namespace trading because it is being terminated', Invalid),
+    ],
+)
+def test_only_the_authorizers_word_is_a_missing_permission(said: str, means: type[ClusterError]) -> None:
+    assert type(refusal(403, json.dumps({"message": said}), None, "PATCH x")) is means
+
+
+def test_a_volume_that_cannot_grow_is_no_missing_permission(world: Any) -> None:
+    world.spec()
+    world.settle()
+    error = refusal(403, RESIZE, None, "PATCH x")
+    world.cluster.fail = lambda verb, kind, name: error if (verb, kind) == ("apply", CLAIM.name) else None
+    world.spec(store={"persistentVolumeClaim": {"size": "50Gi"}})
+    world.settle()
+    ready = world.condition("Ready")
+    assert (ready["reason"], "ResizeRefused" in ready["message"]) == ("Starting", True)
+
+
+@pytest.mark.parametrize(("kind", "name"), [(CONFIG_MAP, "majors-collection"), (CLAIM, "majors-tape")])
+def test_pods_never_mount_what_is_not_ours(world: Any, kind: Any, name: str) -> None:
+    world.cluster.put(foreign(kind, name))
+    world.spec()
+    world.settle()
+    assert world.condition("Ready")["reason"] == "NameTaken"
+    assert not world.children(CRON_JOB, DEPLOYMENT, JOB)
+    world.cluster.remove(kind, NS, name)
+    world.operation.queue.add(world.operation.cache.specs()[0])
+    world.settle()
+    assert world.children(CRON_JOB, DEPLOYMENT, JOB)
+
+
+def test_a_refused_config_map_holds_everything(world: Any) -> None:
+    refused = Invalid("exceeded quota: count/configmaps", 403)
+    world.cluster.fail = lambda verb, kind, name: refused if (verb, kind) == ("apply", CONFIG_MAP.name) else None
+    world.spec()
+    world.settle()
+    assert world.condition("Ready")["reason"] == "Refused"
+    assert not world.children(CRON_JOB, DEPLOYMENT, JOB)
+
+
+def test_two_operators_of_one_spec_do_not_race(world: Any) -> None:
+    world.spec()
+    world.settle()
+    theirs = {"perptape.io/operator": "elsewhere.perptape"}
+    for kind, name in list(world.children(CRON_JOB)):
+        world.cluster.edit(CRON_JOB, NS, name, lambda m: m["metadata"]["labels"].update(theirs))
+        world.operation.cache.drop(kind, NS, name, "")
+    world.operation.queue.add(world.operation.cache.specs()[0])
+    world.settle()
+    assert world.condition("Ready")["reason"] == "OtherOperator"
+    writes = len(world.cluster.writes)
+    for _ in range(20):  # the other one writes what it thinks whenever this one did
+        world.at += 1000
+        world.cluster.edit(COLLECTION, NS, "majors", lambda m: m["status"].update(conditions=[]))
+        world.settle()
+    assert len(world.cluster.writes) == writes
+    world.settle(61)
+    assert world.condition("Ready")["reason"] == "OtherOperator"
