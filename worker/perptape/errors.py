@@ -39,13 +39,26 @@ class UsageError(PerptapeError):
 class StoreError(PerptapeError):
     """The catalog cannot be read or written now (exit 3 for a run; a daemon goes on and tries again)."""
 
+    reason = "StoreUnusable"
+    """In one word, as a CollectionSpec's status has it."""
+
 
 class OriginConflict(UsageError):
     """Simulated data would get into a live tape, or the other way round (exit 2, before anything is written)."""
 
+    reason = "OriginConflict"
+
 
 class FormatConflict(UsageError):
     """The store was made in another catalog format, which is fixed for its life."""
+
+    reason = "FormatConflict"
+
+
+class StoreFull(StoreError):
+    """There is no room for more."""
+
+    reason = "StoreFull"
 
 
 class Newer(StoreError):

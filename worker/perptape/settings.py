@@ -54,6 +54,10 @@ class Settings:
     work_hash: str = ""
     time_budget_s: float | None = None
     """Seconds that a run under a schedule may take, its start included."""
+    namespace: str = ""
+    """Of the pod, in a cluster."""
+    port: int | None = None
+    """Where a process that stays tells how it stands."""
 
 
 def settings(environ: Mapping[str, str]) -> Settings:
@@ -82,6 +86,8 @@ def settings(environ: Mapping[str, str]) -> Settings:
         wanted_since=_moment(environ, names.ENV_WANTED_SINCE),
         work_hash=environ.get(names.ENV_WORK_HASH, ""),
         time_budget_s=_seconds(environ, names.ENV_TIME_BUDGET),
+        namespace=environ.get(names.ENV_NAMESPACE, ""),
+        port=_port(environ, names.ENV_PORT),
     )
 
 
@@ -114,6 +120,15 @@ def _seconds(environ: Mapping[str, str], name: str) -> float | None:
         return float(text)
     except ValueError:
         raise UsageError(f"{name}={text} is not a number of seconds") from None
+
+
+def _port(environ: Mapping[str, str], name: str) -> int | None:
+    text = environ.get(name)
+    if not text:
+        return None
+    if not (text.isdigit() and int(text) < 65536):
+        raise UsageError(f"{name}={text} is not a port's number")
+    return int(text)
 
 
 def _first(environ: Mapping[str, str], *names: str) -> str | None:

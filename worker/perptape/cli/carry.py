@@ -21,6 +21,7 @@ from perptape.settings import Settings
 if TYPE_CHECKING:
     from perptape.collect.request import Request
     from perptape.collect.summary import Summary
+    from perptape.pod.server import Board
     from perptape_api.collection import Collection
 
 
@@ -66,6 +67,7 @@ def request(order: Order, settings: Settings, writer: str) -> Request:
         access=places.access(asked, order.endpoints, settings, None if order.live else spec),
         writer=writer,
         state=settings.state,
+        namespace=settings.namespace,
     )
 
 
@@ -87,7 +89,7 @@ def out(order: Order, settings: Settings) -> int:
     if asked.spec.suspend:
         output.note(f"{order.source}: spec.suspend is true: nothing is collected")
         return 0
-    summary = asyncio.run(_run(asked, where))
+    summary = asyncio.run(_run(asked, where, None if order.once else settings.port))
     told = logs.redacted(summary.as_json(), settings.secrets)
     if settings.termination_log is not None:
         _leave(settings.termination_log, told)
@@ -115,14 +117,25 @@ def _imported() -> None:
     import_module("perptape.collect.run")
 
 
-async def _run(asked: Request, where: places.Place) -> Summary:
+async def _run(asked: Request, where: places.Place, port: int | None) -> Summary:
+    """The run; one that stays in a pod tells how it stands at `port` from here on."""
+    if port is None:
+        return await _carried(asked, where, None)
+    from perptape.pod.server import Board, serve
+
+    board = Board()
+    async with await serve(board, port):
+        return await _carried(asked, where, board)
+
+
+async def _carried(asked: Request, where: places.Place, board: Board | None) -> Summary:
     from perptape.cli.venue_calls import connected, environment
 
     connect = connected(asked.venues, asked.access)
     await asyncio.to_thread(_imported)  # while the venues answer
     from perptape.cli.progress import progress
     from perptape.cli.tapes import tape
-    from perptape.collect.run import run
+    from perptape.collect.run import Run
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -136,4 +149,15 @@ async def _run(asked: Request, where: places.Place) -> Summary:
         loop.add_signal_handler(number, end)
     opened = tape(where)
     with progress() as shown:
-        return await run(asked, opened, connect=connect, environment=environment(), progress=shown, stop=stop)
+        under_way = Run(asked, opened, connect, environment(), stop, shown)
+        if board is None:
+            return await under_way.carry_out()
+        from perptape.pod.told import Told
+
+        told = Told(under_way)
+        told.show(board)
+        proving = asyncio.ensure_future(told.prove_store(asyncio.sleep))
+        try:
+            return await under_way.carry_out()
+        finally:
+            proving.cancel()

@@ -21,6 +21,8 @@ class Circuit:
     failures: int = 0
     opened: int = 0
     paused_until: float = 0.0
+    told_until: float = 0.0
+    """How long the venue itself asked for a pause; `paused_until` holds our own caution too."""
     banned: bool = False
     reason: str = ""
 
@@ -35,14 +37,13 @@ class Circuit:
     def failed(self, error: Retry, now: float) -> Circuit:
         """After a failed call: a Retry-After pauses every call, a run of failures opens the circuit."""
         failures = self.failures + 1
-        until = self.paused_until
-        if error.after is not None:
-            until = max(until, now + error.after)
+        told = self.told_until if error.after is None else max(self.told_until, now + error.after)
+        until = max(self.paused_until, told)
         opened = self.opened
         if failures >= self.limit:
             until = max(until, now + min(PROBE_BASE * 2.0**opened, PROBE_CAP))
             opened += 1
-        return replace(self, failures=failures, opened=opened, paused_until=until, banned=error.banned, reason=str(error))
+        return replace(self, failures=failures, opened=opened, paused_until=until, told_until=told, banned=error.banned, reason=str(error))
 
 
 def backoff(attempt: int, chance: float) -> float:

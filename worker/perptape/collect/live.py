@@ -45,6 +45,7 @@ class LiveStream:
     """A venue's stream. `clock` is local ms; times are shifted to the venue's clock by the exchange's offset.
 
     `since`: instrument -> when an earlier process stopped listening (`Adopted.since`), from where on this one records a hole.
+    `goes_on`: what is wanted outlives a stop, since another process carries it on.
     `on_row` gets every row at once, of every connection; it must be quick and not raise.
     """
 
@@ -67,6 +68,7 @@ class LiveStream:
         log_limit: int = 64 * 2**20,
         on_disk: Offload | None = None,
         on_store: Offload | None = None,
+        goes_on: bool = False,
     ) -> None:
         self._exchange = exchange
         self._instruments = tuple(instruments)
@@ -84,7 +86,8 @@ class LiveStream:
         self._log_limit = log_limit
         self._on_disk = on_disk
         self._on_store = on_store
-        self.report = LiveReport(exchange.traits.venue, LIQUIDATIONS.name, len(self._instruments))
+        self._goes_on = goes_on
+        self.report = LiveReport(exchange.traits.venue, LIQUIDATIONS.name, len(self._instruments), places=replicas)
         self._said = _log.bind(venue=self.report.venue, dataset=self.report.dataset)
 
     def now(self) -> int:
@@ -144,7 +147,7 @@ class LiveStream:
         await asyncio.wait({*places, *rhythms}, timeout=2 * self._pace.farewell)
         try:
             async with asyncio.timeout_at(deadline):
-                await writer.end(listening=listening, wanted=not stop.is_set())
+                await writer.end(listening=listening, wanted=self._goes_on or not stop.is_set())
         except TimeoutError:
             self.report.complete = False
         for task in (*places, *rhythms):

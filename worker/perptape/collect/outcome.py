@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from perptape.collect.stream_report import LiveReport
 
 
 @dataclass(slots=True)
@@ -24,10 +28,21 @@ class Outcome:
     instruments: int = 0
     failed: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
-    streamed: bool = False
     unsupported: str = ""
     error: str = ""
     """Why all of it ended early (a ban, a Fatal, the store)."""
+    live: LiveReport | None = None
+    """Of a stream: its state, kept up to date while it runs."""
+
+    @property
+    def streamed(self) -> bool:
+        return self.live is not None
+
+    def listened(self) -> None:
+        """Takes a stream's counts over, as they are now."""
+        if self.live is not None:
+            counts = self.live.counts
+            self.rows, self.dropped, self.windows = counts.events, counts.malformed + counts.dropped, counts.connections
 
     @property
     def nothing_obtained(self) -> bool:
@@ -51,6 +66,8 @@ class Outcome:
         for name in ("failed", "skipped"):
             if lines := getattr(self, name):
                 found[name] = lines
+        if self.live is not None:
+            found["ready"] = self.live.proven >= self.live.places
         for name in ("unsupported", "error"):
             if text := getattr(self, name):
                 found[name] = text

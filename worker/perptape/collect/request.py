@@ -30,7 +30,10 @@ class Request:
     work_hash: str = ""
     state: str | None = None
     """Where stream logs are kept when the store is not a folder."""
+    namespace: str = ""
+    """Of the pod that carries it out; empty where that is no pod. In a cluster replicas are pods, and publishing is a pod's of its own."""
 
     @property
     def spec_id(self) -> str:
-        return f"{self.source}:{self.name}"
+        """Who wants: the same for every pod of a spec, and for every run of a file on a laptop."""
+        return f"{self.namespace}/{self.name}" if self.namespace else f"{self.source}:{self.name}"

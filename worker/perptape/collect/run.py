@@ -58,6 +58,8 @@ class Run:
     progress: Progress | None = None
     summary: Summary = field(init=False)
     venues: dict[str, Venue] = field(default_factory=dict)
+    failures: dict[str, str] | None = None
+    """Why, for each venue that is not reached; None before any was asked."""
 
     def __post_init__(self) -> None:
         request = self.request
@@ -69,7 +71,7 @@ class Run:
             raise UsageError("spec.symbols.select: `perptape run` does not choose symbols yet; list them in spec.symbols.names")
         deadline = None if self.request.deadline_s is None else self.environment.monotonic() + self.request.deadline_s
         try:
-            failures = await self.open(deadline)
+            failures = self.failures = await self.open(deadline)
             if self.request.once:
                 await self._once(failures)
             else:
@@ -77,12 +79,21 @@ class Run:
 
                 await Stay(self, failures, deadline).carry_out()
         except StoreError as error:
-            self.summary.store_error = str(error)
+            self.summary.store_error, self.summary.store_reason = str(error), error.reason
             log.error("the store cannot be used", outcome="failed", error=str(error))
         finally:
             await asyncio.gather(*(venue.exchange.close() for venue in self.venues.values()), return_exceptions=True)
             self.summary.finished = self.environment.clock()
+            self.look()
         return self.summary
+
+    def look(self) -> None:
+        """Brings the summary up to date with what goes on."""
+        now, clock = self.environment.monotonic(), self.environment.clock()
+        ends = {name: venue.asking.circuit.told_until - now for name, venue in self.venues.items()}
+        self.summary.pauses = {name: clock + int(left * 1000) for name, left in ends.items() if left > 0}
+        for outcome in self.summary.outcomes:
+            outcome.listened()
 
     def _asking(self, venue: str, traits: Traits, deadline: float | None) -> Asking:
         return Asking(
@@ -157,7 +168,8 @@ class Run:
     async def session_of(self, venue: Venue) -> Session:
         now = await venue.exchange.now()
         if self.request.since is not None:
-            return Session(self.request.spec_id, self.request.session, self.request.since + venue.exchange.offset)
+            since = self.request.since + venue.exchange.offset
+            return Session(self.request.spec_id, self.request.session, since, shared=bool(self.request.namespace))
         if self.request.once:
             return Session(self.request.spec_id, "once", now, once=True)
         return Session(self.request.spec_id, self.request.session or self.request.writer, now)

@@ -65,7 +65,7 @@ class Stay:
         finally:
             if timer is not None:
                 timer.cancel()
-        if self._over:
+        if self._over and not request.namespace:
             await self._publish()
 
     async def _adopt(self) -> Adopted:
@@ -79,7 +79,7 @@ class Stay:
     async def _venue(self, name: str) -> None:
         await until(self._stop, self._reached(name))
         if self._stop.is_set() and name in self._failures:
-            self._run.summary.outcomes.append(Outcome(name, "instruments", error=self._failures[name]))
+            self._run.summary.outcomes.extend(Outcome(name, one, error=self._failures[name]) for one in self._run.request.datasets)
             return
         venue = self._run.venues[name]
         session = await self._run.session_of(venue)
@@ -92,7 +92,8 @@ class Stay:
             if isinstance(settings, Liquidations):
                 since = self._adopted.since(venue.name, dataset)
                 state = self._run.request.state
-                parts.append(stream(venue, session, settings.replicas, outcome, state=state, since=since, stop=self._stop))
+                replicas = 1 if self._run.request.namespace else settings.replicas  # in a cluster each is a pod
+                parts.append(stream(venue, session, replicas, outcome, state=state, since=since, stop=self._stop))
             else:
                 parts.append(until(self._stop, self._schedule(venue, settings, session, outcome)))
         await side_by_side(parts)
@@ -125,7 +126,7 @@ class Stay:
                     late = spread(self._run.request.spec_id, venue.name, outcome.dataset, every)
                     await self._environment.sleep((every - now % every + late) / SECOND)
         finally:
-            if self._stop.is_set():
+            if self._stop.is_set() and not session.shared:
                 await self._ended(venue, settings, session, batches, outcome)
 
     async def _fetched(self, venue: Venue, settings: Settings, session: Session, batches: Mapping[str, Batch], latest: Outcome) -> bool:
@@ -158,7 +159,8 @@ class Stay:
         while True:
             await self._environment.sleep(self._run.request.spec.store.published_every.ms / SECOND)
             await self._adopt_again()
-            await self._publish()
+            if not self._run.request.namespace:
+                await self._publish()
 
     async def _adopt_again(self) -> None:
         """Logs that the store did not take before; what earlier ones said stays known."""

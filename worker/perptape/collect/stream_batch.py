@@ -139,6 +139,8 @@ class ConnectionSink:
         """Since when that connection counts (ms on the venue's clock): its last acknowledgement."""
         self.first: int | None = None
         """The first time that a connection of this slot proved."""
+        self.proven = False
+        """Whether the control topic has spoken since that connection was acknowledged."""
         self.heard: float | None = None
         """When the control topic spoke last, on our monotonic clock (the acknowledgement counts)."""
 
@@ -147,7 +149,7 @@ class ConnectionSink:
             self.closed(self.connection, "subscribed anew", received)
         if connection != self.counted:  # events may come before the last of several acknowledgements: their count goes on
             self.counted, self._ordinals = connection, Ordinals()
-        self.connection = connection
+        self.connection, self.proven = connection, False
         self.heard = self._clock()
         self._intake.counts.connections += 1
         self._counts_from(connection, received // NS)
@@ -165,6 +167,7 @@ class ConnectionSink:
 
     def control(self, connection: str, time: int | None, received: int) -> None:
         if connection == self.connection:
+            self.proven = True
             self.heard = self._clock()
             at = received // NS
             at = at if time is None or time > at else time

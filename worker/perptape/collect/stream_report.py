@@ -32,8 +32,12 @@ class LiveReport:
     dataset: str
     instruments: int
     counts: Counts = field(default_factory=Counts)
+    places: int = 1
+    """Connections that there should be."""
     connected: int = 0
     """Connections that are acknowledged now."""
+    proven: int = 0
+    """And on which the control topic has spoken since."""
     reconnects: int = 0
     durable_until: int | None = None
     """Everything received before it is in the fsynced log."""
@@ -43,6 +47,9 @@ class LiveReport:
     """Segments that it does not have yet."""
     holes: int = 0
     last_error: str = ""
+    store_error: str = ""
+    """Why the last segment is not in the store; empty when it is."""
+    store_reason: str = ""
     ended: str = ""
     """Why the stream ended by itself; empty while it runs and after a stop that was asked for."""
     complete: bool = True

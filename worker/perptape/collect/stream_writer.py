@@ -80,10 +80,12 @@ class Writer:
             try:
                 await self._put_all()
                 failures = 0
+                self._report.store_error = self._report.store_reason = ""
             except StoreError as error:
                 failures += 1
                 delay = backoff(failures, self._random.random())
-                self._report.last_error = str(error)
+                self._report.last_error = self._report.store_error = str(error)
+                self._report.store_reason = error.reason
                 self._said.error("segment not stored", segments=self._report.waiting, outcome=str(error), again_in=round(delay, 1))
                 await _set_within(stopping, delay)
                 self._rolled.set()
@@ -111,6 +113,7 @@ class Writer:
             sink.settle()
         until, batch = self._now(), self._intake.take()
         self._report.connected = sum(sink.connection is not None for sink in self._sinks)
+        self._report.proven = sum(sink.connection is not None and sink.proven for sink in self._sinks)
         try:
             if batch:
                 await self._disk(lambda: self._log.write(batch))

@@ -116,15 +116,16 @@ async def stream(
         random=SystemRandom(),
         since=since,
         replicas=replicas,
+        goes_on=session.shared,
     )
+    outcome.live = report = live.report
     try:
-        report = await live.run(stop)
+        await live.run(stop)
     except StoreError as error:
         outcome.error = str(error)
         log.error("the stream has no log to write to", venue=venue.name, dataset="liquidations", outcome="failed", error=str(error))
         return
-    outcome.rows, outcome.dropped = report.counts.events, report.counts.malformed + report.counts.dropped
-    outcome.windows, outcome.streamed = report.counts.connections, True
+    outcome.listened()
     outcome.error = report.ended
     if not report.complete:
         outcome.error = "not all is in the store yet: the log keeps it, and the next run brings it in"

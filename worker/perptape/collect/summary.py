@@ -23,8 +23,14 @@ class Summary:
     finished: int = 0
     scheduled: bool = False
     outcomes: list[Outcome] = field(default_factory=list)
+    waiting: list[Outcome] = field(default_factory=list)
+    """Of a run under way: what has not begun yet."""
     notes: list[str] = field(default_factory=list)
     store_error: str = ""
+    store_reason: str = ""
+    """Of a store that cannot be used: in one word, as `errors` has it."""
+    pauses: dict[str, int] = field(default_factory=dict)
+    """Venue -> until when (ms, local clock) it asked not to be asked."""
     published: list[str] = field(default_factory=list)
 
     @property
@@ -37,13 +43,20 @@ class Summary:
             return 1
         return 0
 
-    def as_json(self) -> str:
-        """One JSON object below 4 000 bytes: lists are shortened, then messages, then left out, never the object broken."""
+    def as_json(self, longest: int = LONGEST) -> str:
+        """One JSON object below `longest` bytes: lists are shortened, then messages, then left out, never the object broken."""
         for examples, length in ((20, 300), (5, 200), (2, 120), (1, 60), (0, 0)):
             text = json.dumps(self._fields(examples, length), separators=(",", ":"))
-            if len(text.encode()) < LONGEST:
+            if len(text.encode()) < longest:
                 return text
-        return json.dumps({"name": self.name[:100], "run": self.run[:100], "exit": self.exit_code, "truncated": True})
+        return json.dumps({**self._head(100), "truncated": True})
+
+    def _head(self, length: int) -> dict[str, object]:
+        found: dict[str, object] = {"name": self.name[:length], "run": self.run, "exit": self.exit_code}
+        for name in ("work_hash", "started", "finished", "store_error", "store_reason"):
+            if value := getattr(self, name):
+                found[name] = value[:length] if isinstance(value, str) else value
+        return found
 
     def _fields(self, examples: int, length: int) -> dict[str, object]:
         def short(values: Sequence[object]) -> list[object]:
@@ -51,14 +64,13 @@ class Summary:
             return [*shown, f"and {len(values) - examples} more"] if len(values) > examples else shown
 
         outcomes = []
-        for outcome in self.outcomes:
+        for outcome in (*self.outcomes, *self.waiting):
             fields = outcome.fields()
             outcomes.append({k: short(v) if isinstance(v, list) else (v[:length] if isinstance(v, str) else v) for k, v in fields.items()})
-        found: dict[str, object] = {"name": self.name, "run": self.run, "exit": self.exit_code}
-        for name in ("work_hash", "started", "finished", "store_error"):
-            if value := getattr(self, name):
-                found[name] = value
+        found = self._head(max(length, 100))
         found["collections"] = outcomes
+        if self.pauses:
+            found["pauses"] = [{"venue": venue, "until": until} for venue, until in sorted(self.pauses.items())]
         if self.notes:
             found["notes"] = short(self.notes)
         return found

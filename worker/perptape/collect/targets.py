@@ -54,13 +54,15 @@ def lifetime(instrument: Instrument) -> Interval:
 class Session:
     """Who wants: `spec` is file and name (namespace/name in a cluster); `since` is ms on the venue's clock.
 
-    once: a run on a laptop that does not stay: its samples are wanted for their own slot only.
+    once: a run on a laptop that does not stay: its samples are wanted for their own slot only. shared: other processes carry it too,
+    so that the end of one ends nothing.
     """
 
     spec: str
     id: str
     since: int
     once: bool = False
+    shared: bool = False
 
     def want(self, grid: Grid, resolution: Resolution, now: int, coverage: Coverage) -> Want:
         """The want of one instrument's grid.

@@ -14,7 +14,7 @@ import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from perptape.errors import StoreError
+from perptape.errors import StoreError, StoreFull
 from perptape.store import layout
 from perptape.store.disk import Disk, LocalDisk
 from perptape.store.filesystem import Absent, Conflict, Entry, Stored
@@ -153,7 +153,8 @@ class Folder:
         except FileNotFoundError as error:
             raise Absent(f"{self._at(path)} is not there") from error
         except OSError as error:
-            raise StoreError(_advice(self._at(path), error)) from error
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            raise (StoreFull if full else StoreError)(_advice(self._at(path), error)) from error
 
 
 def _advice(path: str, error: OSError) -> str:

@@ -28,9 +28,13 @@ class Server:
 class Refused(StoreError):
     """The credentials are wrong or may not do this."""
 
+    reason = "StoreCredentials"
+
 
 class NoBucket(StoreError):
     """There is no such bucket."""
+
+    reason = "StoreMissing"
 
 
 class Away(StoreError):
