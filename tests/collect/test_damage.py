@@ -6,13 +6,13 @@ from perptape.claims import STREAM, Claim
 from perptape.coverage import Coverage
 from perptape.damage import Damage, repaired
 from perptape.interval import DAY, HOUR, MINUTE, SECOND, Interval
-from perptape.standing import Rules, states
+from perptape.standing import GridRules, states
 
 DAWN = 20_000 * DAY
 FOUND = DAWN + 10 * HOUR + 7 * MINUTE + 3 * SECOND
 TODAY = Damage("A", DAWN - DAY - 5 * MINUTE, DAWN + DAY, FOUND, first=DAWN)
 NOW = DAWN + 20 * HOUR
-SAMPLES = Rules(obtainable=False, delay=0, final_after=DAY, every=5 * MINUTE)
+SAMPLES = GridRules(obtainable=False, delay=0, final_after=DAY, every=5 * MINUTE)
 
 
 def claim(grid: str, start: int, end: int, kind: str = "complete") -> Claim:

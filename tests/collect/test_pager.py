@@ -13,13 +13,13 @@ from perptape.errors import Retry
 from perptape.exchanges.base import PageRule, RawOpenInterest
 from perptape.exchanges.registry import traits
 from perptape.interval import DAY, MINUTE, Interval, floor, slots, union
-from perptape.standing import Rules
+from perptape.standing import GridRules
 from support.fake_exchange import perpetual
 
 FIVE = 5 * MINUTE
 NOW = 100 * DAY + 7 * MINUTE
 ONE = perpetual(traits("binance"))
-GRID = Grid("open_interest", "5m", FIVE, Rules(True, 10 * MINUTE, DAY, FIVE), FIVE)
+GRID = Grid("open_interest", "5m", FIVE, GridRules(True, 10 * MINUTE, DAY, FIVE), FIVE)
 
 
 def answer(times, asked, rule):

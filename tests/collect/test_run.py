@@ -1,6 +1,7 @@
 """A whole run over fake venues: what was obtainable is there, what is claimed is true, failures stay where they are."""
 
 import json
+from dataclasses import replace
 
 import pyarrow.compute as pc
 import pytest
@@ -10,7 +11,7 @@ from perptape.collect.report import standings
 from perptape.collect.summary import Summary
 from perptape.errors import OriginConflict, Retry, Skip
 from perptape.interval import DAY, HOUR, MINUTE
-from support.fake_exchange import open_interest_of, rate_of
+from support.fake_exchange import open_interest_of, rate_of, settlements_every
 
 FIVE = 5 * MINUTE
 
@@ -263,3 +264,30 @@ async def test_samples_carry_no_period_and_are_claimed_slot_by_slot(world):
 def test_of_a_stream_events_over_its_connections_are_told_and_no_calls():
     one = Outcome("okx", "liquidations", rows=14, windows=2, instruments=3, streamed=True)
     assert Summary("a", "b", outcomes=[one]).lines() == ["okx liquidations: 14 events of 3 instruments over 2 connections"]
+
+
+async def test_a_settlement_eight_hours_away_is_not_asked_for_every_hour(world):
+    world.venue("binance", ["BTC"])
+    only = "{funding: {backfill: 9d}}"
+    await world.once(only, symbols="BTCUSDT-PERP")
+    asked, settled = [], 0
+    for _ in range(16):
+        world.clock.forward(HOUR)
+        assert (await world.once(only, symbols="BTCUSDT-PERP")).exit_code == 0
+        asked.append(sum(1 for call in world.data_calls("binance") if call[0] == "funding_page"))
+        settled += standing(world, "binance", "funding").length("open") == 0
+    assert (sum(asked), settled) == (2, 16), asked
+    newest = max(world.tape.read("funding")["ts_event"].to_pylist()) // 1_000_000
+    assert newest == world.clock.ms // (8 * HOUR) * (8 * HOUR)
+
+
+async def test_an_interval_that_shortens_is_asked_for_by_the_next_run(world):
+    exchange = world.venue("binance", ["BTC"])
+    only = "{funding: {backfill: 9d}}"
+    await world.once(only, symbols="BTCUSDT-PERP")
+    exchange.listing = [replace(exchange.listing[0], funding_minutes=60)]
+    exchange.settlements = settlements_every(HOUR)
+    world.clock.forward(HOUR + 15 * MINUTE)
+    await world.once(only, symbols="BTCUSDT-PERP")
+    assert [call[0] for call in world.data_calls("binance") if call[0] == "funding_page"] == ["funding_page"]
+    assert standing(world, "binance", "funding").watermark > world.clock.ms - HOUR

@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 from perptape.claims import Claim, Want
 from perptape.damage import Damage
 from perptape.interval import DAY, HOUR, MINUTE, Interval, total
-from perptape.standing import Rules, State, states, wanted, watermark
+from perptape.standing import GridRules, State, states, wanted, watermark
 
 FIVE = 5 * MINUTE
 NOW = 40 * DAY
 BASE = NOW - 300 * MINUTE
-RULES = Rules(obtainable=True, delay=10 * MINUTE, final_after=DAY, every=FIVE, retention=30 * DAY)
-SAMPLES = Rules(obtainable=False, delay=0, final_after=DAY, every=FIVE)
+RULES = GridRules(obtainable=True, delay=10 * MINUTE, final_after=DAY, every=FIVE, retention=30 * DAY)
+SAMPLES = GridRules(obtainable=False, delay=0, final_after=DAY, every=FIVE)
 
 
 def claim(kind, start, end, asked_first=NOW, asked_last=NOW, grid="5m", **more):
@@ -110,9 +110,9 @@ def test_a_finer_grid_satisfies_a_coarser_one_in_whole_slots():
 def test_settled_time_is_due_again_only_when_the_next_settlement_is():
     claims = [claim("complete", NOW - 2 * DAY, NOW - HOUR, grid="settled")]
     span = [Interval(NOW - DAY, NOW - 30 * MINUTE)]
-    quiet = states(span, "settled", claims, Rules(True, 10 * MINUTE, DAY, HOUR, settle_every=8 * HOUR), NOW - 30 * MINUTE)
+    quiet = states(span, "settled", claims, GridRules(True, 10 * MINUTE, DAY, HOUR, settle_every=8 * HOUR), NOW - 30 * MINUTE)
     assert [s.status for s in quiet] == ["complete", "pending"]
-    later = states(span, "settled", claims, Rules(True, 10 * MINUTE, DAY, HOUR, settle_every=8 * HOUR), NOW + 10 * MINUTE)
+    later = states(span, "settled", claims, GridRules(True, 10 * MINUTE, DAY, HOUR, settle_every=8 * HOUR), NOW + 10 * MINUTE)
     assert [s.status for s in later] == ["complete", "open"]
 
 
@@ -120,13 +120,13 @@ def test_settled_time_is_due_again_only_when_the_next_settlement_is():
     ("kinds", "expected"), [(["live"], "unproven"), (["live", "sampled"], "sampled"), (["live", "complete"], "complete")]
 )
 def test_a_stream_counts_as_its_best_claim(kinds, expected):
-    rules = Rules(False, 0, DAY, MINUTE)
+    rules = GridRules(False, 0, DAY, MINUTE)
     span = Interval(NOW - HOUR, NOW - HOUR + MINUTE)
     assert states([span], "stream", [claim(k, span.start, span.end, grid="stream") for k in kinds], rules, NOW)[0].status == expected
 
 
 def test_a_hole_names_its_cause_and_damage_names_itself():
-    rules = Rules(False, 0, DAY, MINUTE)
+    rules = GridRules(False, 0, DAY, MINUTE)
     spans = [Interval(NOW - HOUR, NOW - HOUR + 2 * MINUTE)]
     hole = claim("hole", NOW - HOUR, NOW - HOUR + MINUTE, grid="stream", cause="disconnected")
     found = states(spans, "stream", [hole], rules, NOW, damage=[Damage("A", NOW - HOUR + MINUTE, NOW - HOUR + 90_000, NOW)])

@@ -6,7 +6,7 @@ import pytest
 
 from perptape.claims import Want, horizon
 from perptape.collect.grids import funding_grids, open_interest_grids, stream_grid
-from perptape.collect.targets import CONNECTING, Session, resolved
+from perptape.collect.targets import CONNECTING, Session, former, resolved
 from perptape.coverage import Coverage
 from perptape.errors import UsageError
 from perptape.exchanges.registry import VENUES, traits
@@ -142,3 +142,18 @@ def test_what_a_spec_no_longer_lists_is_ended():
 )
 def test_open_interest_comes_from_the_largest_period_that_divides_every(venue, every, names):
     assert [grid.name for grid in open_interest_grids(TRAITS[venue], every, DAY)] == names
+
+
+def test_ended_lives_are_targets_of_their_own_and_no_instrument_is_twice_in_one_round():
+    old, older = (replace(KNOWN["binance"][0], contract_size=size, delisted=NOW - age * DAY) for size, age in ((2, 1), (3, 2)))
+    btc = Resolution("BTCUSDT-PERP", "binance", KNOWN["binance"][0], ended=(older, old))
+    luna = Resolution("LUNAUSDT-PERP", "binance", None, "delisted", ended=(KNOWN["binance"][2],))
+    rounds = list(former([btc, replace(btc, asked="BTCUSDT"), luna, Resolution("NOSUCH", "binance", None)]))
+    assert [[target.instrument for target in one] for one in rounds] == [[old, KNOWN["binance"][2]], [older]]
+    assert all(target.ended == () for one in rounds for target in one)
+
+
+def test_a_ticker_listed_again_resolves_to_its_present_life_and_keeps_the_others():
+    new, old = KNOWN["binance"][0], replace(KNOWN["binance"][0], contract_size=2, delisted=NOW - DAY)
+    (found,) = resolved(["BTCUSDT-PERP"], {"binance": [new, old]}, TRAITS, exact=False, all_reached=True)["binance"]
+    assert (found.instrument, found.ended) == (new, (old,))

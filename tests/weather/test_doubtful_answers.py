@@ -14,13 +14,13 @@ from perptape.errors import Doubtful
 from perptape.exchanges.base import PageRule, RawFunding, RawOpenInterest
 from perptape.exchanges.registry import traits
 from perptape.interval import DAY, HOUR, MINUTE, NS, Interval
-from perptape.standing import Rules
+from perptape.standing import GridRules
 from support.fake_exchange import perpetual
 
 FIVE = 5 * MINUTE
 ONE = perpetual(traits("binance"))
-GRID = Grid("open_interest", "5m", FIVE, Rules(True, 10 * MINUTE, DAY, FIVE), FIVE)
-FUNDING = Grid("funding", SETTLED, HOUR, Rules(True, 10 * MINUTE, DAY, HOUR))
+GRID = Grid("open_interest", "5m", FIVE, GridRules(True, 10 * MINUTE, DAY, FIVE), FIVE)
+FUNDING = Grid("funding", SETTLED, HOUR, GridRules(True, 10 * MINUTE, DAY, HOUR))
 SPAN = Interval(100 * DAY, 100 * DAY + HOUR)
 ASKED = Interval(SPAN.start - MARGIN, SPAN.end + MARGIN)
 LATER = SPAN.end + 3 * DAY

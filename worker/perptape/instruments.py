@@ -14,6 +14,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from perptape.errors import UsageError
+from perptape.interval import Interval
+from perptape.times import iso
+
+END_OF_TIME = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,12 @@ class Instrument:
     delisted: int | None = None
 
     @property
+    def life(self) -> Interval:
+        """From its listing to its delisting, as far as they are known: before and after nothing is wanted."""
+        start = self.listed or 0
+        return Interval(start, max(start, END_OF_TIME if self.delisted is None else self.delisted))
+
+    @property
     def terms(self) -> str:
         """A short hash of what makes a lifetime: contract size, multiplier, settle coin."""
         text = f"{self.contract_size.normalize()}|{self.multiplier.normalize()}|{self.settle}"
@@ -50,13 +60,15 @@ class Instrument:
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """What one word of the user became on one venue. `instrument` is None when there is nothing to collect; `message` says why."""
+    """What one word of the user became on one venue. `instrument` is None when nothing new can be collected; `message` says why."""
 
     asked: str
     venue: str
     instrument: Instrument | None
     message: str = ""
     substituted: bool = False
+    ended: tuple[Instrument, ...] = ()
+    """Its lives that ended, oldest first: what was missed of them is fetched while the venue still gives it."""
 
 
 _PERP = re.compile(r"^([A-Z0-9]+?)(USDT|USDC|USD)-PERP$")
@@ -81,35 +93,39 @@ def resolve(
     *,
     default: Callable[[str], str | None],
     exact: bool = False,
-    known_elsewhere: bool = False,
 ) -> Resolution:
     """What `word` means on `venue`.
 
     `instruments` are all that are known of the venue, delisted ones too. `default` gives the CCXT symbol of the venue's declared
     default perpetual of a base coin, or None. A contract that the venue once listed and delisted is never substituted.
 
-    Raises UsageError, naming the nearest instruments, for a word that this venue does not know, unless it is a venue-neutral
-    name of a known base or `known_elsewhere` (another venue knows it): then it is skipped with a message.
+    Raises UsageError, naming the nearest instruments, for a word that this venue does not know.
     """
     known = tuple(instruments)
-    by_word = {form: one for one in sorted(known, key=lambda i: (i.delisted is None, i.listed or 0)) for form in _forms(one)}
+    order = sorted(known, key=lambda i: (i.delisted is None, i.delisted or 0, i.listed or 0))
+    by_word = {form: one for one in order for form in _forms(one)}
     found = by_word.get(word) or by_word.get(word.upper())
     neutral = contract_of(word)
     if found is None and neutral is not None:
         found = by_word.get(f"{neutral[0]}/{neutral[1]}:{neutral[2]}")
     if found is not None:
+        ended = _ended(order, found.id)
         if found.delisted is not None:
-            return Resolution(word, venue, None, f"{venue} has delisted {found.id}: nothing to collect")
-        return Resolution(word, venue, found)
+            day = iso(found.delisted)[:10]
+            return Resolution(word, venue, None, f"{venue} has delisted {found.id} on {day}: nothing new to collect", ended=ended)
+        return Resolution(word, venue, found, ended=ended)
     if neutral is not None and not exact:
         substitute = by_word.get(default(neutral[0]) or "")
         if substitute is not None and substitute.delisted is None:
-            return Resolution(word, venue, substitute, f"{venue} has no {word}: collecting {substitute.id} instead", substituted=True)
-    if known_elsewhere:
-        return Resolution(word, venue, None, f"{venue} has no {word}")
+            message = f"{venue} has no {word}: collecting {substitute.id} instead"
+            return Resolution(word, venue, substitute, message, substituted=True, ended=_ended(order, substitute.id))
     near = nearest(word, known)
     hint = f"; nearest: {', '.join(near)}" if near else ""
     raise UsageError(f"{venue} has no {word}{hint}")
+
+
+def _ended(known: Iterable[Instrument], id: str) -> tuple[Instrument, ...]:
+    return tuple(one for one in known if one.id == id and one.delisted is not None)
 
 
 def _forms(one: Instrument) -> tuple[str, ...]:

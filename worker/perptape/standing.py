@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from perptape.claims import SETTLED, STREAM, Claim, Want, grid_step
+from perptape.claims import KINDS, SETTLED, STREAM, Claim, Want, grid_step
 from perptape.coverage import Coverage
 from perptape.damage import Damage
-from perptape.interval import DAY, MINUTE, Interval, ceil, floor, gaps, intersection, union
+from perptape.interval import DAY, HOUR, MINUTE, Interval, ceil, floor, gaps, intersection, union
 
 Status = Literal["complete", "sampled", "empty", "unproven", "pending", "open", "lost"]
 COVERED: tuple[Status, ...] = ("complete", "sampled", "empty")
@@ -24,6 +24,12 @@ STREAM_PENDING = 3 * MINUTE
 CONFIRMED_AFTER = 60 * MINUTE
 """`asked` becomes `empty` only when two answers at least this far apart agree: a venue that says [] for a while must not make holes
 permanent. The hour is ours; the design asks for lateness alone."""
+
+REFUSED = "refused"
+"""The cause of an `asked` claim of a contract that is delisted: the venue would not, or did not, answer for that time."""
+
+REFUSED_FOR = DAY
+"""Time of a delisted contract is lost when the venue refused it twice, this far apart; until then it is asked for once an hour."""
 
 RETENTION_MARGIN = 2 * MINUTE
 """How far inside a venue's retention a start is kept."""
@@ -43,7 +49,7 @@ class State:
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class GridRules:
     """How one grid of one venue is judged.
 
     obtainable: the venue can still be asked for the past (a history, or a stream's repair). retention: how far back, None for
@@ -84,7 +90,7 @@ def states(
     spans: Iterable[Interval],
     grid: str,
     claims: Sequence[Claim],
-    rules: Rules,
+    rules: GridRules,
     now: int,
     *,
     finer: Sequence[Claim] = (),
@@ -103,7 +109,8 @@ def states(
         found.extend(State(span, status, reason, not_before) for span in part)
         left = tuple(gaps(left, part))
 
-    by_kind = {kind: [c for c in claims if c.kind == kind] for kind in ("complete", "sampled", "asked", "live", "hole")}
+    by_kind = {kind: [c for c in claims if c.kind == kind and c.cause != REFUSED] for kind in KINDS}
+    refused = [c for c in claims if c.cause == REFUSED]
     complete = union([c.span for c in by_kind["complete"]] + list(_whole_slots(finer, grid)))
     take("complete", complete)
     take("sampled", (c.span for c in by_kind["sampled"]))
@@ -119,13 +126,16 @@ def states(
     else:
         take("lost", final, "retention")
         take("lost", [Interval(0, rules.floor(now, grid_step(grid) or 1))], "retention")
+        take("lost", (c.span for c in refused if c.asked_last - c.asked_first >= REFUSED_FOR), "retention")
+    for claim in refused:
+        take("open", [claim.span], "", claim.asked_last + max(rules.every, HOUR))
     for claim in by_kind["asked"]:
         take("open", [claim.span], "", claim.asked_last + rules.every)
     take("open", left)
     return _merged(found)
 
 
-def _lose(take: Callable[..., None], grid: str, holes: Sequence[Claim], damage: Sequence[Damage], now: int, rules: Rules) -> None:
+def _lose(take: Callable[..., None], grid: str, holes: Sequence[Claim], damage: Sequence[Damage], now: int, rules: GridRules) -> None:
     reachable = rules.floor(now)
     if rules.obtainable:  # a stream with repair: younger holes are still open
         for hole in holes:
@@ -165,7 +175,7 @@ def _untraded(asked: Sequence[Claim], complete: Sequence[Interval], final_after:
                     yield Interval(claim.start, end)
 
 
-def _pending(grid: str, claims: Sequence[Claim], rules: Rules, now: int) -> Interval:
+def _pending(grid: str, claims: Sequence[Claim], rules: GridRules, now: int) -> Interval:
     """The time at the edge that nobody can have yet: no work, no gap."""
     step = grid_step(grid)
     if grid == STREAM:

@@ -8,19 +8,19 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from perptape.claims import horizon, join_wants
+from perptape.claims import join_wants
 from perptape.collect.asking import Asking
 from perptape.collect.batch import Batch
-from perptape.collect.grids import Grid
+from perptape.collect.grids import Grid, page_rule
 from perptape.collect.harvest import NEVER, Harvest, funding_page, history_page, predictions, samples, settlements
 from perptape.collect.outcome import Outcome
 from perptape.collect.pages import Pages
 from perptape.collect.paginate import request
 from perptape.collect.plan import Window, due, judged, ordered, settled_by, windows
-from perptape.collect.targets import Session, lifetime
+from perptape.collect.targets import Session, former
 from perptape.coverage import Coverage
 from perptape.damage import Damage, repaired
 from perptape.errors import Doubtful, Retry, Skip
@@ -71,7 +71,13 @@ class Backfill:
         return self.asking.over or (self.until is not None and self.asking.environment.monotonic() >= self.until)
 
     async def grid(self, grid: Grid, coverage: Coverage) -> None:
-        """Obtains what is due on one grid. Raises Fatal, StoreError and VenueStopped."""
+        """Obtains what is due on one grid, also of lives that ended. Raises Fatal, StoreError and VenueStopped."""
+        await self._lives(grid, coverage)
+        if not grid.sampled:
+            for targets in former(self.targets):
+                await replace(self, targets=targets).grid(grid, coverage)
+
+    async def _lives(self, grid: Grid, coverage: Coverage) -> None:
         now = await self.exchange.now()
         self._damage = coverage.damage
         self._settled = settled_by(coverage)
@@ -79,10 +85,10 @@ class Backfill:
         if grid.sampled:
             await self._sample(grid, [self._by_id[one] for one in open_time])
             return
-        rule = self._rule(grid)
+        rule = page_rule(self.exchange.traits, grid)
         if rule is None:
             return
-        lists = [windows(one, grid, spans, rule, now, lifetime(self._by_id[one]).start) for one, spans in open_time.items()]
+        lists = [windows(one, grid, spans, rule, now, self._by_id[one].life.start) for one, spans in open_time.items()]
         plan = ordered(lists, grid.rules.floor(now), RUN_ESTIMATE)
         await self._work(grid, rule, plan)
 
@@ -95,17 +101,14 @@ class Backfill:
                 continue
             one = target.instrument.id
             mine = self.session.want(grid, target, now, coverage)
-            batch.want([mine])
             wants = [w for w in coverage.wants if (w.spec, w.instrument, w.grid) == (self.session.spec, one, grid.name)]
-            states = judged(grid, one, coverage, join_wants([*wants, mine]), horizon(grid.every), now, lifetime(target.instrument))
+            instrument = target.instrument
+            states = judged(grid, one, coverage, join_wants([*wants, mine]), now, instrument.life, instrument.funding_minutes)
+            if states or instrument.delisted is None:
+                batch.want([mine])
             if spans := due(states, now):
                 found[one] = spans
         return found
-
-    def _rule(self, grid: Grid) -> PageRule | None:
-        traits = self.exchange.traits
-        history = traits.funding_history if grid.dataset == "funding" else traits.open_interest_history
-        return None if history is None else history.page
 
     async def _work(self, grid: Grid, rule: PageRule, plan: Sequence[Window]) -> None:
         queue = deque(plan)
@@ -136,14 +139,19 @@ class Backfill:
                 window = Window(window.instrument, window.grid, left)
             if window.span:
                 self.outcome.remaining += 1
-        except Retry as error:
-            self.outcome.failed.append(f"{window.instrument}: {error}")
-        except Skip as error:
-            self.outcome.skipped.append(f"{window.instrument}: {error}")
+        except (Retry, Skip) as error:
+            await self._unanswered(window, pages, error)
         finally:
             await self._hand_over(grid, pages)
         self._done += 1
         self.advanced(self._done, self._total, self.outcome.rows)
+
+    async def _unanswered(self, window: Window, pages: Pages, error: Retry | Skip) -> None:
+        one = self._by_id[window.instrument]
+        last = one.delisted is not None and isinstance(error, (Doubtful, Skip))
+        (self.outcome.skipped if last or isinstance(error, Skip) else self.outcome.failed).append(f"{one.id}: {error}")
+        if last:
+            pages.refuse(one, window.span, await self.exchange.now())
 
     async def _page(self, grid: Grid, rule: PageRule, window: Window, pages: Pages) -> Interval | None:
         instrument = self._by_id[window.instrument]
@@ -176,7 +184,7 @@ class Backfill:
                     self._count(settled.dropped)
                     told, unread = settled.rows, len(settled.dropped)
                     seen = self._settled.get(one.id, NEVER)
-                    return funding_page(window, asked, told, pages.raws, grid, rule, settled.received, unread, lifetime(one), seen)
+                    return funding_page(window, asked, told, pages.raws, grid, rule, settled.received, unread, one.life, seen)
                 answer = await self._ask(lambda: self.exchange.open_interest_page(one, grid.period or 0, asked))
                 self._count(answer.dropped)
                 return history_page(window, asked, answer.rows, grid, rule, answer.received, len(answer.dropped))
@@ -205,7 +213,7 @@ class Backfill:
         self._count(pages.dropped)
         self.outcome.suspicious += pages.suspicious
         if rows or pages.claims:
-            await self.batches[grid.dataset].add(rows, repaired(pages.claims, self._damage))
+            await self.batches[grid.dataset].add(rows, pages.claimed(self._by_id[pages.window.instrument], self._damage))
 
     async def _sample(self, grid: Grid, instruments: Sequence[Instrument]) -> None:
         if not instruments:

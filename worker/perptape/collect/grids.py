@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from perptape.claims import SETTLED, STREAM, grid_step, period_grid, sample_grid
-from perptape.exchanges.base import History, Traits
+from perptape.exchanges.base import History, PageRule, Traits
 from perptape.interval import DAY, HOUR, MINUTE
-from perptape.standing import Rules
+from perptape.standing import GridRules
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Grid:
     dataset: str
     name: str
     every: int
-    rules: Rules
+    rules: GridRules
     period: int | None = None
     backfill: int = 0
     lasting: bool = True
@@ -40,7 +40,7 @@ def open_interest_grids(traits: Traits, every: int, backfill: int) -> tuple[Grid
         fitting = [period for period in history.periods if period <= every and every % period == 0]
         if fitting:
             return (_period(history, max(fitting), every, backfill),)
-    samples = Grid("open_interest", sample_grid(every), every, Rules(False, 0, DAY, every))
+    samples = Grid("open_interest", sample_grid(every), every, GridRules(False, 0, DAY, every))
     if history is None or not backfill:
         return (samples,)
     past = _period(history, min(history.periods), every, backfill)
@@ -48,17 +48,17 @@ def open_interest_grids(traits: Traits, every: int, backfill: int) -> tuple[Grid
 
 
 def _period(history: History, period: int, every: int, backfill: int) -> Grid:
-    rules = Rules(True, history.publication_delay, history.final_after, every, history.kept(period))
+    rules = GridRules(True, history.publication_delay, history.final_after, every, history.kept(period))
     return Grid("open_interest", period_grid(period), every, rules, period, backfill)
 
 
 def funding_grids(traits: Traits, every: int, backfill: int) -> tuple[Grid, ...]:
     """Settled rates over time, and one prediction sample per `every`."""
     history = traits.funding_history
-    settled = Rules(True, history.publication_delay, history.final_after, every, history.retention)
+    settled = GridRules(True, history.publication_delay, history.final_after, every, history.retention)
     return (
         Grid("funding", SETTLED, every, settled, None, backfill),
-        Grid("funding_prediction", sample_grid(every), every, Rules(False, 0, DAY, every)),
+        Grid("funding_prediction", sample_grid(every), every, GridRules(False, 0, DAY, every)),
     )
 
 
@@ -67,7 +67,7 @@ def stream_grid(traits: Traits) -> Grid | None:
     feed = traits.feed
     if feed is None:
         return None
-    rules = Rules(feed.repair != "none", 0, DAY, MINUTE, feed.repair_retention)
+    rules = GridRules(feed.repair != "none", 0, DAY, MINUTE, feed.repair_retention)
     return Grid("liquidations", STREAM, MINUTE, rules)
 
 
@@ -80,9 +80,15 @@ def by_name(traits: Traits, dataset: str, name: str) -> Grid | None:
         return funding_grids(traits, HOUR, 0)[0]
     if name.startswith("sample/"):
         every = grid_step(name) or HOUR
-        return Grid(dataset, name, every, Rules(False, 0, DAY, every))
+        return Grid(dataset, name, every, GridRules(False, 0, DAY, every))
     if history is not None:
         for period in history.periods:
             if period_grid(period) == name:
                 return _period(history, period, period, 0)
     return None
+
+
+def page_rule(traits: Traits, grid: Grid) -> PageRule | None:
+    """How the history behind a grid is paged; None where there is none."""
+    history = traits.funding_history if grid.dataset == "funding" else traits.open_interest_history
+    return None if history is None else history.page

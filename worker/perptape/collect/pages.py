@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 
-from perptape.claims import Claim
+from perptape.claims import SETTLED, Claim
 from perptape.collect.harvest import Harvest
 from perptape.collect.plan import Window
+from perptape.damage import Damage, repaired
 from perptape.exchanges.base import RawFunding
+from perptape.instruments import Instrument
+from perptape.interval import Interval
+from perptape.standing import REFUSED
 
 
 @dataclass(slots=True)
@@ -27,3 +32,15 @@ class Pages:
         self.claims.extend(harvest.claims)
         self.dropped.extend(harvest.dropped)
         self.suspicious += harvest.suspicious
+
+    def refuse(self, one: Instrument, span: Interval, now: int) -> None:
+        """What a venue will not answer of a contract that it has delisted is claimed as refused, so that it need not stay open."""
+        if (both := span.intersection(one.life)) is not None:
+            self.claims.append(Claim(one.id, self.window.grid, "asked", both.start, both.end, "", now, now, cause=REFUSED))
+
+    def claimed(self, one: Instrument, damage: Iterable[Damage]) -> Sequence[Claim]:
+        """The claims, with the damage that they mend. No settlement of a contract that is delisted is as good as a refusal."""
+        silent = one.delisted is not None and self.window.grid == SETTLED
+        refused = [replace(c, cause=REFUSED) for c in self.claims if c.cause == REFUSED or (silent and c.kind == "asked")]
+        plain = [c for c in self.claims if c.cause != REFUSED and not (silent and c.kind == "asked")]
+        return [*repaired(plain, damage), *refused]

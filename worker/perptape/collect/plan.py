@@ -7,14 +7,14 @@ then windows that would pass out of retention during the run, then newest first.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from perptape.claims import SETTLED, Want
+from perptape.claims import SETTLED, Want, grid_step, horizon
 from perptape.collect.grids import Grid
 from perptape.collect.paginate import MARGIN, slots_per_page
 from perptape.coverage import Coverage
 from perptape.exchanges.base import PageRule
-from perptape.interval import DAY, Interval, ceil, union
+from perptape.interval import DAY, HOUR, MINUTE, Interval, ceil, floor, union
 from perptape.standing import State, finer_claims, states, wanted
 
 OVERLAP = DAY + MARGIN
@@ -30,14 +30,33 @@ class Window:
     span: Interval
 
 
+LONGEST_SETTLEMENT = 8 * HOUR
+"""The most that a venue's word on its settlement interval is trusted with: intervals shorten when markets move."""
+
+
 def judged(
-    grid: Grid, instrument: str, coverage: Coverage, wants: Sequence[Want], horizon: int, now: int, listed: Interval
+    grid: Grid, instrument: str, coverage: Coverage, wants: Sequence[Want], now: int, life: Interval, funding_minutes: int | None = None
 ) -> tuple[State, ...]:
-    """The standing of one instrument's grid: wanted (while it was listed) against claimed."""
-    spans = [both for span in wanted(wants, grid.name, horizon, now) if (both := span.intersection(listed)) is not None]
+    """The standing of one instrument's grid: wanted (during one `life` of the contract) against claimed.
+
+    `funding_minutes`: the contract's settlement interval where it is known; the next settled rate is not asked for before it is due.
+    """
+    listed = whole_slots(life, grid)
+    spans = [both for span in wanted(wants, grid.name, horizon(grid.every), now) if (both := span.intersection(listed)) is not None]
     claims = coverage.of_grid(instrument, grid.name)
     damage = tuple(d for d in coverage.damage if d.instrument == instrument)
-    return states(spans, grid.name, claims, grid.rules, now, finer=finer_claims(coverage, instrument, grid.name), damage=damage)
+    settle_every = min((funding_minutes or 60) * MINUTE, LONGEST_SETTLEMENT, grid.rules.final_after)
+    rules = replace(grid.rules, settle_every=settle_every)
+    return states(spans, grid.name, claims, rules, now, finer=finer_claims(coverage, instrument, grid.name), damage=damage)
+
+
+def whole_slots(life: Interval, grid: Grid) -> Interval:
+    """The part of a life that wholly listed slots fill: of a bucket or a sample cut by the (de)listing nobody owes a row."""
+    step = grid_step(grid.name)
+    if step is None:
+        return life
+    start = ceil(life.start, step)
+    return Interval(start, max(start, floor(life.end, step)))
 
 
 def due(found: Iterable[State], now: int) -> tuple[Interval, ...]:

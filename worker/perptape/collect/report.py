@@ -9,14 +9,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from perptape.claims import Want, horizon
-from perptape.collect.grids import by_name
+from perptape.claims import Want
+from perptape.collect.grids import Grid, by_name
 from perptape.collect.plan import judged
-from perptape.collect.targets import lifetime
 from perptape.coverage import Coverage
 from perptape.datasets import DATASETS
 from perptape.datasets.instruments import SeenInstrument
 from perptape.exchanges.registry import VENUES, traits
+from perptape.instruments import END_OF_TIME, Instrument
 from perptape.interval import Interval, union
 from perptape.standing import State, Status, watermark
 
@@ -63,7 +63,9 @@ class Reader(Protocol):
 
 def of_coverage(venue: str, dataset: str, coverage: Coverage, instruments: Iterable[SeenInstrument], now: int) -> list[Standing]:
     """The standings of one venue and dataset. `now` is ms on the venue's clock."""
-    lifetimes = {seen.instrument.id: lifetime(seen.instrument) for seen in instruments}
+    lives: dict[str, list[Instrument]] = {}
+    for seen in instruments:
+        lives.setdefault(seen.instrument.id, []).append(seen.instrument)
     wants: dict[tuple[str, str], list[Want]] = {}
     kept: dict[tuple[str, str], list[Want]] = {}
     for want in coverage.wants:
@@ -79,9 +81,19 @@ def of_coverage(venue: str, dataset: str, coverage: Coverage, instruments: Itera
         grid = by_name(traits(venue), dataset, name)
         if grid is None:
             continue
-        states = judged(grid, instrument, coverage, mine, horizon(grid.every), now, lifetimes.get(instrument, Interval(0, 1 << 62)))
+        states = _over(lives.get(instrument, ()), grid, instrument, coverage, mine, now)
         found.append(Standing(venue, dataset, instrument, name, states, watermark(states), coverage.trusted))
     return found
+
+
+def _over(
+    lives: Sequence[Instrument], grid: Grid, instrument: str, coverage: Coverage, wants: Sequence[Want], now: int
+) -> tuple[State, ...]:
+    """The standing over all lives of a ticker, each judged for itself, in order."""
+    if not lives:
+        return judged(grid, instrument, coverage, wants, now, Interval(0, END_OF_TIME))
+    found = [state for one in lives for state in judged(grid, instrument, coverage, wants, now, one.life, one.funding_minutes)]
+    return tuple(sorted(found, key=lambda state: state.span))
 
 
 def standings(reader: Reader, now: int, venues: Iterable[str] = VENUES, datasets: Iterable[str] = tuple(DATASETS)) -> list[Standing]:

@@ -5,8 +5,9 @@ Pure.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 
 from perptape.claims import Want, horizon
 from perptape.collect.grids import Grid
@@ -14,7 +15,7 @@ from perptape.coverage import Coverage
 from perptape.errors import UsageError
 from perptape.exchanges.base import Traits
 from perptape.instruments import Instrument, Resolution, resolve
-from perptape.interval import SECOND, Interval, ceil, floor
+from perptape.interval import SECOND, ceil, floor
 
 CONNECTING = 30 * SECOND
 """As fast as a session may be expected to connect: later, the time since its start counts as missed."""
@@ -45,9 +46,16 @@ def resolved(
     return out
 
 
-def lifetime(instrument: Instrument) -> Interval:
-    """When the contract was listed, ms: before and after nothing is wanted."""
-    return Interval(instrument.listed or 0, instrument.delisted if instrument.delisted is not None else 1 << 62)
+def former(targets: Iterable[Resolution]) -> Iterator[tuple[Resolution, ...]]:
+    """The lives that ended as targets of their own, the latest of each first; in one tuple no instrument is twice."""
+    lists = [[replace(target, instrument=one, message="", ended=()) for one in reversed(target.ended)] for target in _each(targets)]
+    for generation in zip_longest(*lists):
+        yield tuple(one for one in generation if one is not None)
+
+
+def _each(targets: Iterable[Resolution]) -> Iterable[Resolution]:
+    """Those with ended lives, each instrument once, whatever words it was asked for by."""
+    return {target.ended[0].id: target for target in targets if target.ended}.values()
 
 
 @dataclass(frozen=True, slots=True)

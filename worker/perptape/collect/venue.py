@@ -20,11 +20,12 @@ from perptape.collect.grids import Grid, funding_grids, open_interest_grids
 from perptape.collect.outcome import Outcome
 from perptape.collect.targets import Session
 from perptape.collect.together import aside
-from perptape.datasets.instruments import instrument_rows
+from perptape.datasets.instruments import seen_rows
+from perptape.datasets.lifetimes import lives, news
 from perptape.errors import Fatal, PerptapeError, Retry, Skip
 from perptape.exchanges.base import Exchange
 from perptape.instruments import Instrument, Resolution
-from perptape.interval import DAY, SECOND
+from perptape.interval import SECOND
 from perptape.store.catalog import Tape
 from perptape_api.collect import Funding, OpenInterest
 
@@ -53,32 +54,28 @@ class Venue:
         fresh = await self.asking.ask(self.exchange.instruments)
         if not fresh:
             raise Retry(f"{self.name} lists no instruments; not believed")
-        await self.asking.ask(self.exchange.now)  # from here on its clock is known and `now` asks nobody
+        now = await self.asking.ask(self.exchange.now)  # from here on its clock is known and `now` asks nobody
         if abs(self.exchange.offset) > OFF:
             log.warning("this machine's clock and the venue's differ: the venue's counts", venue=self.name, ahead_ms=self.exchange.offset)
-        self._fresh = fresh
-        remembered = await aside(lambda: self.tape.instruments(self.name))
-        listed = {one.id for one in fresh}
-        old = tuple(seen.instrument for seen in remembered if seen.instrument.id not in listed)
-        self.instruments = (*fresh, *old)
-        self._remembered = {(seen.instrument.id, seen.instrument.terms): seen for seen in remembered}
+        self._remembered = await aside(lambda: self.tape.instruments(self.name))
+        self._lives = lives(self._remembered, fresh, now)
+        self.instruments = tuple(life.instrument for life in self._lives)
         return self.instruments
 
     async def remember(self) -> None:
-        """Stores the wanted instruments' terms when they are new, changed, or were last seen a day ago. Raises StoreError."""
-        now = await self.exchange.now()
-        wanted = {t.instrument.id for t in self.targets if t.instrument is not None}
-        stale = [
-            one
-            for one in self._fresh
-            if one.id in wanted and ((seen := self._remembered.get((one.id, one.terms))) is None or now - seen.seen_to > DAY)
-        ]
-        for one in stale:
-            if any(known == one.id for known, terms in self._remembered if terms != one.terms):
+        """Stores what changed of the contracts: terms, ends, returns, and that the wanted ones are still listed. Raises StoreError."""
+        now = await self.now()
+        wanted = {one.id for target in self.targets for one in (*target.ended, target.instrument) if one is not None}
+        fresh = news(self._lives, self._remembered, wanted, now)
+        known = {seen.instrument.id for seen in self._remembered}
+        for one in (seen.instrument for seen in fresh if seen.instrument.delisted is None and seen.seen_from == seen.seen_to):
+            if one.id in known:
                 log.warning("listed again with other terms", venue=self.name, instrument=one.id, contract_size=str(one.contract_size))
-        if stale:
-            rows = instrument_rows(stale, now)
-            await aside(lambda: self._commit("instruments", rows, (), ()))
+        for life in self._lives:
+            if life.doubted and life.seen.instrument.id in wanted:
+                log.warning("missing from the list: not yet taken for delisted", venue=self.name, instrument=life.seen.instrument.id)
+        if fresh:
+            await aside(lambda: self._commit("instruments", seen_rows(fresh), (), ()))
 
     def _commit(self, dataset: str, rows: Any, claims: tuple[Claim, ...], wants: tuple[Want, ...]) -> str:
         started = self.asking.environment.monotonic()
@@ -132,7 +129,7 @@ class Venue:
         log.info("collected", outcome=outcome.state, **{name: value for name, value in outcome.fields().items() if name != "state"})
 
     async def _fill(self, fill: Backfill, settings: Settings, session: Session, batches: Mapping[str, Batch]) -> None:
-        listed = [t.instrument.id for t in self.targets if t.instrument is not None]
+        listed = {one.id for target in self.targets for one in (*target.ended, target.instrument) if one is not None}
         grids = self.grids(fill.outcome.dataset, settings)
         for name in batches:
             coverage = await aside(partial(self.tape.coverage, self.name, name))

@@ -1,7 +1,7 @@
 """Instruments as rows: every lifetime of every contract that was ever seen, and from when to when it was.
 
 Pure. A lifetime is an instrument id with its terms (contract size, multiplier, settle coin). Of two rows of one lifetime the one
-seen last is kept, with the least `seen_from` of both.
+seen last is kept, with the least `seen_from` of both; of two seen last at one time the one that ended, and that earlier.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ SCHEMA = pa.schema(
 
 @dataclass(frozen=True, slots=True)
 class SeenInstrument:
-    """One lifetime of a contract, as it was last listed, and when it was first and last seen listed (ms)."""
+    """One lifetime of a contract, as it was last listed, and when it was first and last seen listed, not yet delisted (ms)."""
 
     instrument: Instrument
     seen_from: int
@@ -49,10 +49,11 @@ class SeenInstrument:
 
 def instrument_rows(instruments: Iterable[Instrument], seen: int) -> pa.Table:
     """Rows of what a venue listed at `seen` (ms)."""
-    return _table([SeenInstrument(one, seen, seen) for one in instruments])
+    return seen_rows([SeenInstrument(one, seen, seen) for one in instruments])
 
 
-def _table(seen: Sequence[SeenInstrument]) -> pa.Table:
+def seen_rows(seen: Sequence[SeenInstrument]) -> pa.Table:
+    """The rows of these lifetimes."""
     rows = [_row(one) for one in seen]
     columns: list[Any] = list(zip(*rows, strict=True)) or [[] for _ in SCHEMA]
     return pa.table([pa.array(c, f.type) for c, f in zip(columns, SCHEMA, strict=True)], schema=SCHEMA)
@@ -84,13 +85,18 @@ def seen_instruments(rows: pa.Table) -> tuple[SeenInstrument, ...]:
 
 
 def join(tables: Sequence[pa.Table]) -> pa.Table:
-    """The union by lifetime: the row seen last, whole but for `seen_from`, which is the least; ties fall to the larger values."""
+    """The union by lifetime: the row seen last, whole but for `seen_from`, which is the least.
+
+    An end is written with the time the contract was last seen alive: of such ties the earliest end wins (a venue that dates no end
+    lets it creep, one that tells it late is right), and any end beats none. The rest falls to the larger values.
+    """
     table = pa.concat_tables([t.select(SCHEMA.names) for t in tables]) if tables else SCHEMA.empty_table()
     if table.num_rows < 2:
         return table.combine_chunks()
     first = table.group_by(["instrument_id", "terms"]).aggregate([("seen_from", "min")])
-    leading = ["seen_to", *(name for name in SCHEMA.names if name not in ("instrument_id", "terms", "seen_from", "seen_to"))]
-    keys = [("instrument_id", "ascending"), ("terms", "ascending"), *((name, "descending") for name in leading)]
+    leading = [name for name in SCHEMA.names if name not in ("instrument_id", "terms", "seen_from", "seen_to", "delisted")]
+    keys = [("instrument_id", "ascending"), ("terms", "ascending"), ("seen_to", "descending"), ("delisted", "ascending")]
+    keys += [(name, "descending") for name in leading]
     flat = table.set_column(SCHEMA.names.index("linear"), "linear", table["linear"].cast(pa.int8()))
     table = table.take(pc.sort_indices(flat, sort_keys=keys))
     lifetimes = pc.binary_join_element_wise(table["instrument_id"], table["terms"], " ").combine_chunks()

@@ -1,0 +1,138 @@
+"""A contract is delisted, or listed again: nothing stays open for ever, and each life stands for itself."""
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from perptape.collect.report import standings
+from perptape.interval import DAY, HOUR, MINUTE
+from support.fake_exchange import open_interest_of
+
+FIVE = 5 * MINUTE
+BOTH = "BTCUSDT-PERP, ETHUSDT-PERP"
+BTC = "BTCUSDT-PERP"
+
+
+def relist(exchange, **changes):
+    """Replaces the first contract in the venue's list."""
+    exchange.listing = [replace(exchange.listing[0], **changes), *exchange.listing[1:]]
+
+
+def standing(world, dataset="open_interest", venue="binance", instrument=BTC):
+    (one,) = [s for s in standings(world.tape, world.clock.ms, [venue], [dataset]) if s.instrument.startswith(instrument)]
+    return one
+
+
+async def test_what_was_missed_before_the_delisting_is_fetched_and_the_want_ends_there(world):
+    exchange = world.venue("binance")
+    await world.once()
+    world.clock.forward(3 * HOUR)
+    end = world.clock.ms - HOUR - MINUTE
+    relist(exchange, delisted=end)
+    summary = await world.once()
+    assert summary.exit_code == 0, summary.lines()
+    assert any("has delisted BTCUSDT-PERP" in line for line in summary.lines())
+    found = standing(world)
+    assert found.length("open", "lost", "pending", "unproven") == 0
+    assert found.watermark == end - end % FIVE == found.wanted[-1].end
+    rows = world.tape.read("open_interest", [found.instrument])
+    assert max(rows["ts_event"].to_pylist()) == (end - end % FIVE - FIVE) * 1_000_000
+    assert standing(world, "funding").length("open", "lost") == 0
+    assert standing(world, "funding").wanted[-1].end == end
+    world.clock.forward(3 * DAY)
+    assert (await world.once()).exit_code == 0
+    assert standing(world, "funding").length("open", "lost", "pending") == 0
+    assert (await world.once()).exit_code == 0
+    assert [call for call in world.data_calls("binance") if BTC in str(call)] == []
+    assert (standing(world).wanted, standing(world).length("open", "lost")) == (found.wanted, 0)
+
+
+async def test_an_end_without_a_date_does_not_creep(world):
+    exchange = world.venue("binance")
+    await world.once()
+    world.clock.forward(HOUR)
+    first = world.clock.ms
+    for _ in range(3):
+        relist(exchange, delisted=world.clock.ms)
+        assert (await world.once()).exit_code == 0
+        world.clock.forward(HOUR)
+    (btc,) = [seen.instrument for seen in world.tape.instruments("binance") if seen.instrument.id.startswith(BTC)]
+    assert btc.delisted == first
+    assert standing(world).wanted[-1].end == first - first % FIVE
+
+
+@pytest.mark.parametrize("venue", ["okx", "binance"])
+async def test_what_a_venue_refuses_of_a_contract_that_it_no_longer_lists_is_lost_in_the_end_and_never_open_for_ever(world, venue):
+    exchange = world.venue(venue)
+    await world.once()
+    world.clock.forward(3 * HOUR)
+    last = exchange.listing[1:]
+    exchange.listing = last
+    await world.once()
+    missing = world.clock.ms
+    world.clock.forward(DAY)  # the second list without it: now it is believed
+    for _ in range(2):
+        summary = await world.once()
+        assert summary.exit_code == 0, summary.lines()
+        assert standing(world, venue=venue).length("open") > 0
+        world.clock.forward(30 * MINUTE)
+    world.clock.forward(DAY)
+    assert (await world.once()).exit_code == 0
+    for dataset in ("open_interest", "funding"):
+        found = standing(world, dataset, venue)
+        assert found.length("open", "pending") == 0, found.states
+        assert {reason for _, reason in found.holes("lost")} == {"retention"}
+        assert missing - FIVE < found.wanted[-1].end <= missing
+    world.clock.forward(DAY)
+    await world.once()
+    assert [call for call in world.data_calls(venue) if BTC in str(call)] == []
+
+
+async def test_a_list_that_is_short_for_a_while_ends_nothing(world):
+    exchange = world.venue("binance")
+    await world.once()
+    world.clock.forward(HOUR)
+    whole, exchange.listing = exchange.listing, exchange.listing[1:]
+    await world.once()
+    world.clock.forward(HOUR)
+    exchange.listing = whole
+    summary = await world.once()
+    assert summary.exit_code == 0, summary.lines()
+    assert [seen.instrument.delisted for seen in world.tape.instruments("binance")] == [None, None]
+    assert standing(world).length("open", "lost") == 0
+    assert standing(world).wanted[-1].end > world.clock.ms - FIVE
+
+
+async def test_a_ticker_listed_again_has_two_lives_each_with_its_units_and_its_standing(world):
+    exchange = world.venue("binance")
+    await world.once()
+    world.clock.forward(3 * HOUR)
+    end, again = world.clock.ms - 2 * HOUR, world.clock.ms - HOUR
+    old = exchange.listing[0]
+    new = replace(old, contract_size=Decimal(10), listed=again)
+    exchange.listing = [replace(old, delisted=end), new, *exchange.listing[1:]]
+    summary = await world.once()
+    assert summary.exit_code == 0, summary.lines()
+    found = standing(world)
+    assert found.length("open", "lost") == 0
+    assert found.wanted[0].end == end
+    assert found.wanted[-1].start == again
+    rows = world.tape.read("open_interest", [old.id]).to_pylist()
+    units = {row["ts_event"] // 1_000_000: (row["oi_contracts"], row["oi_base"]) for row in rows}
+    assert all(contracts == base for time, (contracts, base) in units.items() if time < end)
+    assert all(contracts is None for time, (contracts, _) in units.items() if time >= again), "a size that may have changed derives nothing"
+    assert {time for time in units if end - HOUR <= time} == {
+        *range(end - HOUR, end, FIVE),
+        *range(again, world.clock.ms - exchange.published_after, FIVE),
+    }
+    assert all(row["oi_base"] == float(open_interest_of(old, row["ts_event"] // 1_000_000)) for row in rows)
+
+
+async def test_a_contract_delisted_before_anybody_wanted_it_gives_its_past(world):
+    exchange = world.venue("binance")
+    relist(exchange, delisted=world.clock.ms - DAY)
+    summary = await world.once()
+    assert summary.exit_code == 0, summary.lines()
+    assert standing(world).length("complete") == DAY
+    assert standing(world).length("open", "lost", "pending") == 0
