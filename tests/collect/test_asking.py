@@ -99,6 +99,11 @@ async def test_a_venue_without_progress_ends_after_its_patience():
     assert 240 <= time.now - 1000 <= 300
 
 
+def test_the_wait_between_attempts_grows_and_is_capped():
+    assert [backoff(attempt, 0.5) for attempt in range(1, 9)] == [0.5, 1, 2, 4, 8, 15, 15, 15]
+    assert backoff(40, 0.0) == 0
+
+
 def test_an_open_circuit_is_probed_ever_more_seldom_up_to_a_minute():
     circuit, now, pauses = Circuit(5), 1000.0, []
     for _ in range(10):

@@ -12,7 +12,7 @@ from perptape.collect.harvest import NEVER, funding_page, settlements
 from perptape.collect.paginate import request
 from perptape.collect.plan import OVERLAP, Window, windows
 from perptape.collect.report import standings
-from perptape.errors import Doubtful
+from perptape.errors import Doubtful, Skip
 from perptape.exchanges.base import PageRule, RawFunding
 from perptape.exchanges.registry import traits
 from perptape.interval import DAY, HOUR, MINUTE, Interval, gaps, total, union
@@ -240,3 +240,47 @@ async def test_a_venue_that_answers_nothing_of_a_young_contract_for_hours_hides_
     times = world.tape.read("funding")["ts_event"].to_pylist()
     assert {(b - a) // 1_000_000 for a, b in pairwise(times)} == {8 * HOUR}
     assert len(times) >= 63
+
+
+async def test_an_answer_that_is_doubted_is_asked_for_again_in_the_same_run(world):
+    exchange = world.venue("binance", ["BTC"])
+    truth, silent = exchange.settlements, [True, True]
+    exchange.settlements = lambda one, window: [] if silent and silent.pop() else truth(one, window)
+    summary = await world.once("{funding: {backfill: 9d}}", "BTCUSDT-PERP")
+    assert summary.exit_code == 0, summary.lines()
+    assert not silent
+    assert standing(world).length("open", "lost") == 0
+
+
+async def test_a_venue_of_unknown_listings_that_leaves_out_days_after_what_is_known_is_not_believed(world):
+    exchange = world.venue("hyperliquid", ["BTC"])
+    only = "{funding: {backfill: 3d}}"
+    await world.once(only, "BTCUSDT-PERP")
+    world.clock.forward(10 * DAY)
+    truth, since = exchange.settlements, world.clock.ms - 2 * DAY
+    exchange.settlements = lambda one, window: [time for time in truth(one, window) if time > since]
+    await world.once(only, "BTCUSDT-PERP")
+    (found,) = standings(world.tape, world.clock.ms, ["hyperliquid"], ["funding"])
+    assert found.length("open") > 7 * DAY
+    exchange.settlements = truth
+    await world.once(only, "BTCUSDT-PERP")
+    (found,) = standings(world.tape, world.clock.ms, ["hyperliquid"], ["funding"])
+    assert found.length("open", "lost") == 0
+
+
+async def test_pages_that_were_obtained_before_a_window_failed_are_kept(world):
+    exchange = world.venue("bybit", ["BTC"])
+    truth, old = exchange.settlements, world.clock.ms - 60 * DAY
+
+    def gone(one, window):
+        found = truth(one, window)
+        if window.end < old:
+            raise Skip("no longer")
+        return found
+
+    exchange.settlements = gone
+    summary = await world.once("{funding: {backfill: 120d}}", "BTCUSDT-PERP")
+    assert any("no longer" in line for line in summary.outcomes[0].skipped)
+    assert world.tape.read("funding").num_rows >= 190
+    (found,) = standings(world.tape, world.clock.ms, ["bybit"], ["funding"])
+    assert found.length("complete") > 60 * DAY

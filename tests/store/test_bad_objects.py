@@ -18,7 +18,7 @@ from perptape.store.catalog import Tape
 from perptape.store.coverage import Sayings, coverage_files, encode_coverage
 from perptape.store.deadline import Bounded
 from perptape.store.landing import DataFiles, Place, landing
-from perptape.store.parquet import Unwritable, encode
+from perptape.store.parquet import Unwritable, decode, encode
 from perptape.store.publish import Publisher
 from perptape.store.record import CLAIMS, sealed, wants_text
 from support.storage import Bucket, MemoryFileSystem
@@ -100,6 +100,21 @@ def test_a_data_file_of_other_rows_is_kept_aside_replaced_and_the_rest_is_publis
     assert path in line
     assert one.tape.read("open_interest", [NAME]) == rows  # segments still hold them
     assert missing(one.tape, [d for d in one.done if d[0] == OTHER]) == []
+    assert one.tape.verify() == []
+
+
+def test_a_data_file_that_lacks_a_value_is_kept_aside_and_replaced() -> None:
+    one = World()
+    assert one.publish() == []
+    (path,) = one.paths(f"data/funding_rate_update/{NAME}")
+    table = decode(one.bucket.objects[path][0], path)
+    place = table.schema.get_field_index("ts_received")
+    one.put(path, encode(table.set_column(place, pa.field("ts_received", pa.int64()), pa.nulls(table.num_rows, pa.int64()))))
+    rows = one.tape.read("funding", [name_of(OTHER)])
+    (line,) = one.publish()
+    assert path in line
+    assert "ts_received" in line
+    assert one.tape.read("funding", [name_of(OTHER)]) == rows
     assert one.tape.verify() == []
 
 

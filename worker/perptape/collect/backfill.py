@@ -239,7 +239,7 @@ class Backfill:
         self.outcome.suspicious += harvest.suspicious
         self._count(harvest.dropped)
         self.outcome.failed.extend(f"{one.id}: no {grid.dataset} in the answer" for one in instruments if one.id not in answered)
-        await self.batches[grid.dataset].add(harvest.rows, repaired(harvest.claims, self._damage))
+        await self.batches[grid.dataset].add(harvest.rows, harvest.claims)  # no slot that damage reaches is asked for
 
     def _count(self, dropped: Sequence[str]) -> None:
         self.outcome.dropped += len(dropped)
