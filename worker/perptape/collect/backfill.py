@@ -22,7 +22,7 @@ from perptape.collect.paginate import request
 from perptape.collect.plan import Window, due, judged, ordered, settled_by, windows
 from perptape.collect.targets import Session, former
 from perptape.coverage import Coverage
-from perptape.damage import Damage, repaired
+from perptape.damage import Damage
 from perptape.errors import Doubtful, Retry, Skip
 from perptape.exchanges.base import Exchange, PageRule
 from perptape.instruments import Instrument, Resolution
