@@ -9,11 +9,10 @@ import socket
 import time
 from dataclasses import dataclass
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from perptape import logs, output
-from perptape.cli import places, times
+from perptape.cli import left, places, times
 from perptape.errors import UsageError
 from perptape.interval import SECOND
 from perptape.settings import Settings
@@ -91,8 +90,7 @@ def out(order: Order, settings: Settings) -> int:
         return 0
     summary = asyncio.run(_run(asked, where, None if order.once else settings.port))
     told = logs.redacted(summary.as_json(), settings.secrets)
-    if settings.termination_log is not None:
-        _leave(settings.termination_log, told)
+    left.leave(settings, told)
     for line in [told] if order.as_json else summary.lines():
         output.line(logs.redacted(line, settings.secrets))
     return summary.exit_code
@@ -102,13 +100,6 @@ def writer() -> str:
     """A name that no other writer has."""
     host = "".join(letter for letter in socket.gethostname().lower() if letter.isalnum())[:24]
     return f"{host or 'host'}{secrets.token_hex(4)}"
-
-
-def _leave(path: str, text: str) -> None:
-    try:
-        Path(path).write_text(text, encoding="utf-8")
-    except OSError as error:
-        output.error(f"PERPTAPE_TERMINATION_LOG={path} cannot be written: {error.strerror}")
 
 
 def _imported() -> None:

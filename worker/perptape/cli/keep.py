@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from perptape import output
-from perptape.cli import options, places
+from perptape.cli import left, options, places
 from perptape.cli.shell import FAILED, OK, PARTLY, now
 from perptape.output import Listing
 from perptape.settings import Settings
@@ -33,7 +33,7 @@ def publish(
     settings: Settings = ctx.obj
     where = places.place(catalog, None, settings)
     reader(where)
-    reports = tape(where).publish()
+    reports = tape(where).publish(writer=settings.writer)
     output.emit(published(reports, now()), form.value, to)
     for report in reports:
         if report.error is not None:
@@ -41,7 +41,9 @@ def publish(
     if reports and not any(report.lease for report in reports):
         output.note("another publisher is at work on this tape: it does it")
     failed = [report for report in reports if report.error is not None]
-    return OK if not failed else FAILED if len(failed) == len(reports) else PARTLY
+    code = OK if not failed else FAILED if len(failed) == len(reports) else PARTLY
+    left.leave(settings, left.published(settings, code, reports, now()))
+    return code
 
 
 def published(reports: Sequence[PublishReport], at: int) -> Listing:
@@ -77,6 +79,7 @@ def verify(
     where = places.place(catalog, None, settings)
     reader(where)
     found = tape(where).verify()
+    left.leave(settings, left.verified(settings, PARTLY if found else OK, len(found), now()))
     if found or form != options.Format.table:
         output.emit(damage(found), form.value, to)
     if found:

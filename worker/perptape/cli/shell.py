@@ -37,7 +37,7 @@ def left(timeout: float, found: Settings) -> float:
 
 def run(argv: Sequence[str], environ: Mapping[str, str], started: float | None = None) -> int:
     """The exit code of one command. `started`: the monotonic second at which the process began."""
-    secrets: tuple[str, ...] = ()
+    found, secrets = Settings(), tuple[str, ...]()
     try:
         found = replace(settings(environ), started=time.monotonic() if started is None else started)
         secrets = found.secrets
@@ -48,24 +48,36 @@ def run(argv: Sequence[str], environ: Mapping[str, str], started: float | None =
     except output.Unread:
         return OK
     except SpecError as failure:
+        _leave(found, USAGE, failure)
         for line in str(failure).splitlines():
             output.error(logs.redacted(line, secrets))
         return USAGE
     except UsageError as failure:
+        _leave(found, USAGE, failure)
         output.error(logs.redacted(str(failure), secrets))
         return USAGE
     except PerptapeError as failure:
+        _leave(found, FAILED, failure)
         output.error(logs.redacted(str(failure), secrets))
         return FAILED
     except KeyboardInterrupt:
         output.error("interrupted")
         return INTERRUPTED
-    except Exception:
+    except Exception as failure:
         import traceback
 
+        _leave(found, FAILED, failure)
         output.raw(logs.redacted(traceback.format_exc(), secrets))
         output.error("this is a bug of perptape: please report the lines above with the command and `perptape doctor`")
         return FAILED
+
+
+def _leave(found: Settings, code: int, error: Exception) -> None:
+    """Tells Kubernetes why there is no better report."""
+    if found.termination_log is not None:
+        from perptape.cli import left
+
+        left.leave(found, left.failure(found, code, error, now()))
 
 
 def _command(argv: Sequence[str], found: Settings) -> int:

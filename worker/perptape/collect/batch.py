@@ -31,8 +31,15 @@ class Batch:
         self._wants: list[Want] = []
         self._since = monotonic()
         self._busy = asyncio.Lock()
+        self.said: list[Claim] = []
+        self.asserted: list[Want] = []
+        """What was committed since `forget`: with the coverage that was read before it is the coverage that there is."""
         self.committed = 0
         self.segments = 0
+
+    def forget(self) -> None:
+        """The coverage is read anew."""
+        self.said, self.asserted = [], []
 
     def want(self, wants: Iterable[Want]) -> None:
         self._wants.extend(wants)
@@ -57,6 +64,8 @@ class Batch:
             except BaseException:
                 self._rows, self._claims, self._wants = rows + self._rows, claims + self._claims, wants + self._wants
                 raise
+            self.said += claims
+            self.asserted += wants
             self.committed += len(rows)
             self.segments += 1
             self._since = self._monotonic()

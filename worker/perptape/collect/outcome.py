@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from perptape.collect.figures import Figures
     from perptape.collect.stream_report import LiveReport
 
 
@@ -31,6 +32,15 @@ class Outcome:
     unsupported: str = ""
     error: str = ""
     """Why all of it ended early (a ban, a Fatal, the store)."""
+    symbols: dict[str, object] | None = None
+    """What became of the symbols asked for: wanted, collected, substituted, skipped, examples."""
+    figures: Figures | None = None
+    """How far the collection is: watermark and holes."""
+    offset: int = 0
+    """The venue's clock less ours, ms."""
+    last_run: int | None = None
+    last_success: int | None = None
+    """Of a process that stays: when it last fetched, and when a fetch last ended without a failure (ms, local clock)."""
     live: LiveReport | None = None
     """Of a stream: its state, kept up to date while it runs."""
 
@@ -66,6 +76,11 @@ class Outcome:
         for name in ("failed", "skipped"):
             if lines := getattr(self, name):
                 found[name] = lines
+        for name in ("offset", "last_run", "last_success", "symbols"):
+            if (value := getattr(self, name)) not in (None, 0):
+                found[name] = value
+        if self.figures is not None:
+            found |= self.figures.fields()
         if self.live is not None:
             found["ready"] = self.live.proven >= self.live.places
         for name in ("unsupported", "error"):

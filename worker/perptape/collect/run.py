@@ -94,6 +94,8 @@ class Run:
         self.summary.pauses = {name: clock + int(left * 1000) for name, left in ends.items() if left > 0}
         for outcome in self.summary.outcomes:
             outcome.listened()
+            if (venue := self.venues.get(outcome.venue)) is not None:
+                outcome.offset = venue.exchange.offset
 
     def _asking(self, venue: str, traits: Traits, deadline: float | None) -> Asking:
         return Asking(
@@ -166,7 +168,7 @@ class Run:
                     self.summary.notes.append(one.message)
 
     async def session_of(self, venue: Venue) -> Session:
-        now = await venue.exchange.now()
+        now = await venue.now()
         if self.request.since is not None:
             since = self.request.since + venue.exchange.offset
             return Session(self.request.spec_id, self.request.session, since, shared=bool(self.request.namespace))

@@ -114,11 +114,14 @@ class Stay:
         batches = venue.batches(outcome.dataset, settings)
         try:
             while True:
-                latest = Outcome(venue.name, outcome.dataset)
+                latest, began = Outcome(venue.name, outcome.dataset), self._environment.clock()
                 try:
                     stored = await self._fetched(venue, settings, session, batches, latest)
                 finally:
                     _accumulate(outcome, latest)
+                    outcome.last_run = began
+                if stored and not (latest.failed or latest.error):
+                    outcome.last_success = self._environment.clock()
                 if not stored:
                     await self._environment.sleep(STORE_AGAIN)
                 elif not latest.remaining or latest.error:
@@ -193,6 +196,7 @@ def _accumulate(total: Outcome, latest: Outcome) -> None:
     total.suspicious += latest.suspicious
     total.instruments = latest.instruments
     total.remaining, total.failed, total.skipped, total.error = latest.remaining, latest.failed, latest.skipped, latest.error
+    total.symbols, total.figures = latest.symbols, latest.figures or total.figures
 
 
 def spread(spec: str, venue: str, dataset: str, every: int) -> int:

@@ -17,10 +17,12 @@ import pyarrow as pa
 import structlog
 
 from perptape.claims import Claim, Want
+from perptape.collect.figures import symbols
 from perptape.collect.grids import stream_grid
 from perptape.collect.live import LiveStream
 from perptape.collect.outcome import Outcome
 from perptape.collect.stream_adopt import Adopted, adopt
+from perptape.collect.stream_figures import Followed
 from perptape.collect.targets import Session
 from perptape.collect.venue import Venue
 from perptape.errors import StoreError
@@ -90,7 +92,7 @@ async def stream(
         return
     targets = [target for target in venue.targets if target.instrument is not None]
     instruments = [target.instrument for target in targets if target.instrument is not None]
-    outcome.instruments = len(instruments)
+    outcome.instruments, outcome.symbols = len(instruments), symbols(venue.targets)
     if not instruments:
         return
     logs = await asyncio.to_thread(logs_of, venue.tape, state)
@@ -106,11 +108,19 @@ async def stream(
         return (*mine, *given_up)
 
     environment = venue.asking.environment
+    followed = Followed(
+        TapeSegments(venue.tape, environment.clock),
+        outcome,
+        coverage,
+        read=lambda: venue.tape.coverage(venue.name, "liquidations"),
+        judge=lambda known: venue.figures(session, venue.standings(session, "liquidations", known)),
+        monotonic=environment.monotonic,
+    )
     live = LiveStream(
         venue.exchange,
         instruments,
         logs=logs,
-        segments=TapeSegments(venue.tape, environment.clock),
+        segments=followed,
         wants=wants,
         clock=environment.clock,
         random=SystemRandom(),

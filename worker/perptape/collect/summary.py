@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from perptape.collect.outcome import Outcome
 
+IDENTITY = ("venue", "dataset", "state")
 LONGEST = 4000
 """Kubernetes keeps 4096 bytes of a termination message."""
 
@@ -63,10 +64,15 @@ class Summary:
             shown: list[object] = [str(value)[:length] for value in values[:examples]]
             return [*shown, f"and {len(values) - examples} more"] if len(values) > examples else shown
 
+        def shortened(value: object) -> object:
+            if isinstance(value, dict):
+                return {name: shortened(inner) for name, inner in value.items()}
+            return short(value) if isinstance(value, list) else value[:length] if isinstance(value, str) else value
+
         outcomes = []
         for outcome in (*self.outcomes, *self.waiting):
             fields = outcome.fields()
-            outcomes.append({k: short(v) if isinstance(v, list) else (v[:length] if isinstance(v, str) else v) for k, v in fields.items()})
+            outcomes.append({name: value if name in IDENTITY else shortened(value) for name, value in fields.items()})
         found = self._head(max(length, 100))
         found["collections"] = outcomes
         if self.pauses:

@@ -16,11 +16,14 @@ from perptape.claims import Claim, Want
 from perptape.collect.asking import Asking, VenueStopped
 from perptape.collect.backfill import Backfill
 from perptape.collect.batch import Batch, commit_all
+from perptape.collect.figures import Figures, figures, symbols, wanted_by
 from perptape.collect.grids import Grid, funding_grids, open_interest_grids
 from perptape.collect.outcome import Outcome
+from perptape.collect.report import Standing
 from perptape.collect.targets import Session
 from perptape.collect.together import aside
-from perptape.datasets.instruments import seen_rows
+from perptape.coverage import Coverage
+from perptape.datasets.instruments import SeenInstrument, seen_rows
 from perptape.datasets.lifetimes import lives, news
 from perptape.errors import Fatal, PerptapeError, Retry, Skip
 from perptape.exchanges.base import Exchange
@@ -107,15 +110,16 @@ class Venue:
         """Obtains what is due of one dataset, up to the monotonic second `until`. Raises StoreError; all else is in `outcome`."""
         outcome.instruments = sum(1 for t in self.targets if t.instrument is not None)
         outcome.skipped.extend(t.message for t in self.targets if t.instrument is None)
+        outcome.symbols = symbols(self.targets)
 
         def advanced(done: int, total: int, rows: int) -> None:
             if self._advanced is not None:
                 self._advanced(self.name, outcome.dataset, done, total, rows)
 
         fill = Backfill(self.exchange, self.asking, session, self.targets, outcome, dict(batches), advanced, until)
-        ended = False
+        ended, known = False, dict[str, Coverage]()
         try:
-            await self._fill(fill, settings, session, batches)
+            await self._fill(fill, settings, session, batches, known)
             ended = True
         except (VenueStopped, Fatal) as error:
             outcome.error, ended = str(error), True
@@ -126,13 +130,45 @@ class Venue:
             if not ended:  # told to stop, or the store failed: there is more to do
                 outcome.remaining = max(outcome.remaining, 1)
             await commit_all(batches.values())
+            self._judge(outcome, session, batches, known)
         log.info("collected", outcome=outcome.state, **{name: value for name, value in outcome.fields().items() if name != "state"})
 
-    async def _fill(self, fill: Backfill, settings: Settings, session: Session, batches: Mapping[str, Batch]) -> None:
+    def _judge(self, outcome: Outcome, session: Session, batches: Mapping[str, Batch], known: Mapping[str, Coverage]) -> None:
+        """How far the collection is: by the coverage that was read and what this run added."""
+        found: list[Standing] = []
+        for name, read in known.items():
+            batch = batches[name]
+            coverage = Coverage.of((*read.claims, *batch.said), (*read.wants, *batch.asserted), read.damage, trusted=read.trusted)
+            found += self.standings(session, name, coverage)
+        outcome.figures = self.figures(session, found)
+
+    def standings(self, session: Session, dataset: str, coverage: Coverage) -> list[Standing]:
+        """How what the session's spec wants of a dataset stands now."""
+        return wanted_by(session.spec, self.name, dataset, coverage, self._seen, self._clock())
+
+    def figures(self, session: Session, found: Sequence[Standing]) -> Figures | None:
+        over = [life.seen.instrument for life in self._lives]
+        gone = {one.id for one in over if one.delisted is not None} - {one.id for one in over if one.delisted is None}
+        return figures(found, self._clock(), session.since, gone)
+
+    @property
+    def _seen(self) -> tuple[SeenInstrument, ...]:
+        """Every life of every contract that is known."""
+        return tuple(life.seen for life in self._lives)
+
+    def _clock(self) -> int:
+        """ms on the venue's clock, as far as it is known."""
+        return self.asking.environment.clock() + self.exchange.offset
+
+    async def _fill(
+        self, fill: Backfill, settings: Settings, session: Session, batches: Mapping[str, Batch], known: dict[str, Coverage]
+    ) -> None:
+        """Fills every grid; `known` gets the coverage that was read."""
         listed = {one.id for target in self.targets for one in (*target.ended, target.instrument) if one is not None}
         grids = self.grids(fill.outcome.dataset, settings)
         for name in batches:
-            coverage = await aside(partial(self.tape.coverage, self.name, name))
+            coverage = known[name] = await aside(partial(self.tape.coverage, self.name, name))
+            batches[name].forget()
             mine = [grid for grid in grids if grid.dataset == name]
             batches[name].want(session.given_up(coverage, listed, mine, await self.now()))
             for grid in mine:

@@ -7,7 +7,7 @@ needs to be alone: replacing compares and swaps, and every step may be done twic
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
@@ -26,12 +26,17 @@ from perptape.store.segment import Segment, decode_segment
 
 @dataclass(frozen=True, slots=True)
 class PublishReport:
-    """What one run did. `oldest` is the time (ms) in the name of the oldest segment that is left."""
+    """What one run did. `oldest` is the time (ms) in the name of the oldest segment that is left.
+
+    `unfolded` are the segments left whose rows are not all in data files yet: the others only await their hour.
+    """
 
     venue: str
     dataset: str
     segments: int = 0
     oldest: int | None = None
+    unfolded: int = 0
+    oldest_unfolded: int | None = None
     files: int = 0
     rows: int = 0
     revised: int = 0
@@ -54,6 +59,7 @@ class Publisher:
         self.report = PublishReport(venue, landing.dataset)
         self._count = itertools.count()
         self._errors: list[str] = []
+        self._folded: set[str] = set()
 
     def run(self) -> PublishReport:
         """Never raises for what the store does; what went wrong is in the report."""
@@ -83,7 +89,10 @@ class Publisher:
         segments = self.read(listed)
         again = () if covered.files else self._rebuilt(list(segments.values()))
         failed = self.join_files(segments)
-        self.say(covered, self.claimable(segments, failed), again)
+        claimable = self.claimable(segments, failed)
+        self.say(covered, claimable, again)
+        told = {id(segment) for segment in claimable}
+        self._folded = {path for path, segment in segments.items() if id(segment) in told}
         self.delete_segments(self.deletable(listed, segments))
         self.delete_coverage({f.path: f.modified for f in covered.files})
 
@@ -210,7 +219,18 @@ class Publisher:
 
     def _left(self) -> None:
         try:
-            names = [layout.named_at(layout.name_of(e.path)) for e in self.listed()]
+            left = {entry.path: layout.named_at(layout.name_of(entry.path)) for entry in self.listed()}
         except StoreError:
             return
-        self.report = replace(self.report, segments=len(names), oldest=min((n for n in names if n is not None), default=None))
+        unfolded = [time for path, time in left.items() if path not in self._folded]
+        self.report = replace(
+            self.report,
+            segments=len(left),
+            oldest=_least(left.values()),
+            unfolded=len(unfolded),
+            oldest_unfolded=_least(unfolded),
+        )
+
+
+def _least(times: Iterable[int | None]) -> int | None:
+    return min((time for time in times if time is not None), default=None)

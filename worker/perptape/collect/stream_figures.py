@@ -1,0 +1,57 @@
+"""How far a stream is, as its segments come into the tape: by what was read of the tape, and by what this process has put since.
+
+Runs where segments are put, in the store's own thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import pyarrow as pa
+
+from perptape.claims import Claim, Want
+from perptape.collect.figures import Figures
+from perptape.collect.outcome import Outcome
+from perptape.collect.stream_adopt import Segments
+from perptape.coverage import Coverage
+from perptape.errors import StoreError
+
+READ_AGAIN_S: Final = 300.0
+"""What other replicas put is read so often; holes are told as of the last reading, since another may have what this one missed."""
+
+
+@dataclass(slots=True)
+class Followed:
+    """Segments of one stream: put on, and judged. `known`: what was read of the tape last; `judge`: the figures by a coverage."""
+
+    segments: Segments
+    outcome: Outcome
+    known: Coverage
+    read: Callable[[], Coverage]
+    judge: Callable[[Coverage], Figures | None]
+    monotonic: Callable[[], float]
+    _claims: list[Claim] = field(default_factory=list)
+    _wants: list[Want] = field(default_factory=list)
+    _at: float | None = None
+
+    def put(self, name: str, venue: str, dataset: str, rows: pa.Table, claims: tuple[Claim, ...], wants: tuple[Want, ...]) -> None:
+        self.segments.put(name, venue, dataset, rows, claims, wants)
+        self._claims += claims
+        self._wants += wants
+        self._look()
+
+    def _look(self) -> None:
+        now = self.monotonic()
+        fresh = self._at is None or now - self._at >= READ_AGAIN_S
+        if fresh:
+            with suppress(StoreError):  # told where it matters: when a segment is not taken
+                self.known = self.read()
+                self._claims, self._wants, self._at = [], [], now
+        all_known = Coverage.of((*self.known.claims, *self._claims), (*self.known.wants, *self._wants), self.known.damage)
+        found, before = self.judge(all_known), self.outcome.figures
+        if found is not None and before is not None and not fresh:
+            found = replace(found, open=before.open, lost=before.lost, unproven=before.unproven)
+        self.outcome.figures = found
