@@ -8,6 +8,8 @@ import pytest
 
 from perptape.collect.outcome import Outcome
 from perptape.collect.report import standings
+from perptape.collect.stream_batch import Counts
+from perptape.collect.stream_report import LiveReport
 from perptape.collect.summary import Summary
 from perptape.errors import OriginConflict, Retry, Skip
 from perptape.interval import DAY, HOUR, MINUTE
@@ -262,7 +264,8 @@ async def test_samples_carry_no_period_and_are_claimed_slot_by_slot(world):
 
 
 def test_of_a_stream_events_over_its_connections_are_told_and_no_calls():
-    one = Outcome("okx", "liquidations", rows=14, windows=2, instruments=3, streamed=True)
+    one = Outcome("okx", "liquidations", instruments=3, live=LiveReport("okx", "liquidations", 3, Counts(events=14, connections=2)))
+    one.listened()
     assert Summary("a", "b", outcomes=[one]).lines() == ["okx liquidations: 14 events of 3 instruments over 2 connections"]
 
 

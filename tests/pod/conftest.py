@@ -16,7 +16,10 @@ import pytest
 from perptape_api import names
 from perptape_api.document import load
 from perptape_api.work import work_hash
+from support.minio import minio
 from support.simulator import Simulator, simulator
+
+__all__ = ["minio"]
 
 
 @pytest.fixture(scope="module")

@@ -113,3 +113,24 @@ def test_a_pod_that_ends_does_not_end_what_its_spec_wants(pods, tmp_path):
     wants = Tape.open(str(tmp_path / "tape")).coverage("bybit", "liquidations").wants
     assert {want.spec for want in wants} == {"trading/test"}
     assert {want.ended for want in wants} == {None}
+
+
+def test_a_pod_waits_for_the_spec_that_it_was_made_for_and_then_does_that(pods, tmp_path):
+    old = pods.mount("{openInterest: {every: 1m, backfill: 0d}}", "okx", "BTCUSDT-PERP")
+    before = old.read_text()
+    new = pods.mount("{openInterest: {every: 1m, backfill: 0d}}", "okx", "ETHUSDT-PERP")
+    after, environ = new.read_text(), pods.environ(new, "okx", "open_interest", "pod-0")
+    old.write_text(before)
+    pod = pods.stays(old, "okx", "open_interest", **environ)
+    end = time.monotonic() + 30
+    while pod.get("/livez")[0] != 200:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    assert pod.ready() == "still starting"
+    old.write_text(after)
+    pod.until_ready()
+    end = time.monotonic() + 30
+    while told(pod).collected("okx", "open_interest").rows < 1:
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    assert set(Tape.open(str(tmp_path / "tape")).read("open_interest")["instrument_id"].to_pylist()) == {"ETH-USDT-SWAP.OKX"}

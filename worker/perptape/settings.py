@@ -58,6 +58,14 @@ class Settings:
     """Of the pod, in a cluster."""
     port: int | None = None
     """Where a process that stays tells how it stands."""
+    start_delay_s: float = 0.0
+    """Seconds to sleep before anything is asked."""
+    keys: str | None = None
+    """The folder of mounted Secrets, one folder each."""
+    budget_url: str | None = None
+    """Where the operator is, which divides venues' limits among pods."""
+    budget_fallback: float | None = None
+    """The part of a venue's limit that may be used when it never answered."""
 
 
 def settings(environ: Mapping[str, str]) -> Settings:
@@ -88,6 +96,10 @@ def settings(environ: Mapping[str, str]) -> Settings:
         time_budget_s=_seconds(environ, names.ENV_TIME_BUDGET),
         namespace=environ.get(names.ENV_NAMESPACE, ""),
         port=_port(environ, names.ENV_PORT),
+        start_delay_s=_seconds(environ, names.ENV_START_DELAY) or 0.0,
+        keys=environ.get(names.ENV_CREDENTIALS) or None,
+        budget_url=environ.get(names.ENV_BUDGET_URL) or None,
+        budget_fallback=_part(environ, names.ENV_BUDGET_FALLBACK),
     )
 
 
@@ -129,6 +141,13 @@ def _port(environ: Mapping[str, str], name: str) -> int | None:
     if not (text.isdigit() and int(text) < 65536):
         raise UsageError(f"{name}={text} is not a port's number")
     return int(text)
+
+
+def _part(environ: Mapping[str, str], name: str) -> float | None:
+    found = _seconds(environ, name)
+    if found is not None and not 0 < found <= 1:
+        raise UsageError(f"{name}={environ[name]} is no part of a limit: above 0, at most 1")
+    return found
 
 
 def _first(environ: Mapping[str, str], *names: str) -> str | None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 import signal
 import socket
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,8 @@ from perptape.interval import SECOND
 from perptape.settings import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from perptape.collect.request import Request
     from perptape.collect.summary import Summary
     from perptape.pod.server import Board
@@ -38,6 +41,8 @@ class Order:
     endpoints: tuple[str, ...] = ()
     catalog: str | None = None
     as_json: bool = False
+    again: Callable[[], Collection] | None = None
+    """Reads the collection again, where it may change under way."""
 
 
 def request(order: Order, settings: Settings, writer: str) -> Request:
@@ -82,18 +87,30 @@ def deadline(order: Order, settings: Settings) -> float | None:
 
 def out(order: Order, settings: Settings) -> int:
     """Runs it to its end and prints the summary. SIGTERM and SIGINT ask for a clean end; a second one does not ask."""
+    settings = keyed(order, settings)
     logs.configure(settings.log_level or "info", settings.log_format or "console", secrets=settings.secrets)
-    asked = request(order, settings, settings.writer or writer())
-    where = places.place(order.catalog, order.collection.spec.store, settings, live=order.live)
-    if asked.spec.suspend:
+    summary = asyncio.run(_run(order, settings))
+    if summary is None:
         output.note(f"{order.source}: spec.suspend is true: nothing is collected")
         return 0
-    summary = asyncio.run(_run(asked, where, None if order.once else settings.port))
     told = logs.redacted(summary.as_json(), settings.secrets)
     left.leave(settings, told)
     for line in [told] if order.as_json else summary.lines():
         output.line(logs.redacted(line, settings.secrets))
     return summary.exit_code
+
+
+def keyed(order: Order, settings: Settings) -> Settings:
+    """With the venues' keys out of mounted Secrets, which are secrets from here on. Raises UsageError for an incomplete one."""
+    if settings.keys is None:
+        return settings
+    from perptape.pod import keys
+
+    asked = places.venues(order.exchanges, among=(venue.exchange for venue in order.collection.spec.venues), of=order.source)
+    found = {venue: mounted for venue in asked if (mounted := keys.of_venue(settings.keys, venue))}
+    hidden = {value for mounted in found.values() for value in mounted.values()} | set(settings.secrets)
+    ordered = tuple(sorted(hidden, key=lambda value: (-len(value), value)))
+    return replace(settings, credentials={**settings.credentials, **found}, secrets=ordered)
 
 
 def writer() -> str:
@@ -108,15 +125,44 @@ def _imported() -> None:
     import_module("perptape.collect.run")
 
 
-async def _run(asked: Request, where: places.Place, port: int | None) -> Summary:
-    """The run; one that stays in a pod tells how it stands at `port` from here on."""
-    if port is None:
-        return await _carried(asked, where, None)
+async def _run(order: Order, settings: Settings) -> Summary | None:
+    """The run; one that stays in a pod tells how it stands from here on. None: it is suspended."""
+    if settings.port is None or order.once:
+        return await _begun(order, settings, None)
     from perptape.pod.server import Board, serve
 
     board = Board()
-    async with await serve(board, port):
-        return await _carried(asked, where, board)
+    async with await serve(board, settings.port):
+        return await _begun(order, settings, board)
+
+
+async def _begun(order: Order, settings: Settings, board: Board | None) -> Summary | None:
+    if settings.start_delay_s:
+        await asyncio.sleep(settings.start_delay_s)
+    if settings.work_hash:
+        order = await _as_wanted(order, settings.work_hash)
+    if order.collection.spec.suspend:
+        return None
+    asked = request(order, settings, settings.writer or writer())
+    where = places.place(order.catalog, order.collection.spec.store, settings, live=order.live)
+    return await _carried(asked, where, board)
+
+
+async def _as_wanted(order: Order, wanted: str) -> Order:
+    """The order with the spec that this pod was made for, once the kubelet has brought it. Raises Stale."""
+    from perptape.pod.mounted import current
+    from perptape_api.work import work_hash
+
+    def digest(found: Collection) -> str:
+        try:
+            venue, dataset = order.exchanges[0], order.datasets[0]
+            return work_hash(found.spec, venue, places.datasets((dataset,))[0])
+        except (KeyError, IndexError):
+            return ""
+
+    if order.again is None or digest(order.collection) == wanted:
+        return order
+    return replace(order, collection=await current(order.again, digest, wanted, asyncio.sleep, said=logging.getLogger("perptape").info))
 
 
 async def _carried(asked: Request, where: places.Place, board: Board | None) -> Summary:

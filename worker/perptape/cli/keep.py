@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import typer
 
@@ -12,6 +13,9 @@ from perptape.cli.shell import FAILED, OK, PARTLY, now
 from perptape.output import Listing
 from perptape.settings import Settings
 from perptape.times import span
+from perptape_api import names
+
+MOUNTED: Final = Path(names.FOLDER, names.COLLECTION_FILE)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +35,7 @@ def publish(
 
     output.check_form(form.value, to)
     settings: Settings = ctx.obj
-    where = places.place(catalog, None, settings)
+    where = place(catalog, settings)
     reader(where)
     reports = tape(where).publish(writer=settings.writer)
     output.emit(published(reports, now()), form.value, to)
@@ -44,6 +48,16 @@ def publish(
     code = OK if not failed else FAILED if len(failed) == len(reports) else PARTLY
     left.leave(settings, left.published(settings, code, reports, now()))
     return code
+
+
+def place(catalog: str | None, settings: Settings, spec: Path = MOUNTED) -> places.Place:
+    """Where the tape is: in a pod the mounted spec says how its server is reached. Raises SpecError, UsageError."""
+    if not settings.namespace:
+        return places.place(catalog, None, settings)
+    from perptape.pod.mounted import collection
+
+    found = collection(spec)
+    return places.place(catalog, found.spec.store if found is not None else None, settings)
 
 
 def published(reports: Sequence[PublishReport], at: int) -> Listing:
@@ -76,7 +90,7 @@ def verify(
 
     output.check_form(form.value, to)
     settings: Settings = ctx.obj
-    where = places.place(catalog, None, settings)
+    where = place(catalog, settings)
     reader(where)
     found = tape(where).verify()
     left.leave(settings, left.verified(settings, PARTLY if found else OK, len(found), now()))

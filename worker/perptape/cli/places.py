@@ -34,6 +34,8 @@ class Place:
     region: str | None = None
     format: str = field(default="nautilus1")
     """What a store that is made now becomes."""
+    keys: str | None = None
+    """The folder of mounted Secrets, where the store's keys may be."""
 
 
 def place(option: str | None, store: Store | None, environment: Settings, *, live: bool = False) -> Place:
@@ -58,7 +60,7 @@ def _reached(location: str, store: Store | None, environment: Settings, form: st
     if not location.startswith("s3://"):
         return Place(location, format=form)
     told = (None, None) if store is None or store.s3 is None else (store.s3.endpoint, store.s3.region)
-    return Place(location, told[0] or environment.s3_endpoint, told[1], form)
+    return Place(location, told[0] or environment.s3_endpoint, told[1], form, environment.keys)
 
 
 def _bucket(bucket: str, prefix: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -42,9 +43,9 @@ def run(
     from perptape.cli import carry
 
     settings: Settings = ctx.obj
-    collection = read(file)
+    again = partial(read, file, in_pod=bool(settings.namespace))
     order = carry.Order(
-        collection,
+        again(),
         source=source(file),
         exchanges=tuple(exchange or ()),
         datasets=tuple(dataset or ()),
@@ -54,12 +55,16 @@ def run(
         endpoints=tuple(endpoint or ()),
         catalog=catalog,
         as_json=form == Summary.json if form is not None else settings.log_format == "json",
+        again=again,
     )
     return carry.out(order, settings)
 
 
-def read(file: str) -> Collection:
-    """The collection in a file, `-` for stdin. Raises SpecError or UsageError."""
+def read(file: str, *, in_pod: bool = False) -> Collection:
+    """The collection in a file, `-` for stdin. Raises SpecError or UsageError.
+
+    in_pod: what a newer operator's spec has more is of no concern, and was told in the resource's status.
+    """
     from perptape_api.document import load
 
     if file == "-":
@@ -70,7 +75,7 @@ def read(file: str) -> Collection:
         raise UsageError(f"{file} cannot be read: {error.strerror}; give a CollectionSpec, as in examples/quickstart.yaml") from error
     except UnicodeDecodeError as error:
         raise UsageError(f"{file} is no UTF-8 text: give a CollectionSpec in YAML or JSON") from error
-    return load(text, file)
+    return load(text, file, unknown="ignore" if in_pod else "forbid")
 
 
 def spec_id(collection: Collection, file: str) -> str:

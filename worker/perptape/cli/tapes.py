@@ -13,6 +13,7 @@ from perptape.cli.shell import now
 from perptape.coverage import Coverage
 from perptape.errors import StoreError, UsageError
 from perptape.interval import MINUTE, Interval
+from perptape.pod.keys import s3_keys
 from perptape.store.catalog import Catalog, StoreOptions, Tape
 
 if TYPE_CHECKING:
@@ -22,12 +23,16 @@ if TYPE_CHECKING:
 
 def tape(place: Place) -> Tape:
     """The tape, to write to; made when something is first written."""
-    return Tape.open(place.location, options=StoreOptions(endpoint=place.endpoint, region=place.region))
+    return Tape.open(place.location, options=_options(place))
+
+
+def _options(place: Place) -> StoreOptions:
+    return StoreOptions(endpoint=place.endpoint, region=place.region, keys=s3_keys(place.keys))
 
 
 def reader(place: Place) -> Catalog:
     """The tape, to read. Raises UsageError when there is none."""
-    found = Catalog.open(place.location, options=StoreOptions(endpoint=place.endpoint, region=place.region))
+    found = Catalog.open(place.location, options=_options(place))
     if found.made() is None:
         raise UsageError(f"there is no tape at {place.location}: `perptape run FILE` makes one, or name another with --catalog")
     return found

@@ -31,6 +31,7 @@ log = structlog.get_logger("perptape")
 PATIENCE = 300.0
 """Seconds without progress after which a venue's part of `--once` ends."""
 
+STORE_AGAIN = 30.0
 OPENING = 15.0
 """Seconds that all wait for one another at the start, so that symbols are resolved together; a venue that takes longer joins alone."""
 
@@ -71,7 +72,7 @@ class Run:
             raise UsageError("spec.symbols.select: `perptape run` does not choose symbols yet; list them in spec.symbols.names")
         deadline = None if self.request.deadline_s is None else self.environment.monotonic() + self.request.deadline_s
         try:
-            failures = self.failures = await self.open(deadline)
+            failures = self.failures = await self._opened(deadline)
             if self.request.once:
                 await self._once(failures)
             else:
@@ -86,6 +87,20 @@ class Run:
             self.summary.finished = self.environment.clock()
             self.look()
         return self.summary
+
+    async def _opened(self, deadline: float | None) -> dict[str, str]:
+        """As `open`; a pod that stays asks a store that is away again: to end and be started again takes ever longer."""
+        while True:
+            try:
+                return await self.open(deadline)
+            except StoreError as error:
+                if self.request.once or not self.request.namespace or self.stop.is_set():
+                    raise
+                log.error("the store cannot be used: trying again", outcome="retry", error=str(error))
+            await until(self.stop, self._sleep(STORE_AGAIN))
+
+    async def _sleep(self, seconds: float) -> None:
+        await self.environment.sleep(seconds)
 
     def look(self) -> None:
         """Brings the summary up to date with what goes on."""

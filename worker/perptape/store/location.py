@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from perptape.errors import UsageError
@@ -17,6 +18,8 @@ class StoreOptions:
     key: str | None = None
     secret: str | None = None
     region: str | None = None
+    keys: Callable[[], tuple[str, str]] | None = None
+    """Gives key and secret instead, and is asked again when they are refused: they may have been replaced."""
 
 
 def filesystem(location: str, options: StoreOptions | None = None) -> FileSystem:
@@ -28,7 +31,7 @@ def filesystem(location: str, options: StoreOptions | None = None) -> FileSystem
         if not bucket:
             raise UsageError(f"{location} names no bucket: write s3://bucket/prefix")
         o = options or StoreOptions()
-        return S3(bucket, prefix, endpoint=o.endpoint, key=o.key, secret=o.secret, region=o.region)
+        return S3(bucket, prefix, endpoint=o.endpoint, key=o.key, secret=o.secret, region=o.region, keys=o.keys)
     if "://" in location and not location.startswith("file://"):
         raise UsageError(f"{location} is neither a folder nor s3://bucket/prefix")
     return Folder(location.removeprefix("file://"))

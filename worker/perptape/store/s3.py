@@ -21,7 +21,7 @@ from perptape.errors import StoreError
 from perptape.store import layout
 from perptape.store.filesystem import Absent, Conflict, Entry, Stored
 from perptape.store.lease import leased
-from perptape.store.s3_errors import Server, translated
+from perptape.store.s3_errors import Refused, Server, translated
 
 T = TypeVar("T")
 CONNECT, READ, WHOLE, ATTEMPTS = 5, 20, 90, 3
@@ -43,25 +43,33 @@ class S3:
         key: str | None = None,
         secret: str | None = None,
         region: str | None = None,
+        keys: Callable[[], tuple[str, str]] | None = None,
     ) -> None:
         self.location = f"s3://{bucket}/{prefix}".rstrip("/")
         self.identity = f"{self.location} at {endpoint or 'AWS'}"
         self._bucket, self._prefix = bucket, f"{prefix}/" if prefix else ""
         self._server = Server(bucket, endpoint)
+        self._region, self._keys = region, keys
+        self._pair = (key, secret) if keys is None else keys()
+        self._fs = self._connected()
+        self._count = itertools.count()
+
+    def _connected(self) -> Any:
+        key, secret = self._pair
+        endpoint = self._server.endpoint
         retries = {"max_attempts": ATTEMPTS, "mode": "standard"}
         config: dict[str, Any] = {"connect_timeout": CONNECT, "read_timeout": READ, "retries": retries}
         if endpoint is not None:
             config["s3"] = {"addressing_style": "path"}
-        self._fs = s3fs.S3FileSystem(
+        return s3fs.S3FileSystem(
             key=key,
             secret=secret,
             endpoint_url=endpoint,
-            client_kwargs={} if region is None else {"region_name": region},
+            client_kwargs={} if self._region is None else {"region_name": self._region},
             config_kwargs=config,
             use_listings_cache=False,
             skip_instance_cache=True,
         )
-        self._count = itertools.count()
 
     @cached_property
     def swaps(self) -> bool:
@@ -159,5 +167,20 @@ class S3:
             async with asyncio.timeout(WHOLE):
                 return await request(await self._fs.set_session())
 
+        try:
+            with translated(self._server, path):
+                return sync(self._fs.loop, bounded)  # type: ignore[no-any-return]
+        except Refused:
+            if not self._renewed():
+                raise
         with translated(self._server, path):
             return sync(self._fs.loop, bounded)  # type: ignore[no-any-return]
+
+    def _renewed(self) -> bool:
+        """Whether there are other keys now than those that were refused."""
+        pair = self._pair if self._keys is None else self._keys()
+        if pair == self._pair:
+            return False
+        self._pair = pair
+        self._fs = self._connected()
+        return True
