@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -64,6 +65,8 @@ class MemoryDisk:
     room: int | None = None
     """Bytes that can still be appended; None: any."""
     refuses_sync: bool = False
+    error: int = errno.ENOSPC
+    """What the system says of an append that does not fit."""
 
     def read(self, path: str) -> bytes:
         if path not in self.files:
@@ -85,7 +88,7 @@ class MemoryDisk:
             if self.room is not None:
                 self.room -= len(fits)
             if len(fits) < len(data):
-                raise OSError(28, "No space left on device")
+                raise OSError(self.error, os.strerror(self.error))
 
     def fsync(self, path: str) -> None:
         with self.fate.step():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ from perptape.exchanges.base import RawLiquidation
 from perptape.exchanges.registry import traits
 from perptape.instruments import Resolution
 from perptape.interval import DAY, Interval, gaps, union
+from perptape.standing import REASONS
 from perptape.store.log import Logs
 from support.fake_exchange import START, FakeExchange, perpetual
 
@@ -372,8 +374,14 @@ async def test_a_store_that_is_away_for_a_while_gets_all_of_it_afterwards(stage)
     assert one.spans("sampled") == [(0.1, 457.1)]
 
 
-async def test_a_full_disk_keeps_what_was_received_and_records_one_hole(stage) -> None:
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [(errno.ENOSPC, "disk full"), (errno.EDQUOT, "disk full"), (errno.EIO, "log unwritable")],
+    ids=["full", "quota", "broken"],
+)
+async def test_a_disk_that_takes_nothing_keeps_what_was_received_and_records_one_hole(stage, error: int, cause: str) -> None:
     one = stage()
+    one.disk.error = error
     async with running(one, buffer=20):
         await one.beat(10)
         one.disk.room = 10
@@ -382,9 +390,23 @@ async def test_a_full_disk_keeps_what_was_received_and_records_one_hole(stage) -
         await one.beat(20)
     assert one.report.counts.dropped > 20
     assert {50_000.0 + n for n in [*range(1, 19), *range(75, 91)]} <= one.prices
-    full = [c for c in join(one.store.claims) if c.kind == "hole" and c.cause == "disk full"]
+    full = [c for c in join(one.store.claims) if c.kind == "hole" and c.cause == cause]
     assert len(full) == 1
+    assert {c.cause for c in one.store.claims if c.kind == "hole"} == {"disconnected", cause} <= set(REASONS)
     assert not [price for price in one.prices if full[0].start + 2_000 < START + (price - 50_001) * 1000 < full[0].end - 2_000]
+
+
+async def test_more_events_at_once_than_fit_are_an_overflow_even_after_a_failure_that_is_over(stage) -> None:
+    one = stage()
+    async with running(one, buffer=20):
+        one.disk.room = 10
+        await one.beat(5)
+        one.disk.room = None
+        await one.beat(10)
+        one.exchange.push(*(one.event() for _ in range(30)))
+        await one.beat(10)
+    assert one.report.counts.dropped == 10
+    assert [line[:2] for line in one.standing()] == [("sampled", ""), ("lost", "overflow"), ("sampled", "")]
 
 
 async def test_the_next_process_says_since_when_nobody_listened(stage) -> None:

@@ -43,6 +43,14 @@ class StoreError(PerptapeError):
     """In one word, as a CollectionSpec's status has it."""
 
 
+class Unwritable(StoreError):
+    """A stream's log takes nothing now. `reason`: what time is lost to should it last (`standing.REASONS`)."""
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
 class OriginConflict(UsageError):
     """Simulated data would get into a live tape, or the other way round (exit 2, before anything is written)."""
 

@@ -34,7 +34,9 @@ REFUSED_FOR = DAY
 RETENTION_MARGIN = 2 * MINUTE
 """How far inside a venue's retention a start is kept."""
 
-REASONS = ("retention", "missed sample", "damaged", "process down", "disconnected", "disk full", "unknown")
+REASONS = (
+    "retention", "missed sample", "damaged", "process down", "disconnected", "disk full", "log unwritable", "overflow", "unknown",
+)  # fmt: skip
 """Why time is lost: a closed list."""
 
 

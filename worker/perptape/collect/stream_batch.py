@@ -59,6 +59,7 @@ class Intake:
         self._limit = limit
         self._batch = Batch()
         self._dropping = False
+        self._cause = ""
         self.counts = counts
 
     def __len__(self) -> int:
@@ -96,18 +97,21 @@ class Intake:
         if newest > soon:  # seldom, so that they need not be counted one by one at every write
             counts.ahead += sum(row[11] > row[10] + SECOND * NS for row in batch.rows)
 
-    def give_back(self, batch: Batch) -> None:
-        """What could not be written, to be tried again before anything newer."""
+    def give_back(self, batch: Batch, cause: str) -> None:
+        """What could not be written, and for what cause, to be tried again before anything newer."""
         batch.extend(self._batch)
-        self._batch = batch
+        self._batch, self._cause = batch, cause
 
     def resumed(self, time: int) -> bool:
-        """What there was is durable. True: something had been dropped, which is now marked: connections must be acknowledged anew."""
-        if not self._dropping:
-            return False
-        self._dropping = False
-        self._batch.marks.append(Mark("dropped", "", time, text="disk full"))
-        return True
+        """What there was is durable. True: something had been dropped, which is now marked: connections must be acknowledged anew.
+
+        Where no write had failed, more came at once than there is room for.
+        """
+        dropped, cause = self._dropping, self._cause or "overflow"
+        self._dropping, self._cause = False, ""
+        if dropped:
+            self._batch.marks.append(Mark("dropped", "", time, text=cause))
+        return dropped
 
 
 class ConnectionSink:

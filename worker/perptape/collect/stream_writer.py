@@ -21,7 +21,7 @@ from perptape.collect.stream_log import StreamLog
 from perptape.collect.stream_report import LiveReport, Pace
 from perptape.collect.stream_tail import Segment
 from perptape.collect.stream_thread import Offload
-from perptape.errors import StoreError
+from perptape.errors import StoreError, Unwritable
 
 Wants = Callable[[int, int | None], tuple[Want, ...]]
 """(now, the first time that a connection proved, if any) -> what a roll asserts; ms on the venue's clock."""
@@ -117,8 +117,8 @@ class Writer:
         try:
             if batch:
                 await self._disk(lambda: self._log.write(batch))
-        except StoreError as error:
-            self._intake.give_back(batch)
+        except Unwritable as error:
+            self._intake.give_back(batch, error.reason)
             self._failed(error)
             raise
         self._intake.durable(batch)

@@ -6,14 +6,18 @@ whose lock is free is adopted, and its torn end cut. What the records mean is th
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
-from perptape.errors import Newer, StoreError
+from perptape.errors import Newer, StoreError, Unwritable
 from perptape.store.log_disk import LogDisk
 from perptape.store.log_record import Begun, Record, begun, decode, encode
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""What a disk says that has no room, or none for this user."""
 
 
 class Log:
@@ -49,7 +53,8 @@ class Log:
         except OSError as error:
             with suppress(OSError):  # else the next write mends before it appends
                 self._mend()
-            raise StoreError(f"the log {self.name} cannot be written ({error.strerror or error}); it goes on when it can") from error
+            message = f"the log {self.name} cannot be written ({error.strerror or error}); it goes on when it can"
+            raise Unwritable(message, "disk full" if error.errno in FULL else "log unwritable") from error
         self._dirty = False
         self.size += len(data)
         self.count += len(records)
