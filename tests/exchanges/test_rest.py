@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from decimal import Decimal
 
 import pytest
@@ -132,16 +133,40 @@ async def test_each_of_several_calls_at_once_reads_its_own_retry_after() -> None
         await asyncio.sleep(0.01 * (5 - int(wait)))
         return web.Response(status=429, text='{"code":-1003,"msg":"x"}', headers={"Retry-After": wait})
 
+    async with answering(answer, speed=1000) as exchange:
+        pages = [exchange.funding_page(_named(str(n)), Interval(0, DAY)) for n in range(5)]
+        found = await asyncio.gather(*pages, return_exceptions=True)
+    assert [one.after for one in found if isinstance(one, Retry)] == [0, 1, 2, 3, 4]
+
+
+async def test_a_ban_that_is_learnt_while_calls_wait_for_their_pace_stops_them_and_the_longest_ban_holds() -> None:
+    asked: list[str] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        asked.append(request.query["symbol"])
+        first = asked[-1] == "0"
+        await asyncio.sleep(0 if first else 0.05)  # the short bans are told last
+        return web.Response(status=418, text='{"code":-1003,"msg":"banned"}', headers={"Retry-After": "120" if first else "1"})
+
+    async with answering(answer, speed=1) as exchange:
+        pages = [exchange.funding_page(_named(str(n)), Interval(0, DAY)) for n in range(26)]
+        found = await asyncio.gather(*pages, return_exceptions=True)
+        assert all(isinstance(one, Retry) and one.banned for one in found)
+        assert set(asked) == {str(n) for n in range(22)}  # the burst of 500 calls in 5 minutes
+        assert all(isinstance(one, Retry) and one.after is not None and 110 < one.after <= 120 for one in found[22:])
+
+
+@asynccontextmanager
+async def answering(answer: Callable[[web.Request], Awaitable[web.Response]], speed: float) -> AsyncIterator[Exchange]:
+    """Binance, where every question has this answer."""
     application = web.Application()
     application.router.add_get("/{any:.*}", answer)
     runner = web.AppRunner(application)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    exchange = connect("binance", Access(f"http://127.0.0.1:{runner.addresses[0][1]}", speed=1000))
+    exchange = connect("binance", Access(f"http://127.0.0.1:{runner.addresses[0][1]}", speed=speed))
     try:
-        pages = [exchange.funding_page(_named(str(n)), Interval(0, DAY)) for n in range(5)]
-        found = await asyncio.gather(*pages, return_exceptions=True)
-        assert [one.after for one in found if isinstance(one, Retry)] == [0, 1, 2, 3, 4]
+        yield exchange
     finally:
         await exchange.close()
         await runner.cleanup()

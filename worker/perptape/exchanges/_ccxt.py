@@ -187,14 +187,18 @@ class CcxtExchange:
         except Exception as error:
             self._note(watch)
             found = self._translator.translated(error, watch.seen, self._now() // 1_000_000)
-            if isinstance(found, Retry) and found.banned and found.after is not None:
-                self._banned = time.monotonic() + found.after
+            self._heed(found)
             raise found from error
         finally:
             WATCH.reset(token)
         self._note(watch)
         self._translator.answered()
         return Reply(payload, watch.received // 1_000_000 + self.offset, _date(watch.seen.headers.get("date"))), watch
+
+    def _heed(self, error: PerptapeError) -> None:
+        """Of several bans the longest holds: calls that were under way together may be told different ones."""
+        if isinstance(error, Retry) and error.banned and error.after is not None:
+            self._banned = max(self._banned, time.monotonic() + error.after)
 
     def _allowed(self) -> None:
         if (left := self._banned - time.monotonic()) > 0:
@@ -224,7 +228,9 @@ class CcxtExchange:
         if cause is None or not status:
             return Retry(f"{self.traits.venue}: {error}", error.after)
         headers = {name.lower(): value for name, value in (getattr(cause, "headers", None) or {}).items()}
-        return self._translator.translated(cause, Seen(status, headers, str(error)), self._now() // 1_000_000)
+        found = self._translator.translated(cause, Seen(status, headers, str(error)), self._now() // 1_000_000)
+        self._heed(found)
+        return found
 
     def _met(self, handshake: Any, began: int) -> None:
         """The answer to a WebSocket's handshake tells the same."""
