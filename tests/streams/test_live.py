@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from perptape.claims import Want, horizon, join
+from perptape.claims import Want, join
 from perptape.collect.grids import stream_grid
 from perptape.collect.live import LiveStream
 from perptape.collect.plan import judged
@@ -85,7 +85,7 @@ class Stage:
         """What the wanted time stands at, long afterwards: (status, reason, from, to) in seconds since the start."""
         grid, name = stream_grid(self.exchange.traits), self.exchange.listing[0].id
         known = Coverage.of(self.store.claims, self.store.wants)
-        found = judged(grid, name, known, known.wants, horizon(grid.every), START + DAY, Interval(0, 1 << 62))
+        found = judged(grid, name, known, known.wants, START + DAY, Interval(0, 1 << 62))
         return [(one.status, one.reason, (one.span.start - START) / 1000, (one.span.end - START) / 1000) for one in found]
 
     def event(self, *, equal: bool = False) -> RawLiquidation:
