@@ -18,7 +18,10 @@ class VirtualTime:
 
     async def sleep(self, seconds):
         self.naps.append(seconds)
-        self.now += seconds
+        until = self.now + seconds
+        for _ in range(20):  # whoever may act before this one wakes does so
+            await asyncio.sleep(0)
+        self.now = max(self.now, until)
 
     def environment(self, chance=0.5):
         return Environment(lambda: int(self.now * 1000), lambda: self.now, self.sleep, lambda: chance)
