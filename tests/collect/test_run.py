@@ -11,8 +11,9 @@ from perptape.collect.report import standings
 from perptape.collect.stream_batch import Counts
 from perptape.collect.stream_report import LiveReport
 from perptape.collect.summary import Summary
-from perptape.errors import OriginConflict, Retry, Skip
+from perptape.errors import OriginConflict, Retry, Skip, StoreError
 from perptape.interval import DAY, HOUR, MINUTE
+from perptape.store.catalog import Tape
 from support.fake_exchange import open_interest_of, rate_of, settlements_every
 
 FIVE = 5 * MINUTE
@@ -294,3 +295,24 @@ async def test_an_interval_that_shortens_is_asked_for_by_the_next_run(world):
     await world.once(only, symbols="BTCUSDT-PERP")
     assert [call[0] for call in world.data_calls("binance") if call[0] == "funding_page"] == ["funding_page"]
     assert standing(world, "binance", "funding").watermark > world.clock.ms - HOUR
+
+
+class AwayAtFirst(Tape):
+    """A store that does not say once what it knows of liquidations."""
+
+    asked = 0
+
+    def coverage(self, venue, dataset):
+        if dataset == "liquidations":
+            self.asked += 1
+            if self.asked == 1:
+                raise StoreError("the store is away")
+        return super().coverage(venue, dataset)
+
+
+async def test_a_stream_that_cannot_begin_because_the_store_is_away_tries_again(world):
+    world.venue("binance")
+    world.opened = AwayAtFirst.open(str(world.root))
+    summary = await world.stay(MINUTE, "{liquidations: {}}")
+    assert world.opened.asked == 2
+    assert (summary.store_error, [one.error for one in summary.outcomes]) == ("", [""])

@@ -18,13 +18,14 @@ import structlog
 
 from perptape.claims import Claim, Want
 from perptape.collect.figures import symbols
-from perptape.collect.grids import stream_grid
+from perptape.collect.grids import Grid, stream_grid
 from perptape.collect.live import LiveStream
 from perptape.collect.outcome import Outcome
 from perptape.collect.stream_adopt import Adopted, adopt
-from perptape.collect.stream_figures import Followed
 from perptape.collect.targets import Session
+from perptape.collect.together import aside, until
 from perptape.collect.venue import Venue
+from perptape.coverage import Coverage
 from perptape.errors import StoreError
 from perptape.store.catalog import Tape
 from perptape.store.folder import Folder
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 log = structlog.get_logger("perptape")
+
+AGAIN = 10.0
+"""Seconds before a stream that could not begin (no log can be made, the store does not answer) tries again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,46 +99,63 @@ async def stream(
     outcome.instruments, outcome.symbols = len(instruments), symbols(venue.targets)
     if not instruments:
         return
-    logs = await asyncio.to_thread(logs_of, venue.tape, state)
-    if logs is None:
+    root = log_root(venue.tape, state)
+    if root is None:
         outcome.error = f"the log of {venue.tape.location} needs a folder on this machine: name one in PERPTAPE_STATE"
         log.error("the stream has no log to write to", venue=venue.name, dataset="liquidations", outcome="failed", error=outcome.error)
         return
-    coverage = await asyncio.to_thread(venue.tape.coverage, venue.name, "liquidations")
+    while not stop.is_set():
+        try:
+            await _streamed(venue, session, replicas, outcome, grid, state=state, since=since, stop=stop)
+            return
+        except StoreError as error:
+            outcome.error = str(error)
+            log.error("the stream cannot begin: trying again", venue=venue.name, dataset="liquidations", outcome="retry", error=str(error))
+            await until(stop, _waited(venue))
+
+
+async def _waited(venue: Venue) -> None:
+    await venue.asking.environment.sleep(AGAIN)
+
+
+async def _streamed(
+    venue: Venue,
+    session: Session,
+    replicas: int,
+    outcome: Outcome,
+    grid: Grid,
+    *,
+    state: str | None,
+    since: Mapping[str, int],
+    stop: asyncio.Event,
+) -> None:
+    """Begins once the store says what is known, which a stop does not wait for. Raises StoreError when it cannot begin."""
+    known: list[tuple[Logs, Coverage]] = []
+
+    async def look() -> None:
+        logs = await aside(lambda: logs_of(venue.tape, state))
+        if logs is None:
+            raise StoreError(f"{venue.tape.location} is not prepared: an origin and a format come first")
+        known.append((logs, await aside(lambda: venue.tape.coverage(venue.name, "liquidations"))))
+
+    await until(stop, look())
+    if not known:
+        return
+    ((logs, coverage),) = known
+    targets = [target for target in venue.targets if target.instrument is not None]
+    instruments = [target.instrument for target in targets if target.instrument is not None]
 
     def wants(now: int, first: int | None) -> tuple[Want, ...]:
         mine = [session.want_stream(grid, target, now, coverage, first) for target in targets]
-        given_up = session.given_up(coverage, [one.id for one in instruments], [grid], now)
-        return (*mine, *given_up)
+        return (*mine, *session.given_up(coverage, [one.id for one in instruments], [grid], now))
 
-    environment = venue.asking.environment
-    followed = Followed(
-        TapeSegments(venue.tape, environment.clock),
-        outcome,
-        coverage,
-        read=lambda: venue.tape.coverage(venue.name, "liquidations"),
-        judge=lambda known: venue.figures(session, venue.standings(session, "liquidations", known)),
-        monotonic=environment.monotonic,
-    )
+    clock = venue.asking.environment.clock
     live = LiveStream(
-        venue.exchange,
-        instruments,
-        logs=logs,
-        segments=followed,
-        wants=wants,
-        clock=environment.clock,
-        random=SystemRandom(),
-        since=since,
-        replicas=replicas,
-        goes_on=session.shared,
-    )
+        venue.exchange, instruments, logs=logs, segments=TapeSegments(venue.tape, clock), wants=wants, clock=clock,
+        random=SystemRandom(), since=since, replicas=replicas, goes_on=session.shared,
+    )  # fmt: skip
     outcome.live = report = live.report
-    try:
-        await live.run(stop)
-    except StoreError as error:
-        outcome.error = str(error)
-        log.error("the stream has no log to write to", venue=venue.name, dataset="liquidations", outcome="failed", error=str(error))
-        return
+    await live.run(stop)
     outcome.listened()
     outcome.error = report.ended
     if not report.complete:
