@@ -409,6 +409,16 @@ async def test_more_events_at_once_than_fit_are_an_overflow_even_after_a_failure
     assert [line[:2] for line in one.standing()] == [("sampled", ""), ("lost", "overflow"), ("sampled", "")]
 
 
+async def test_what_was_dropped_right_before_a_stop_is_lost(stage) -> None:
+    one = stage()
+    async with running(one, buffer=20):
+        await one.beat(10)
+        one.exchange.push(*(one.event() for _ in range(30)))
+    first, second = one.standing()
+    assert first[:2] == ("sampled", "")
+    assert second == ("lost", "overflow", first[3], 10.1)
+
+
 async def test_the_next_process_says_since_when_nobody_listened(stage) -> None:
     one = stage()
     task = asyncio.create_task(one.stream().run(one.stop))

@@ -97,7 +97,9 @@ class Writer:
         though the last moments are not proven; None: nobody does. `wanted`: still; else what is wanted ends with what is said.
         """
         try:
-            await self._flush()
+            if await self._flush():  # something had been dropped: from there on all is missed, and it must be said
+                listening = None
+                await self._flush()
             end = await self._disk(lambda: self._log.end(self._now() if listening is None else listening))
             wants = self._wanted()
             await self._roll(end, wants if wanted else ended(wants, end), last=True)
@@ -108,7 +110,8 @@ class Writer:
         with suppress(StoreError):
             await self._disk(self._log.close)
 
-    async def _flush(self) -> None:
+    async def _flush(self) -> bool:
+        """What was received is durable. True: something had been dropped before, which the next write says. Raises StoreError."""
         for sink in self._sinks:
             sink.settle()
         until, batch = self._now(), self._intake.take()
@@ -123,9 +126,11 @@ class Writer:
             raise
         self._intake.durable(batch)
         self._report.durable_until = until
-        if self._intake.resumed(now := self._now()):
+        resumed = self._intake.resumed(now := self._now())
+        if resumed:
             for sink in self._sinks:
                 sink.again(now)
+        return resumed
 
     def _wanted(self) -> tuple[Want, ...]:
         return self._wants(self._now(), min((sink.first for sink in self._sinks if sink.first is not None), default=None))
