@@ -1,6 +1,7 @@
 """What a connection says before and after its acknowledgements: ordinals are counted for the whole subscription."""
 
 from perptape.collect.stream_batch import ConnectionSink, Counts, Intake
+from perptape.datasets.liquidations import LATEST, LIQUIDATIONS
 from perptape.exchanges.base import RawLiquidation
 from perptape.exchanges.registry import traits
 from support.fake_exchange import START, perpetual
@@ -32,6 +33,15 @@ def test_equal_events_on_both_sides_of_a_late_acknowledgement_are_two() -> None:
     one.acknowledged("a", NOW)
     one.liquidation("a", event(), NOW)
     assert ordinals == [0, 1]
+
+
+def test_an_event_of_a_time_that_no_row_can_hold_is_malformed_and_keeps_no_other_out() -> None:
+    one, ordinals = sink()
+    one.acknowledged("a", NOW)
+    for time in (LATEST - 1, LATEST, 10**18):
+        one.liquidation("a", event(time), NOW)
+    assert one._intake.counts.malformed == 2
+    assert LIQUIDATIONS.table(one._intake.take().rows).num_rows == len(ordinals) == 1
 
 
 def test_another_subscription_counts_anew() -> None:

@@ -49,6 +49,8 @@ LIQUIDATIONS = Dataset(
 
 Row = tuple[str, str, str, float, float | None, float | None, float, float | None, str | None, int, int, int, int]
 Unit = Literal["base", "contracts", "quote"]
+LATEST = 2**63 // NS
+"""ms: a later time does not fit a row, and one such row would keep its whole batch out of the log."""
 
 
 def key(raw: RawLiquidation) -> tuple[Any, ...]:
@@ -59,8 +61,8 @@ def key(raw: RawLiquidation) -> tuple[Any, ...]:
 def row(raw: RawLiquidation, unit: Unit, ordinal: int, received: int) -> Row:
     """A row of the schema. `received` is ns. `unit` is what the venue's quantity is in. Raises Invalid."""
     one, time, side, price_sent, average_sent, quantity_sent, venue_id = raw
-    if time is None or time <= 0:
-        raise Invalid("time: the venue gave none")
+    if time is None or not 0 < time < LATEST:
+        raise Invalid("time: the venue gave none" if time is None or time <= 0 else f"time: {time} is none that can be kept")
     if side not in ("BUY", "SELL"):
         raise Invalid(f"side: {side!r} is neither BUY nor SELL")
     try:  # numbers as they should be are judged as floats, which costs half of what exact ones do; only the sizes need those
