@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
 
 import typer
 
@@ -31,25 +33,8 @@ def fetch_oi(
     to: options.Output = None,
 ) -> int:
     """Open interest in contracts, base coin and USD: now, or with --from the venue's history."""
-    output.check_form(form.value, to)
-    settings: Settings = ctx.obj
-    asked = places.venues(exchange)
-    where = places.place(catalog, None, settings)
-    span = times.period(start, end, now())
-    if span is None:
-        from perptape.cli.present import Present
-
-        access = places.access(asked, endpoint, settings, timeout=timeout)
-        return Present("open_interest", tuple(symbols), asked, access, timeout, exact, where if store else None).show(
-            settings, form.value, to
-        )
-    from perptape.cli.past import Past
-
-    if start is None:
-        raise UsageError("--to needs --from: give where the history begins")
-    access = places.access(asked, endpoint, settings)
-    past = Past("open_interest", tuple(symbols), asked, access, span, times.length(every, "--every"), exact, where, store)
-    return past.answered(settings, form.value, to)
+    asked = Asked(ctx.obj, tuple(symbols), exchange, start, end, store, exact, endpoint, catalog, timeout, form, to)
+    return asked.answered("open_interest", "open_interest", every)
 
 
 def fetch_funding(
@@ -67,22 +52,50 @@ def fetch_funding(
     to: options.Output = None,
 ) -> int:
     """The funding rate that accrues now, its time and the next one where predicted; with --from the settled rates."""
-    output.check_form(form.value, to)
-    settings: Settings = ctx.obj
-    asked = places.venues(exchange)
-    where = places.place(catalog, None, settings)
-    span = times.period(start, end, now())
-    if span is None:
-        from perptape.cli.present import Present
+    asked = Asked(ctx.obj, tuple(symbols), exchange, start, end, store, exact, endpoint, catalog, timeout, form, to)
+    return asked.answered("funding_prediction", "funding")
 
-        access = places.access(asked, endpoint, settings, timeout=timeout)
-        return Present("funding_prediction", tuple(symbols), asked, access, timeout, exact, where if store else None).show(
-            settings, form.value, to
-        )
-    from perptape.cli.past import Past
 
-    if start is None:
-        raise UsageError("--to needs --from: give where the history begins")
-    access = places.access(asked, endpoint, settings)
-    past = Past("funding", tuple(symbols), asked, access, span, None, exact, where, store)
-    return past.answered(settings, form.value, to)
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What both commands were told."""
+
+    settings: Settings
+    symbols: tuple[str, ...]
+    exchange: list[str] | None
+    start: str | None
+    end: str | None
+    store: bool
+    exact: bool
+    endpoint: list[str] | None
+    catalog: str | None
+    timeout: float
+    form: options.Format
+    to: Path | None
+
+    def answered(
+        self,
+        current: Literal["open_interest", "funding_prediction"],
+        history: Literal["open_interest", "funding"],
+        every: str | None = None,
+    ) -> int:
+        """Asks for the `current` dataset, or with --from for the `history` one. The exit code. Raises UsageError."""
+        output.check_form(self.form.value, self.to)
+        venues = places.venues(self.exchange)
+        where = places.place(self.catalog, None, self.settings)
+        span = times.period(self.start, self.end, now())
+        if span is None:
+            from perptape.cli.present import Present
+
+            access = places.access(venues, self.endpoint, self.settings, timeout=self.timeout)
+            kept = where if self.store else None
+            present = Present(current, self.symbols, venues, access, self.timeout, self.exact, kept)
+            return present.show(self.settings, self.form.value, self.to)
+        from perptape.cli.past import Past
+
+        if self.start is None:
+            raise UsageError("--to needs --from: give where the history begins")
+        access = places.access(venues, self.endpoint, self.settings)
+        period = None if every is None else times.length(every, "--every")
+        past = Past(history, self.symbols, venues, access, span, period, self.exact, where, self.store)
+        return past.answered(self.settings, self.form.value, self.to)

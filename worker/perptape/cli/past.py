@@ -27,7 +27,8 @@ from perptape.collect.targets import Session, resolved
 from perptape.coverage import Coverage
 from perptape.datasets import DATASETS
 from perptape.datasets.base import join
-from perptape.datasets.instruments import INSTRUMENTS, instrument_rows
+from perptape.datasets.instruments import INSTRUMENTS, seen_rows
+from perptape.datasets.lifetimes import Life, lives
 from perptape.errors import Fatal, Retry, Skip, StoreError
 from perptape.exchanges.base import Access, Exchange, Traits
 from perptape.instruments import Instrument, Resolution
@@ -51,10 +52,20 @@ class Part:
     asking: Asking
     outcome: Outcome
     targets: Sequence[Resolution] = ()
-    listed: Sequence[Instrument] = ()
+    lives: Sequence[Life] = ()
     tables: list[pa.Table] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     not_stored: list[str] = field(default_factory=list)
+
+    @property
+    def listed(self) -> tuple[Instrument, ...]:
+        """Every life of every contract that is known."""
+        return tuple(life.instrument for life in self.lives)
+
+    @property
+    def wanted(self) -> frozenset[str]:
+        """The ids that were asked for, delisted ones too."""
+        return frozenset(one.id for target in self.targets for one in (*target.ended, target.instrument) if one is not None)
 
 
 def grid_of(dataset: str, traits: Traits, asked: Interval, every: int | None) -> tuple[Grid | None, list[str]]:
@@ -107,7 +118,7 @@ class Past:
         parts = {venue: self._part(venue) for venue in self.venues}
         kept = Keeping(self.place)
         try:
-            await asyncio.gather(*(self._listed(part) for part in parts.values()))
+            await asyncio.gather(*(self._listed(part, kept) for part in parts.values()))
             self._resolve(parts)
             if self.store:
                 for origin in {part.exchange.origin or "live" for part in parts.values() if not part.outcome.error}:
@@ -129,11 +140,14 @@ class Past:
         asking = Asking(venue, environment(), Circuit(exchange.traits.circuit_failures), None, PATIENCE)
         return Part(exchange, asking, Outcome(venue, self.dataset))
 
-    async def _listed(self, part: Part) -> None:
+    async def _listed(self, part: Part, kept: Keeping) -> None:
+        """What the venue lists, with what the catalog remembers of contracts that it has delisted."""
         try:
-            part.listed = tuple(await part.asking.ask(part.exchange.instruments))
-            if not part.listed:
+            listed = await part.asking.ask(part.exchange.instruments)
+            if not listed:
                 part.outcome.error = "lists no instruments; not believed: try again"
+            remembered = await asyncio.to_thread(kept.instruments, part.outcome.venue, part.exchange.origin or "live")
+            part.lives = lives(remembered, listed, await part.exchange.now())
         except (VenueStopped, Retry, Skip, Fatal) as error:
             part.outcome.error = str(error)
 
@@ -145,7 +159,7 @@ class Past:
         found = resolved(self.words, known, traits, exact=self.exact, all_reached=len(reached) == len(parts))
         for venue, part in reached.items():
             part.targets = found[venue]
-            part.notes += [one.message for one in found[venue] if one.message]
+            part.notes += [one.message.replace("nothing new to collect", "only its past") for one in found[venue] if one.message]
 
     async def _fetched(self, part: Part, kept: Keeping) -> None:
         traits = part.exchange.traits
@@ -160,7 +174,7 @@ class Past:
     async def _had(self, part: Part, grid: Grid, kept: Keeping) -> Coverage:
         """What the catalog has of it goes to the part's tables; what it claims comes back. A catalog of another origin has nothing."""
         venue = part.outcome.venue
-        wanted = [one.instrument.id for one in part.targets if one.instrument is not None]
+        wanted = sorted(part.wanted)
         try:
             if not wanted or not await asyncio.to_thread(kept.holds, part.exchange.origin or "live"):
                 return Coverage()
@@ -194,9 +208,10 @@ class Past:
             part.outcome.error = str(error)
         finally:
             await batch.commit()
+        part.notes += part.outcome.skipped
         if part.outcome.rows:
-            mine = [one.instrument for one in part.targets if one.instrument is not None]
-            await asyncio.to_thread(commit, INSTRUMENTS, instrument_rows(mine, await part.exchange.now()), (), ())
+            mine = [life.seen for life in part.lives if life.seen.instrument.id in part.wanted]
+            await asyncio.to_thread(commit, INSTRUMENTS, seen_rows(mine), (), ())
 
 
 def _inside(table: pa.Table, asked: Interval) -> pa.Table:

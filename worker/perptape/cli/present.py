@@ -32,7 +32,7 @@ def verdict(answers: Mapping[str, Said | PerptapeError]) -> Verdict:
     """Pure. A word that some venue knows is no error on another; a word that none knows is one, with the nearest names."""
     good = {venue: one for venue, one in answers.items() if isinstance(one, Said)}
     failed = {venue: one for venue, one in answers.items() if isinstance(one, PerptapeError)}
-    notes = [one.message.replace("collecting", "showing") for answer in good.values() for one in answer.resolved if one.message]
+    notes = [_shown(one.message) for answer in good.values() for one in answer.resolved if one.message]
     notes += [f"{venue}: left out {line}" for venue, answer in good.items() for line in answer.dropped]
     known = {one.asked for answer in good.values() for one in answer.resolved}
     errors = [named(venue, error) for venue, error in failed.items()]
@@ -49,6 +49,10 @@ def verdict(answers: Mapping[str, Said | PerptapeError]) -> Verdict:
     else:
         code = PARTLY if failed or dropped_all or errors else OK
     return Verdict(tuple(dict.fromkeys(notes)), tuple(dict.fromkeys(errors)), code)
+
+
+def _shown(message: str) -> str:
+    return message.replace("collecting", "showing").replace("nothing new to collect", "nothing to show now, --from asks for its past")
 
 
 @dataclass(frozen=True, slots=True)

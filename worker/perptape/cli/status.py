@@ -14,9 +14,11 @@ from perptape.settings import Settings
 from perptape.times import iso, span
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from perptape.collect.report import Standing
+    from perptape.datasets.instruments import SeenInstrument
+    from perptape.instruments import Instrument
     from perptape.standing import Status
 
 STATUSES: tuple[Status, ...] = ("complete", "sampled", "empty", "unproven", "pending", "open", "lost")
@@ -32,11 +34,16 @@ def status(
     to: options.Output = None,
 ) -> int:
     """How complete the catalog is: per venue, dataset and instrument, what is covered, missing and lost for good."""
+    from perptape.cli.tapes import reader
+
     output.check_form(form.value, to)
     found = _standings(ctx.obj, catalog, None, exchange, dataset)
     output.emit(overview(found) if form == options.Format.table else figures(found), form.value, to)
     _distrusted(found)
-    _relisted(ctx.obj, catalog, sorted({one.venue for one in found}))
+    opened = reader(places.place(catalog, None, ctx.obj))
+    for venue in sorted({one.venue for one in found}):
+        for line in lifetimes(venue, opened.instruments(venue)):
+            output.note(line)
     if not found:
         output.note("nothing was asked for yet: `perptape run FILE` does")
     return OK
@@ -87,18 +94,19 @@ def _distrusted(found: Sequence[Standing]) -> None:
         output.error(f"{venue} {dataset}: no coverage could be read: rebuilt from rows, stream time is unproven; see `perptape verify`")
 
 
-def _relisted(settings: Settings, catalog: str | None, venues: Sequence[str]) -> None:
-    """Warns of tickers that were listed again as another contract: their rows before and after are not of one thing."""
-    from perptape.cli.tapes import reader
-
-    opened = reader(places.place(catalog, None, settings))
-    for venue in venues:
-        sizes: dict[str, list[str]] = {}
-        for seen in sorted(opened.instruments(venue), key=lambda one: one.seen_to):
-            sizes.setdefault(seen.instrument.id, []).append(f"{seen.instrument.contract_size:f}")
-        for one, lives in sizes.items():
-            if len(lives) > 1:
-                output.note(f"{venue}: {one} was listed again with other terms; contract sizes in order: {', '.join(lives)}")
+def lifetimes(venue: str, seen: Iterable[SeenInstrument]) -> list[str]:
+    """What is to say of contracts that ended or were listed again: rows of different lives are not of one thing. Pure."""
+    lives: dict[str, list[Instrument]] = {}
+    for one in sorted((one.instrument for one in seen), key=lambda one: (one.id, one.delisted is None, one.delisted or 0)):
+        lives.setdefault(one.id, []).append(one)
+    lines = []
+    for id, mine in lives.items():
+        sizes = [f"{one.contract_size:f}" + (f" until {iso(one.delisted)[:16]}Z" if one.delisted is not None else "") for one in mine]
+        if len(mine) > 1:
+            lines.append(f"{venue}: {id} was listed again with other terms; contract sizes in order: {', '.join(sizes)}")
+        if (end := mine[-1].delisted) is not None:
+            lines.append(f"{venue}: {id} was delisted at {iso(end)[:16]}Z: nothing after that is wanted")
+    return lines
 
 
 def overview(found: Sequence[Standing]) -> Listing:

@@ -73,6 +73,13 @@ class Keeping:
         """Whether what it has may stand beside an answer of this origin."""
         return self._tape.origin == origin
 
+    def instruments(self, venue: str, origin: str) -> Sequence[SeenInstrument]:
+        """The contracts that it remembers beside an answer of this origin; none where it cannot be read."""
+        try:
+            return self._tape.instruments(venue) if self.holds(origin) else ()
+        except StoreError:
+            return ()
+
     def coverage(self, venue: str, dataset: str) -> Coverage:
         return self._tape.coverage(venue, dataset)
 
