@@ -21,7 +21,7 @@ kind: CollectionSpec
 metadata: {{name: test}}
 spec:
   venues: [{venues}]
-  symbols: {{names: [{symbols}]}}
+  symbols: {symbols}
   collect: {collect}
   store: {{persistentVolumeClaim: {{}}}}
 """
@@ -98,9 +98,11 @@ class World:
             self.until, self.sleepers = None, []
 
     async def _run(self, collect, symbols, once, **more):
-        text = SPEC.format(venues=", ".join(f"{{exchange: {name}}}" for name in self.exchanges), symbols=symbols, collect=collect)
+        block = symbols if symbols.startswith("{") else f"{{names: [{symbols}]}}"
+        text = SPEC.format(venues=", ".join(f"{{exchange: {name}}}" for name in self.exchanges), symbols=block, collect=collect)
         spec = load(text, "test.yaml").spec
-        request = Request("test", "test.yaml", spec, tuple(self.exchanges), tuple(spec.wanted()), once, {}, f"w{next(self.runs)}", **more)
+        asked = more.pop("datasets", tuple(spec.wanted()))
+        request = Request("test", "test.yaml", spec, tuple(self.exchanges), asked, once, {}, f"w{next(self.runs)}", **more)
 
         def connect(name, access: Access):
             return self.exchanges[name]

@@ -314,5 +314,5 @@ async def test_a_stream_that_cannot_begin_because_the_store_is_away_tries_again(
     world.venue("binance")
     world.opened = AwayAtFirst.open(str(world.root))
     summary = await world.stay(MINUTE, "{liquidations: {}}")
-    assert world.opened.asked == 2
+    assert world.opened.asked > 1, "it asked again"
     assert (summary.store_error, [one.error for one in summary.outcomes]) == ("", [""])

@@ -67,6 +67,8 @@ class Resolution:
     instrument: Instrument | None
     message: str = ""
     substituted: bool = False
+    since: int = 0
+    """Of a choice: when it came to a choice that was there before, ms; streams and samples are not wanted earlier."""
     ended: tuple[Instrument, ...] = ()
     """Its lives that ended, oldest first: what was missed of them is fetched while the venue still gives it."""
 

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 from perptape import logs, output
 from perptape.cli import left, places, times
-from perptape.errors import UsageError
 from perptape.interval import SECOND
 from perptape.settings import Settings
 
@@ -50,10 +49,6 @@ def request(order: Order, settings: Settings, writer: str) -> Request:
     from perptape.collect.request import Request
 
     spec, name = order.collection.spec, order.collection.metadata.name
-    if spec.symbols.names is None:
-        raise UsageError(
-            f"{order.source}: spec.symbols.select is for the operator, which is not there yet: write the symbols under spec.symbols.names"
-        )
     asked = places.venues(order.exchanges, among=(venue.exchange for venue in spec.venues), of=order.source)
     wanted = places.datasets(order.datasets, among=spec.wanted(), of=order.source)
     return Request(

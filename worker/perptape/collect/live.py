@@ -45,7 +45,7 @@ class LiveStream:
     """A venue's stream. `clock` is local ms; times are shifted to the venue's clock by the exchange's offset.
 
     `since`: instrument -> when an earlier process stopped listening (`Adopted.since`), from where on this one records a hole.
-    `goes_on`: what is wanted outlives a stop, since another process carries it on.
+    `goes_on`, asked at its end: whether what is wanted outlives a stop, since another process or stream carries it on.
     `on_row` gets every row at once, of every connection; it must be quick and not raise.
     """
 
@@ -68,7 +68,7 @@ class LiveStream:
         log_limit: int = 64 * 2**20,
         on_disk: Offload | None = None,
         on_store: Offload | None = None,
-        goes_on: bool = False,
+        goes_on: Callable[[], bool] = lambda: False,
     ) -> None:
         self._exchange = exchange
         self._instruments = tuple(instruments)
@@ -147,7 +147,7 @@ class LiveStream:
         await asyncio.wait({*places, *rhythms}, timeout=2 * self._pace.farewell)
         try:
             async with asyncio.timeout_at(deadline):
-                await writer.end(listening=listening, wanted=self._goes_on or not stop.is_set())
+                await writer.end(listening=listening, wanted=self._goes_on() or not stop.is_set())
         except TimeoutError:
             self.report.complete = False
         for task in (*places, *rhythms):

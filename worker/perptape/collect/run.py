@@ -6,7 +6,7 @@ Shell. Venues run side by side and fail alone; the store is the one thing that t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
@@ -17,12 +17,14 @@ from perptape.collect.asking import Asking, Environment, VenueStopped
 from perptape.collect.circuit import Circuit
 from perptape.collect.outcome import Outcome
 from perptape.collect.request import Request
+from perptape.collect.selection import Selection
 from perptape.collect.summary import Summary
 from perptape.collect.targets import Session, resolved
 from perptape.collect.together import aside, side_by_side, until
 from perptape.collect.venue import Venue
-from perptape.errors import Fatal, OriginConflict, Retry, Skip, StoreError, UsageError
+from perptape.errors import Fatal, OriginConflict, Retry, Skip, StoreError
 from perptape.exchanges.base import Access, Exchange, Traits
+from perptape.instruments import Resolution
 from perptape.store.catalog import Tape
 from perptape_api.collect import Liquidations
 
@@ -68,8 +70,6 @@ class Run:
 
     async def carry_out(self) -> Summary:
         """The whole run. Raises UsageError (exit 2); everything else is in the summary."""
-        if self.request.spec.symbols.names is None:
-            raise UsageError("spec.symbols.select: `perptape run` does not choose symbols yet; list them in spec.symbols.names")
         deadline = None if self.request.deadline_s is None else self.environment.monotonic() + self.request.deadline_s
         try:
             failures = self.failures = await self._opened(deadline)
@@ -154,10 +154,23 @@ class Run:
 
     async def reach(self, name: str, failures: dict[str, str]) -> None:
         try:
-            await self.venues[name].list_instruments()
+            await self.list(self.venues[name])
         except (Retry, Skip, Fatal, VenueStopped) as error:
             failures[name] = str(error)
             log.error("cannot list instruments", venue=name, outcome="failed", error=str(error))
+
+    async def list(self, venue: Venue) -> None:
+        """What the venue lists and, where the spec chooses, what is wanted of it. Raises Retry, Skip, Fatal, VenueStopped, StoreError."""
+        await venue.list_instruments()
+        select = self.request.spec.symbols.select
+        if select is None:
+            return
+        from perptape.collect.selecting import selected  # a choice by name is no load
+
+        venue.targets = await selected(venue, Selection(select, self.request.spec_id), tuple(self.request.spec.wanted()))
+        if not venue.targets:
+            self._tell(venue.name, [Resolution("", venue.name, None, f"{venue.name} lists nothing that spec.symbols.select asks for")])
+        self._tell(venue.name, venue.targets)
 
     async def settle_origin(self, failures: Mapping[str, str]) -> None:
         """Holds the store's origin against every venue's before anything is written. Raises OriginConflict, FormatConflict."""
@@ -170,17 +183,21 @@ class Run:
 
     def resolve(self, failures: Mapping[str, str]) -> None:
         symbols = self.request.spec.symbols
-        assert symbols.names is not None
+        if symbols.names is None:
+            return  # each venue's choice is its own: `list` has made it
         known = {name: venue.instruments for name, venue in self.venues.items() if name not in failures}
         traits = {name: venue.exchange.traits for name, venue in self.venues.items()}
         everything = not failures and set(self.request.venues) == {venue.exchange for venue in self.request.spec.venues}
         found = resolved(symbols.names, known, traits, exact=symbols.exact, all_reached=everything)
         for name, resolutions in found.items():
             self.venues[name].targets = resolutions
-            for one in resolutions:
-                if one.message:
-                    log.info(one.message, venue=name, symbol=one.asked, outcome="substituted" if one.substituted else "skipped")
-                    self.summary.notes.append(one.message)
+            self._tell(name, resolutions)
+
+    def _tell(self, name: str, resolutions: Sequence[Resolution]) -> None:
+        for one in resolutions:
+            if one.message and one.message not in self.summary.notes:
+                log.info(one.message, venue=name, symbol=one.asked, outcome="substituted" if one.substituted else "skipped")
+                self.summary.notes.append(one.message)
 
     async def session_of(self, venue: Venue) -> Session:
         now = await venue.now()

@@ -8,14 +8,16 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import hashlib
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from perptape.collect.batch import Batch
+from perptape.collect.following import Following
 from perptape.collect.live import settle_memory
 from perptape.collect.outcome import Outcome
+from perptape.collect.selection import AGAIN
 from perptape.collect.stream_adopt import Adopted
 from perptape.collect.streams import adopted, stream
 from perptape.collect.targets import Session
@@ -84,19 +86,60 @@ class Stay:
         venue = self._run.venues[name]
         session = await self._run.session_of(venue)
         wanted = self._run.request.spec.wanted()
+        chosen = asyncio.Event() if self._run.request.spec.symbols.select is not None else None
         parts: list[Coroutine[Any, Any, None]] = []
         for dataset in self._run.request.datasets:
             settings = wanted[dataset]
             outcome = Outcome(venue.name, dataset)
             self._run.summary.outcomes.append(outcome)
             if isinstance(settings, Liquidations):
-                since = self._adopted.since(venue.name, dataset)
-                state = self._run.request.state
-                replicas = 1 if self._run.request.namespace else settings.replicas  # in a cluster each is a pod
-                parts.append(stream(venue, session, replicas, outcome, state=state, since=since, stop=self._stop))
+                parts.append(self._stream(venue, settings, session, outcome, chosen))
             else:
                 parts.append(until(self._stop, self._schedule(venue, settings, session, outcome)))
-        await side_by_side(parts)
+        over = asyncio.Event()
+
+        async def collecting() -> None:
+            try:
+                await side_by_side(parts)
+            finally:
+                over.set()
+
+        await side_by_side([collecting(), *([until(over, self._choosing(venue, chosen))] if chosen is not None else [])])
+
+    async def _stream(self, venue: Venue, settings: Liquidations, session: Session, outcome: Outcome, chosen: asyncio.Event | None) -> None:
+        """A venue's liquidations until the stop; where the spec chooses, of what is chosen."""
+        state, since = self._run.request.state, self._adopted.since(venue.name, outcome.dataset)
+        replicas = 1 if self._run.request.namespace else settings.replicas  # in a cluster each is a pod
+        if chosen is None:
+            await stream(venue, session, replicas, outcome, state=state, since=since, stop=self._stop)
+            return
+
+        def begin(outcome: Outcome, stop: asyncio.Event, handed_over: Callable[[], bool], *, first: bool) -> Coroutine[Any, Any, None]:
+            holes = since if first else {}  # what an earlier process missed is told once
+            return stream(venue, session, replicas, outcome, state=state, since=holes, stop=stop, handed_over=handed_over)
+
+        def wanted() -> frozenset[str]:
+            return frozenset(target.instrument.id for target in venue.targets if target.instrument is not None)
+
+        def replaced(old: Outcome, new: Outcome) -> None:
+            told = self._run.summary.outcomes
+            told[:] = [new if one is old else one for one in told]
+
+        feed = venue.exchange.traits.feed
+        push = 0 if feed is None else feed.push_interval
+        await Following(begin, wanted, outcome, self._stop, chosen, replaced, self._environment.sleep, push).carry_out()
+
+    async def _choosing(self, venue: Venue, chosen: asyncio.Event) -> None:
+        """Once an hour the venue's choice is made anew; fetches take it as it is then, streams are told."""
+        while True:
+            late = spread(self._run.request.spec_id, venue.name, "select", AGAIN)
+            await self._environment.sleep((AGAIN + late) / SECOND)
+            try:
+                await self._run.list(venue)
+                await venue.remember()
+                chosen.set()
+            except PerptapeError as error:
+                log.warning("the choice of instruments stays as it is", venue=venue.name, outcome="retry", error=str(error))
 
     async def _reached(self, name: str) -> None:
         """Comes back when the venue lists its instruments."""

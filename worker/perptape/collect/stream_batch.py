@@ -51,6 +51,11 @@ class Counts:
     lag: int | None = None
     """ms between the last row's event time and its receipt."""
 
+    def add(self, earlier: Counts) -> None:
+        """Goes on where a stream before this one stopped."""
+        for name in ("events", "malformed", "dropped", "ahead", "connections"):
+            setattr(self, name, getattr(self, name) + getattr(earlier, name))
+
 
 class Intake:
     """The bounded batch of all connections, and what became of events that did not fit."""

@@ -22,6 +22,7 @@ from perptape.collect.grids import Grid, stream_grid
 from perptape.collect.live import LiveStream
 from perptape.collect.outcome import Outcome
 from perptape.collect.stream_adopt import Adopted, adopt
+from perptape.collect.stream_figures import Followed
 from perptape.collect.targets import Session
 from perptape.collect.together import aside, until
 from perptape.collect.venue import Venue
@@ -87,8 +88,10 @@ async def stream(
     state: str | None,
     since: Mapping[str, int],
     stop: asyncio.Event,
+    handed_over: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Streams a venue's liquidations until `stop`; what happened is in `outcome`."""
+    """Streams a venue's liquidations until `stop`; what happened is in `outcome`. `handed_over`, asked at the end: whether another
+    stream of this process goes on with what is wanted."""
     grid = stream_grid(venue.exchange.traits)
     if grid is None:
         outcome.unsupported = venue.exchange.traits.no_feed
@@ -106,7 +109,7 @@ async def stream(
         return
     while not stop.is_set():
         try:
-            await _streamed(venue, session, replicas, outcome, grid, state=state, since=since, stop=stop)
+            await _streamed(venue, session, replicas, outcome, grid, state=state, since=since, stop=stop, handed_over=handed_over)
             return
         except StoreError as error:
             outcome.error = str(error)
@@ -128,6 +131,7 @@ async def _streamed(
     state: str | None,
     since: Mapping[str, int],
     stop: asyncio.Event,
+    handed_over: Callable[[], bool],
 ) -> None:
     """Begins once the store says what is known, which a stop does not wait for. Raises StoreError when it cannot begin."""
     known: list[tuple[Logs, Coverage]] = []
@@ -149,11 +153,27 @@ async def _streamed(
         mine = [session.want_stream(grid, target, now, coverage, first) for target in targets]
         return (*mine, *session.given_up(coverage, [one.id for one in instruments], [grid], now))
 
-    clock = venue.asking.environment.clock
+    environment = venue.asking.environment
+    followed = Followed(
+        TapeSegments(venue.tape, environment.clock),
+        outcome,
+        coverage,
+        read=lambda: venue.tape.coverage(venue.name, "liquidations"),
+        judge=lambda known: venue.figures(session, venue.standings(session, "liquidations", known)),
+        monotonic=environment.monotonic,
+    )
     live = LiveStream(
-        venue.exchange, instruments, logs=logs, segments=TapeSegments(venue.tape, clock), wants=wants, clock=clock,
-        random=SystemRandom(), since=since, replicas=replicas, goes_on=session.shared,
-    )  # fmt: skip
+        venue.exchange,
+        instruments,
+        logs=logs,
+        segments=followed,
+        wants=wants,
+        clock=environment.clock,
+        random=SystemRandom(),
+        since=since,
+        replicas=replicas,
+        goes_on=lambda: session.shared or handed_over(),
+    )
     outcome.live = report = live.report
     await live.run(stop)
     outcome.listened()

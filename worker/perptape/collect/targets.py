@@ -87,7 +87,7 @@ class Session:
             return self._slot(grid, one, resolution.asked, now, mine)
         start = max(self.since - grid.backfill, 0)
         if grid.sampled or (grid.period is None and not grid.backfill):
-            start = min(start, self._resumed(mine, grid))
+            start = max(min(start, self._resumed(mine, grid)), resolution.since)
         return Want(self.spec, self._life(mine), one, grid.name, start, now, None, resolution.asked)
 
     def want_stream(self, grid: Grid, resolution: Resolution, now: int, coverage: Coverage, first: int | None) -> Want:
@@ -96,7 +96,7 @@ class Session:
         A session that connects as fast as may be expected wants from there: nobody can listen sooner.
         """
         want = self.want(grid, resolution, now, coverage)
-        if want.start != self.since:  # it goes on where another session stopped
+        if want.start != max(self.since, resolution.since):  # it goes on where another session stopped
             return want
         mine = (want.spec, want.session, want.instrument, want.grid)
         asserted = [w.start for w in coverage.wants if (w.spec, w.session, w.instrument, w.grid) == mine]

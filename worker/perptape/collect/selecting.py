@@ -1,0 +1,76 @@
+"""Chooses a venue's instruments as `symbols.select` says: asks what is listed and how large it is, and reads what was selected before.
+
+Shell over `selection`. A venue that will not tell sizes leaves the choice as it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import structlog
+
+from perptape.claims import Want
+from perptape.collect.selection import Selection
+from perptape.collect.together import aside
+from perptape.collect.venue import Venue
+from perptape.datasets.base import Invalid
+from perptape.datasets.open_interest import row
+from perptape.errors import Retry, Skip
+from perptape.exchanges.base import RawOpenInterest
+from perptape.instruments import Instrument, Resolution
+
+log = structlog.get_logger("perptape")
+
+
+async def selected(venue: Venue, selection: Selection, datasets: Sequence[str]) -> list[Resolution]:
+    """What is wanted at the venue, whose instruments are listed. `datasets`: those of the spec, also what others collect of it.
+
+    Raises Retry, Skip, Fatal and VenueStopped where nothing was selected before, and StoreError.
+    """
+    now = await venue.now()
+    remembered = selection.remembered(await aside(lambda: _wants(venue, datasets)))
+    chosen: tuple[str, ...] = ()
+    if selection.due(remembered, now):
+        try:
+            chosen = await _chosen(venue, selection)
+        except (Retry, Skip) as error:
+            if not remembered:
+                raise
+            log.warning("instruments are not chosen anew", venue=venue.name, outcome="kept", error=str(error))
+    wanted = selection.wanted(remembered, chosen, now)
+    for one in sorted(set(wanted) - set(remembered)):
+        log.info("selected", venue=venue.name, instrument=one)
+    return selection.resolved(wanted, venue.instruments, venue.exchange.traits)
+
+
+def _wants(venue: Venue, datasets: Sequence[str]) -> list[Want]:
+    """All pods of a spec read what each of them stored."""
+    return [want for dataset in datasets for want in venue.tape.coverage(venue.name, dataset).wants]
+
+
+async def _chosen(venue: Venue, selection: Selection) -> tuple[str, ...]:
+    candidates = selection.candidates(venue.instruments)
+    sizes = await _sizes(venue, candidates) if selection.select.top is not None and len(candidates) > selection.select.top else {}
+    return selection.chosen(candidates, sizes)
+
+
+async def _sizes(venue: Venue, candidates: Sequence[Instrument]) -> dict[str, float]:
+    """Open interest in USD; where the venue does not tell it, by its mark prices."""
+    told = await venue.asking.ask(lambda: venue.exchange.open_interest(candidates))
+    sizes = {raw.instrument.id: size for raw in told.rows if (size := usd(raw)) is not None}
+    bare = [raw for raw in told.rows if raw.instrument.id not in sizes]
+    if bare:
+        current = await venue.asking.ask(lambda: venue.exchange.funding([raw.instrument for raw in bare]))
+        marks = {one.instrument.id: one.mark for one in current.rows}
+        priced = (replace(raw, mark=marks.get(raw.instrument.id)) for raw in bare)
+        sizes |= {raw.instrument.id: size for raw in priced if (size := usd(raw)) is not None}
+    return sizes
+
+
+def usd(raw: RawOpenInterest) -> float | None:
+    """The size in USD, where the answer gives it or a mark price makes it known. Pure."""
+    try:
+        return row(replace(raw, time=raw.time or 1), 0, 1)[3]
+    except Invalid:
+        return None
