@@ -57,8 +57,14 @@ def measured(operation: Operation) -> Standing:
         found = ((key, operation.cache.get(COLLECTION, *key)) for key in operation.cache.specs())
         return [(key, earlier(collection)) for key, collection in found if collection is not None]
 
+    def offset(key: SpecKey, exchange: str, dataset: str) -> int:
+        known = operation.reconciler.memory.due.get(key, {}).get((exchange, dataset))
+        return 0 if known is None else known.offset
+
     return Standing(
         statuses,
+        operation.now,
+        offset,
         lambda: len(operation.queue.schedule),
         lambda: operation.queue.schedule.failing(),
         operation.pauses.known,

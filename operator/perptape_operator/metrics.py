@@ -37,9 +37,12 @@ class Counters:
 
 @dataclass(slots=True, eq=False)
 class Standing(Collector):
-    """Read at every scrape, so that nothing is told of what is gone. `pauses`: venue -> end in ms; `shares`: what is granted in all."""
+    """Read at every scrape, so that nothing is told of what is gone. `now` in ms; `offset`: how far a collection's venue's clock is ahead,
+    in ms; `pauses`: venue -> end in ms; `granted`: venue -> what is granted in all."""
 
     statuses: Callable[[], Iterable[tuple[SpecKey, Status]]]
+    now: Callable[[], int]
+    offset: Callable[[SpecKey, str, str], int]
     waiting: Callable[[], int]
     failing: Callable[[], int]
     pauses: Callable[[], dict[str, int]]
@@ -62,6 +65,7 @@ class Standing(Collector):
         watermark = GaugeMetricFamily(
             "perptape_collection_watermark_timestamp_seconds", "Up to when everything wanted is on the tape.", labels=LABELS
         )
+        lag = GaugeMetricFamily("perptape_collection_lag_seconds", "How far the watermark is behind the venue's clock now.", labels=LABELS)
         success = GaugeMetricFamily(
             "perptape_collection_last_success_timestamp_seconds", "When a run last ended without a failure.", labels=LABELS
         )
@@ -79,7 +83,11 @@ class Standing(Collector):
                     instant = clock.ms(text)
                     if instant is not None:
                         family.add_metric(at, instant / 1000)
+                mark = clock.ms(line.watermark)
+                if mark is not None and line.state != "Suspended":
+                    behind = self.now() + self.offset(key, line.exchange, line.dataset) - mark
+                    lag.add_metric(at, max(0, behind) / 1000)
                 if line.gaps is not None:
                     for kind, count in (("open", line.gaps.open), ("lost", line.gaps.lost), ("unproven", line.gaps.unproven)):
                         gaps.add_metric([*at, kind], count)
-        yield from (watermark, success, state, rows, gaps, ready)
+        yield from (watermark, lag, success, state, rows, gaps, ready)

@@ -105,7 +105,7 @@ class Report(Part):
     started: Instant
     finished: Instant | None = None
     store_error: Text = ""
-    store_reason: Annotated[str, Field(max_length=64, pattern="^[A-Za-z0-9]*$")] = ""
+    store_reason: Text = ""
     notes: Lines = ()
     collections: Annotated[tuple[Collected, ...], Field(max_length=8)] = ()
     pauses: Annotated[tuple[Waiting, ...], Field(max_length=32)] = ()
