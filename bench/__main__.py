@@ -1,18 +1,81 @@
 """Measures what is promised: `python -m bench [NAME]…` runs all benches or the named, each in a process of its own.
 
-Exits 1 when a figure is over its limit. No test suite depends on that.
+Ends with a table of every figure that has a limit, and exits 1 when one is over it. No test suite depends on that.
 """
 
 from __future__ import annotations
 
 import os
+import re
+import resource
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 BENCHES = ("start", "fill", "marks", "burst", "write", "query", "kills")
+FIGURE = re.compile(
+    r"^  (?P<name>.+?): (?P<value>\S+) ?(?P<unit>.*?), limit (?P<limit>.+?), ratio (?P<ratio>\S+?)(?P<over>  over)?(?: \(|$)"
+)
+"""A line of `measure.against`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What a bench printed that has a limit, and how it ended."""
+
+    name: str
+    figures: tuple[re.Match[str], ...]
+    code: int
+    seconds: float
+    others: float
+    """The share of this machine's CPU time that went to other processes meanwhile: where it is not near 0, times are too long."""
+
+
+def measured(name: str) -> Bench:
+    began, before = time.monotonic(), (busy(), ours())
+    process = subprocess.Popen([sys.executable, "-u", str(HERE / f"{name}.py")], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    figures = []
+    for line in process.stdout:
+        say(line.rstrip("\n"))
+        figures += [found] if (found := FIGURE.match(line)) else []
+    code, seconds = process.wait(), time.monotonic() - began
+    others = (busy() - before[0] - (ours() - before[1])) / (seconds * (os.cpu_count() or 1))
+    return Bench(name, tuple(figures), code, seconds, max(0.0, others))
+
+
+def busy() -> float:
+    """CPU seconds that anybody used since boot; nan where there is no /proc/stat."""
+    try:
+        user, nice, system, _, _, irq, soft = map(int, Path("/proc/stat").read_text().split()[1:8])
+    except OSError:
+        return float("nan")
+    return (user + nice + system + irq + soft) / os.sysconf("SC_CLK_TCK")
+
+
+def ours() -> float:
+    """CPU seconds of the children that have ended, and of theirs."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def table(benches: list[Bench]) -> list[str]:
+    rows = [("bench", "figure", "measured", "limit", "ratio", "")]
+    for bench in benches:
+        for one in bench.figures:
+            rows.append(
+                (bench.name, one["name"], f"{one['value']} {one['unit']}".strip(), one["limit"], one["ratio"], (one["over"] or "").strip())
+            )
+    widths = [max(len(row[column]) for row in rows) for column in range(6)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
 
 
 def main() -> int:
@@ -20,15 +83,15 @@ def main() -> int:
     if wrong := [name for name in names if name not in BENCHES]:
         sys.stderr.write(f"no bench {', '.join(wrong)}: one of {', '.join(BENCHES)}\n")
         return 2
-    over = []
+    done = []
     for name in names:
-        began = time.monotonic()
-        sys.stdout.write(f"== {name}, {time.strftime('%Y-%m-%d %H:%M')} UTC{time.strftime('%z')}, load {os.getloadavg()[0]:.1f}\n")
-        sys.stdout.flush()
-        code = subprocess.run([sys.executable, str(HERE / f"{name}.py")], check=False).returncode
-        over += [name] if code else []
-        sys.stdout.write(f"== {name}: {'over' if code else 'within'} its limits, took {time.monotonic() - began:.0f} s\n\n")
-    sys.stdout.write(f"over: {', '.join(over)}\n" if over else "all within their limits\n")
+        say(f"== {name}, {time.strftime('%Y-%m-%d %H:%M', time.gmtime())} UTC, load {os.getloadavg()[0]:.1f}")
+        done.append(measured(name))
+        verdict = "within its limits" if done[-1].code == 0 else f"over or failed (exit {done[-1].code})"
+        say(f"== {name}: {verdict}, {done[-1].seconds:.0f} s, other processes took {done[-1].others:.0%} of the CPUs\n")
+    say("\n".join(table(done)))
+    over = [bench.name for bench in done if bench.code]
+    say(f"\nover or failed: {', '.join(over)}" if over else "\nall within their limits")
     return 1 if over else 0
 
 

@@ -26,7 +26,10 @@ from pathlib import Path
 from random import SystemRandom
 from typing import Any
 
-LIMIT_US, IN_TIME_S = 12.0, 1.0
+from measure import against, at_least, load
+from measure import say as line
+
+LIMIT_US, IN_TIME_S, TRIES = 12.0, 1.0, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +223,15 @@ def burst(case: Case, endpoint: str, contracts: list[str], seconds: float, ask: 
 
 
 def measured(case: Case, seconds: float, *, compare: bool) -> bool:
+    """Whether a burst was as it should be. One whose venue lost its pace says nothing: it is made again, three times at most."""
+    for _ in range(TRIES):
+        good = tried(case, seconds, compare=compare)
+        if good is not None:
+            return good
+    return False
+
+
+def tried(case: Case, seconds: float, *, compare: bool) -> bool | None:
     from perptape.simulation.market import Market
 
     contracts = [one.id for one in Market.standard(1).contracts(case.venue)[:5]]
@@ -231,7 +243,7 @@ def measured(case: Case, seconds: float, *, compare: bool) -> bool:
                 report, before, state = burst(case, endpoint, contracts, seconds, ask)
                 ended = ask("stop")
             good = judged(case, folder, report, before, state, ended, seconds)
-        if compare:
+        if compare and good is not None:
             with (
                 simulated(case.venue, Path(tempfile.mkdtemp(dir=name))) as endpoint,
                 child(sys.executable, __file__, "--naive", case.venue, endpoint, name, *contracts) as ask,
@@ -243,23 +255,23 @@ def measured(case: Case, seconds: float, *, compare: bool) -> bool:
     return good
 
 
-def judged(case: Case, folder: Path, report: Any, before: float, state: Any, ended: Any, seconds: float) -> bool:
-    """Prints what was measured; whether it is as it should be."""
+def judged(case: Case, folder: Path, report: Any, before: float, state: Any, ended: Any, seconds: float) -> bool | None:
+    """Prints what was measured; whether it is as it should be, None when the venue did not keep its pace."""
     sent = round(case.rate * seconds / case.per_frame) * case.per_frame
     took = report["ended_mono"] - report["began_mono"]
-    void = abs(took - seconds) > 0.02 * seconds
+    what = f"{case.venue}: {case.rate} events/s, {case.per_frame} a frame"
+    if not report["kept_pace"]:
+        line(f"{what}, {took:.2f} s: void, the venue lost its pace")
+        return None
     durable, last = logged(folder / "log-copy", ended["fsyncs"], report["ended_mono"] + IN_TIME_S)
     rows = published(folder / "tape")
     cpu, rest = (state["cpu"] - before) / sent * 1e6, (ended["cpu"] - state["cpu"]) / sent * 1e6
-    line(f"{case.venue}: {case.rate} events/s, {case.per_frame} a frame, {took:.2f} s {'(VOID: the venue lost its pace)' if void else ''}")
-    late = last - report["ended_mono"]
-    line(
-        f"  in the fsynced log:    {durable / sent:8.2%} of {sent} {IN_TIME_S:g} s after the last frame (the last event after {late:.2f} s)"
-    )
-    line(f"  in data files:         {rows / sent:8.2%} after publish")
-    line(f"  CPU to the log:        {cpu:8.2f} us per event, {cpu / LIMIT_US:.2f} of the limit of {LIMIT_US:g}")
-    line(f"  segment and stop:      {rest:8.2f} us per event; max RSS {ended['rss_kb'] / 1024:.0f} MB; reconnects {ended['reconnects']}")
-    return not void and durable == rows == sent and cpu <= LIMIT_US
+    line(f"{what}, {took:.2f} s; {load()}")
+    late = f"of {sent}, {IN_TIME_S:g} s after the last frame; the last event after {last - report['ended_mono']:.2f} s"
+    good = at_least(f"{case.venue}, events in the fsynced log", durable / sent * 100, 100, "%", late)
+    good &= at_least(f"{case.venue}, events in data files", rows / sent * 100, 100, "%", "after publish")
+    more = f"max RSS {ended['rss_kb'] / 1024:.0f} MB, {ended['reconnects']} reconnects; segment and stop took {rest:.2f} us more an event"
+    return against(f"{case.venue}, CPU to the log", cpu, LIMIT_US, "us an event", more) and good and durable == rows == sent
 
 
 def logged(copy: Path, fsyncs: list[tuple[float, int]], until: float) -> tuple[int, float]:
@@ -288,11 +300,6 @@ def published(tape: Path) -> int:
 
     Tape.open(str(tape)).publish()
     return sum(pq.read_metadata(path).num_rows for path in (tape / "data").rglob("*.parquet"))
-
-
-def line(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
 
 
 def main() -> int:

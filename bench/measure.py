@@ -20,9 +20,16 @@ def say(text: str) -> None:
 
 
 def against(name: str, value: float, limit: float, unit: str, how: str) -> bool:
-    """Prints a figure, its limit and their ratio; True when it is within."""
+    """Prints a figure, its limit and their ratio; True when it is within. `python -m bench` reads these lines."""
     within = value <= limit
     say(f"  {name}: {value:.3g} {unit}, limit {limit:g}, ratio {value / limit:.2f}{'' if within else '  over'} ({how})")
+    return within
+
+
+def at_least(name: str, value: float, limit: float, unit: str, how: str) -> bool:
+    """The same of a figure that must not be less."""
+    within = value >= limit
+    say(f"  {name}: {value:.4g} {unit}, limit >= {limit:g}, ratio {value / limit:.2f}{'' if within else '  over'} ({how})")
     return within
 
 

@@ -3,6 +3,8 @@
 import io
 import json
 import logging
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -101,3 +103,9 @@ def test_a_setting_that_means_nothing_is_refused(environ: dict[str, str], said: 
 
 def test_the_older_variable_for_the_level_works() -> None:
     assert settings({"CCXT_LOG_LEVEL": "WARN"}).log_level == "warning"
+
+
+def test_a_job_logs_without_rich_which_is_there_when_it_is_wanted() -> None:
+    told = "from perptape import logs; logs.structured(); import sys; assert 'rich' not in sys.modules; from rich.table import Table"
+    done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr

@@ -9,7 +9,8 @@ import json
 import logging
 import re
 import sys
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Final, TextIO
 
@@ -96,7 +97,8 @@ def configure(level: str, form: LogFormat, stream: TextIO | None = None, secrets
 
 def structured() -> None:
     """Leads structlog, with which the collector logs, into the same lines. Imports it (0.1 s): only commands that collect call this."""
-    import structlog
+    with _without_rich():
+        import structlog
 
     def to_record(_: Any, __: str, event: MutableMapping[str, Any]) -> tuple[tuple[str], dict[str, Any]]:
         said = str(event.pop("event", ""))
@@ -109,3 +111,16 @@ def structured() -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
+
+
+@contextmanager
+def _without_rich() -> Iterator[None]:
+    """An import inside finds no rich. structlog would take it, and with it pygments, for a console that we do not use (7 MB)."""
+    if "rich" in sys.modules:
+        yield
+        return
+    sys.modules["rich"] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules["rich"]
