@@ -140,7 +140,14 @@ async def _begun(order: Order, settings: Settings, board: Board | None) -> Summa
         return None
     asked = request(order, settings, settings.writer or writer())
     where = places.place(order.catalog, order.collection.spec.store, settings, live=order.live)
-    return await _carried(asked, where, board)
+    if settings.budget_url is None and settings.budget_fallback is None:
+        return await _carried(asked, where, board)
+    from perptape.pod.budgets import kept, steered
+
+    logs.structured()  # what the budget says is said from its first answer on
+    asked = replace(asked, access=steered(asked.access))
+    async with kept(asked.access, settings.budget_url, settings.budget_fallback):
+        return await _carried(asked, where, board)
 
 
 async def _as_wanted(order: Order, wanted: str) -> Order:

@@ -111,12 +111,13 @@ def access(
     """How each venue is reached: `--endpoint EXCHANGE=URL` beats PERPTAPE_<EXCHANGE>_ENDPOINT beats the spec."""
     told = dict(_endpoint(option) for option in options or ())
     found: dict[str, Access] = {}
+    shared = f"{environment.state}/limits" if environment.state is not None and not environment.namespace else None
     for venue in wanted:
         in_spec = spec.venue(venue) if spec is not None else None
         endpoint = told.get(venue) or environment.endpoints.get(venue) or (in_spec.endpoint if in_spec is not None else None)
         if endpoint is not None:
             _url(endpoint, f"PERPTAPE_{venue.upper()}_ENDPOINT")
-        found[venue] = Access(endpoint=endpoint, credentials=environment.credentials.get(venue, {}), timeout=timeout)
+        found[venue] = Access(endpoint=endpoint, credentials=environment.credentials.get(venue, {}), timeout=timeout, shared=shared)
     return found
 
 

@@ -8,11 +8,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from perptape.collect.circuit import Circuit, backoff
 from perptape.errors import PerptapeError, Retry
 from perptape.times import iso
+
+if TYPE_CHECKING:
+    from perptape.exchanges.turns import Turns
 
 T = TypeVar("T")
 
@@ -41,12 +44,19 @@ class Asking:
     deadline: float | None = None
     patience: float = 300.0
     attempts: int = 5
+    turns: Turns | None = None
+    """Who gives the calls their turns, where somebody steers it."""
     on_trouble: Callable[[str], None] = lambda message: None
     _progress: float = field(default=0.0)
     _probe: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def __post_init__(self) -> None:
         self._progress = self.environment.monotonic()
+
+    def filling(self, *, past: bool) -> None:
+        """What is asked from here on is due, or about the past, which comes second when limits are shared."""
+        if self.turns is not None:
+            self.turns.past = past
 
     def progressed(self) -> None:
         self._progress = self.environment.monotonic()

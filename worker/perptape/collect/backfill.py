@@ -90,7 +90,7 @@ class Backfill:
             return
         lists = [windows(one, grid, spans, rule, now, self._by_id[one].life.start) for one, spans in open_time.items()]
         plan = ordered(lists, grid.rules.floor(now), RUN_ESTIMATE)
-        await self._work(grid, rule, plan)
+        await self._work(grid, rule, plan, sum(map(bool, lists)))
 
     def _open(self, grid: Grid, coverage: Coverage, now: int) -> dict[str, tuple[Interval, ...]]:
         """The open time that may be asked for now, by instrument; asserts the wants on the way."""
@@ -110,12 +110,14 @@ class Backfill:
                 found[one] = spans
         return found
 
-    async def _work(self, grid: Grid, rule: PageRule, plan: Sequence[Window]) -> None:
+    async def _work(self, grid: Grid, rule: PageRule, plan: Sequence[Window], fresh: int) -> None:
+        """Asks every window; the first `fresh` of them hold what is due."""
         queue = deque(plan)
         self._total, self._done = len(plan), 0
 
         async def worker() -> None:
             while queue and not self.over:
+                self.asking.filling(past=len(plan) - len(queue) >= fresh)
                 await self._window(grid, rule, queue.popleft())
 
         tasks = [asyncio.ensure_future(worker()) for _ in range(min(CONCURRENT, len(plan)))]
@@ -216,6 +218,7 @@ class Backfill:
             await self.batches[grid.dataset].add(rows, pages.claimed(self._by_id[pages.window.instrument], self._damage))
 
     async def _sample(self, grid: Grid, instruments: Sequence[Instrument]) -> None:
+        self.asking.filling(past=False)
         if not instruments:
             return
         try:

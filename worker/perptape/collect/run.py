@@ -106,6 +106,9 @@ class Run:
         """Brings the summary up to date with what goes on."""
         now, clock = self.environment.monotonic(), self.environment.clock()
         ends = {name: venue.asking.circuit.told_until - now for name, venue in self.venues.items()}
+        for name, access in self.request.access.items():
+            if access.turns is not None:
+                ends[name] = max(ends.get(name, 0.0), access.turns.paused)
         self.summary.pauses = {name: clock + int(left * 1000) for name, left in ends.items() if left > 0}
         for outcome in self.summary.outcomes:
             outcome.listened()
@@ -119,6 +122,7 @@ class Run:
             Circuit(traits.circuit_failures),
             deadline,
             OPENING,
+            turns=self.request.access.get(venue, Access()).turns,
             on_trouble=lambda message: log.warning(message, venue=venue),
         )
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
@@ -20,8 +19,9 @@ from perptape.exchanges._ccxt_lite import errors
 from perptape.exchanges._ccxt_stream import Connection, listen
 from perptape.exchanges.base import Access, Answer, RawFunding, RawOpenInterest, RawPrediction, Sink, Traits
 from perptape.exchanges.calls import Call, Conversation, Reply, Rows, Venue
+from perptape.exchanges.host import Shared, place
 from perptape.exchanges.offset import Offset, measured
-from perptape.exchanges.pacing import Pace
+from perptape.exchanges.turns import Turns
 from perptape.instruments import Instrument
 from perptape.interval import MINUTE, SECOND, Interval
 
@@ -41,12 +41,11 @@ class CcxtExchange:
         self._venue, self._access, self._clock, self._ids = venue, access, clock, ids
         self._client = made("async_support", venue.CCXT, access, clock)
         self._translator = Translator(venue.TRAITS.venue, errors(), venue.CODES)
-        self._pace = Pace(venue.TRAITS.limits, access.speed)
+        self._turns = access.turns or Turns(venue.TRAITS.venue, venue.TRAITS.limits, access.speed, shared=_shared(venue, access))
         self._offset: Offset | None = None
         self._shift = 0
         self._origin: str | None = None
         self._streaming: Any = None
-        self._banned = 0.0
         self._ahead: asyncio.Task[Answer[Instrument]] | None = None
 
     @property
@@ -104,6 +103,7 @@ class CcxtExchange:
             self._streaming = made("pro", self._venue.CCXT, self._access, self._clock)
         connection = Connection(self._ids(), instruments, sink, self._now)
         ids = [one.venue_id for one in instruments]
+        await self._turns.dial()
         keeping = asyncio.create_task(self._keep_measured())
         began = self._clock() // 1_000_000
         try:
@@ -176,10 +176,7 @@ class CcxtExchange:
             return Reply({"refused": str(refused)}, self._now() // 1_000_000)
 
     async def _call(self, call: Call) -> tuple[Reply, Watch]:
-        self._allowed()
-        if (wait := self._pace.wait(call.cost, time.monotonic() * 1000)) > 0:
-            await asyncio.sleep(wait / 1000)
-            self._allowed()  # another call may have been banned meanwhile
+        await self._turns.take(call.cost)
         watch = Watch()
         token = WATCH.set(watch)
         try:
@@ -187,7 +184,7 @@ class CcxtExchange:
         except Exception as error:
             self._note(watch)
             found = self._translator.translated(error, watch.seen, self._now() // 1_000_000)
-            self._heed(found)
+            self._heed(found, watch.seen.status)
             raise found from error
         finally:
             WATCH.reset(token)
@@ -195,14 +192,10 @@ class CcxtExchange:
         self._translator.answered()
         return Reply(payload, watch.received // 1_000_000 + self.offset, _date(watch.seen.headers.get("date"))), watch
 
-    def _heed(self, error: PerptapeError) -> None:
-        """Of several bans the longest holds: calls that were under way together may be told different ones."""
-        if isinstance(error, Retry) and error.banned and error.after is not None:
-            self._banned = max(self._banned, time.monotonic() + error.after)
-
-    def _allowed(self) -> None:
-        if (left := self._banned - time.monotonic()) > 0:
-            raise Retry(f"{self.traits.venue} has banned this address", left, banned=True)
+    def _heed(self, error: PerptapeError, status: int) -> None:
+        """A refusal concerns all who share the venue's limits; of several bans the longest holds."""
+        if isinstance(error, Retry):
+            self._turns.note(status, error.after if error.banned or status == 429 else None)
 
     def _note(self, watch: Watch) -> None:
         """What the headers of any answer tell: whose data it is, the venue's clock, the use of the limits."""
@@ -210,7 +203,7 @@ class CcxtExchange:
             return
         headers = watch.seen.headers
         self._origin = headers.get(ORIGIN, "live")
-        self._pace.observe(headers, time.monotonic() * 1000)
+        self._turns.observe(headers)
         if (date := _date(headers.get("date"))) is not None:
             self._measure(watch, date, date + 999)
 
@@ -229,7 +222,7 @@ class CcxtExchange:
             return Retry(f"{self.traits.venue}: {error}", error.after)
         headers = {name.lower(): value for name, value in (getattr(cause, "headers", None) or {}).items()}
         found = self._translator.translated(cause, Seen(status, headers, str(error)), self._now() // 1_000_000)
-        self._heed(found)
+        self._heed(found, status)
         return found
 
     def _met(self, handshake: Any, began: int) -> None:
@@ -247,6 +240,10 @@ class CcxtExchange:
     def _now(self) -> int:
         """The venue's clock in ns, as far as it is known."""
         return self._clock() + self._shift
+
+
+def _shared(venue: Venue, access: Access) -> Shared | None:
+    return None if access.shared is None else Shared(place(access.shared, venue.TRAITS.venue, access.endpoint))
 
 
 def _date(header: str | None) -> int | None:

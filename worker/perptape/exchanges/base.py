@@ -9,10 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, Literal, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 from perptape.instruments import Instrument
 from perptape.interval import DAY, MINUTE, Interval
+
+if TYPE_CHECKING:
+    from perptape.exchanges.turns import Turns
 
 Number = str | int | float | None
 """A number as the venue sent it: a string where it sent one."""
@@ -253,3 +256,7 @@ class Access:
     timeout: float = 10.0
     speed: float = 1.0
     """How many times as fast as the real venue's the limits of calls refill (a simulated venue's may be compressed)."""
+    shared: str | None = None
+    """The folder in which processes of this host share limits; None: this one keeps to them alone."""
+    turns: Turns | None = None
+    """Who gives this process its turns, where somebody steers it; None: its own."""
