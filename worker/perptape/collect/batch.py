@@ -75,7 +75,7 @@ class Batch:
                 return
             self._tables, self._held, self._claims, self._wants = [], 0, [], []
             try:
-                table = pa.concat_tables([DATASETS[self._dataset].empty(), *tables]).combine_chunks()
+                table = pa.concat_tables([DATASETS[self._dataset].empty(), *tables])
                 await aside(lambda: self._commit(self._dataset, table, join(claims), tuple(wants)))
             except BaseException:
                 self._tables, self._held = tables + self._tables, held + self._held
