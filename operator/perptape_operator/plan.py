@@ -30,8 +30,8 @@ Ref = tuple[str, str]
 """Kind and name, in the spec's namespace."""
 Ownership = Literal["ours", "collected", "other", "taken"]
 
-REMOVABLE = (CONFIG_MAP, CRON_JOB, DEPLOYMENT, NETWORK_POLICY, DISRUPTION_BUDGET)
-"""What goes when it is no longer wanted: never a claim, which holds data."""
+REMOVABLE = (CRON_JOB, DEPLOYMENT, NETWORK_POLICY, DISRUPTION_BUDGET)
+"""What goes when it is no longer wanted: never a claim, which holds data, nor a ConfigMap, which is always wanted."""
 FIRST = (CONFIG_MAP, CLAIM)
 """Written before all else: since when things are wanted must be there before anything runs."""
 

@@ -1,0 +1,128 @@
+"""What the operator serves: to pods their share and the pauses of their venue, to the kubelet whether it lives."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+
+from perptape_operator.budget import LEARNING_S
+from perptape_operator.cluster import ClusterError
+from perptape_operator.kinds import COLLECTION, POD
+from perptape_operator.operation import TOLERATED_S
+from perptape_operator.server import application
+
+NS = "trading"
+URL = "/v1/venues/binance/budget"
+Ask = Callable[..., Awaitable[tuple[int, dict[str, Any]]]]
+
+
+def pod(name: str, address: str, identity: str = "ns.perptape") -> dict[str, Any]:
+    labels = {"perptape.io/operator": identity, "perptape.io/spec": "majors"}
+    metadata = {"name": name, "namespace": NS, "uid": f"uid-{name}", "resourceVersion": "1", "labels": labels}
+    return {"apiVersion": "v1", "kind": POD.name, "metadata": metadata, "spec": {}, "status": {"phase": "Running", "podIP": address}}
+
+
+@pytest.fixture
+async def served(world: Any) -> AsyncIterator[Any]:
+    """A started operator behind its server; what it does by itself is left out."""
+    world.cluster.watchers.clear()
+    async with TestClient(TestServer(application(world.operation))) as client:
+        world.client = client
+        yield world
+
+
+async def started(world: Any, *pods: dict[str, Any]) -> None:
+    await world.operation.start()
+    await asyncio.sleep(0)
+    await world.operation.stop()
+    for one in pods:
+        world.operation.cache.put(one)
+
+
+async def post(world: Any, body: Any = None, url: str = URL) -> tuple[int, dict[str, Any]]:
+    data = body if isinstance(body, str | bytes) else None
+    async with world.client.post(url, data=data, json=None if data is not None else body or {}) as answer:
+        return answer.status, await answer.json() if answer.content_type == "application/json" else {}
+
+
+async def test_a_pod_is_told_its_share_once_the_operator_has_heard_the_others(served: Any) -> None:
+    await started(served, pod("a", "127.0.0.1"))
+    status, answer = await post(served, {"held": 0.0})
+    assert (status, answer["wait"], answer["share"]) == (200, True, 0.0)
+    served.at += int(LEARNING_S * 1000)
+    status, answer = await post(served, {"held": 0.0})
+    assert (status, answer["wait"], round(answer["share"], 9)) == (200, False, 1.0)
+
+
+async def test_before_it_has_looked_at_the_cluster_it_answers_nobody(served: Any) -> None:
+    served.operation.cache.put(pod("a", "127.0.0.1"))
+    assert (await post(served))[0] == 503, "and not that it does not know the pod"
+
+
+async def test_only_pods_that_it_knows_are_answered_and_others_are_counted(served: Any) -> None:
+    await started(served)
+    served.operation.cache.put(pod("a", "10.1.2.3"))
+    assert (await post(served))[0] == 403
+    text = await (await served.client.get("/metrics")).text()
+    assert 'perptape_operator_budget_posts_total{outcome="unknown",venue="binance"} 1.0' in text
+
+
+@pytest.mark.parametrize("body", ["no JSON", '{"held": 7}', '{"pause_s": 1e300}', '{"refused": 200}', '{"held": NaN}', "[" * 2000])
+async def test_a_post_that_lies_is_refused(served: Any, body: str) -> None:
+    await started(served, pod("a", "127.0.0.1"))
+    assert (await post(served, body))[0] == 400
+    assert served.operation.pauses.ledgers == {}
+
+
+async def test_a_huge_post_is_refused(served: Any) -> None:
+    await started(served, pod("a", "127.0.0.1"))
+    assert (await post(served, "x" * 10_000))[0] == 413
+
+
+async def test_a_venue_that_is_none_has_no_budget(served: Any) -> None:
+    await started(served)
+    assert (await post(served, url="/v1/venues/ftx/budget"))[0] == 404
+
+
+async def test_a_ban_that_one_pod_meets_is_told_to_the_next_that_asks_and_to_the_specs(served: Any) -> None:
+    await started(served, pod("a", "127.0.0.1"))
+    served.operation.seen("ADDED", served.spec(venues=[{"exchange": "binance"}], collect={"openInterest": {}}))
+    served.at += int(LEARNING_S * 1000)
+    await post(served, {"refused": 418, "pause_s": 600})
+    served.operation.cache.drop(POD.name, NS, "a", "uid-a")
+    served.operation.cache.put(pod("b", "127.0.0.1"))
+    served.at += 2_000
+    _, answer = await post(served)
+    assert (answer["wait"], answer["pause_s"]) == (True, 598.0)
+    await served._settle(0.0, 400)
+    assert [one["exchange"] for one in served.status()["pauses"]] == ["binance"]
+
+
+async def test_a_restarted_operator_knows_the_bans_that_are_in_status(served: Any) -> None:
+    served.spec(venues=[{"exchange": "binance"}], collect={"openInterest": {}})
+    until = {"exchange": "binance", "until": "2099-01-01T00:00:00Z"}
+    served.cluster.edit(COLLECTION, NS, "majors", lambda m: m.update(status={"pauses": [until]}))
+    await started(served, pod("a", "127.0.0.1"))
+    served.at += int(LEARNING_S * 1000)
+    _, answer = await post(served)
+    assert answer["wait"]
+    assert 0 < answer["pause_s"] <= 3 * 86_400, "and believes no ban of years"
+
+
+async def test_it_lives_while_it_lists_and_bears_an_absent_server_for_ten_minutes(served: Any) -> None:
+    async def lives() -> int:
+        return (await served.client.get("/healthz")).status
+
+    assert (await served.client.get("/readyz")).status == 503
+    await started(served)
+    assert (await served.client.get("/readyz")).status == 200
+    served.cluster.fail = lambda verb, kind, name: ClusterError("away", 0)
+    served.at += int(served.settings.resync_s + TOLERATED_S - 1) * 1000
+    assert await lives() == 200
+    served.at += 2_000
+    assert await lives() == 503
+    served.cluster.fail = lambda verb, kind, name: None
+    await served.operation.resync()
+    assert await lives() == 200
