@@ -15,6 +15,8 @@ PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11 py
 # the making: until it is done they are left out unless asked for (`make test WITHOUT=`).
 WITHOUT ?= cluster
 JOBS ?= 2
+# The cluster's tests wait more than they work.
+E2E_JOBS ?= 5
 ARGS ?=
 
 RUN := .venv/bin/python -m
@@ -22,19 +24,29 @@ MADE := .venv/.made-$(firstword $(shell cat requirements/dev.txt pyproject.toml 
 PARTS := $(subst $(comma),$(space),$(WITHOUT))
 LEFT_OUT := $(foreach part,$(PARTS),or $(part))
 
-.PHONY: help quickstart test check lint bench simulate venv prepare clean
+CLUSTER_TESTS = $(RUN) pytest -n $(E2E_JOBS) --maxschedchunk=1 -m cluster -q --durations=20
+# Ends the Docker engine that was started for the cluster's tests, if one was.
+DONE = [ -n "$${KEEP:-}" ] || tests/cluster/build stop
+
+.PHONY: help quickstart test e2e check lint bench simulate venv prepare clean
 
 help: ## what there is
 	@echo 'perptape: an honest tape of the crypto-derivatives market'
-	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z0-9]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
 	@echo 'Variables: PYTHON=python3.12, WITHOUT=cluster,nautilus,s3 (make test), JOBS=2, ARGS=... (simulate, bench).'
 
 quickstart: $(MADE) ## five simulated venues, a tape of them in ./tape, and what is in it; a few minutes
 	@.venv/bin/python examples/quickstart.py
 
 test: $(MADE) ## everything; see WITHOUT
-	@$(MAKE) prepare lint
-	$(RUN) pytest -n $(JOBS) $(if $(PARTS),-m "not ($(wordlist 2,99,$(LEFT_OUT)))") -q
+	@$(MAKE) lint prepare
+	@failed=0; \
+	$(RUN) pytest -n $(JOBS) -m "not (cluster $(LEFT_OUT))" -q --durations=20 || failed=1; \
+	$(if $(filter cluster,$(PARTS)),,$(CLUSTER_TESTS) || failed=1; $(DONE);) exit $$failed
+
+e2e: $(MADE) ## the tests in a Kubernetes cluster; KEEP=1 leaves it there for looking around, ARGS=... goes to pytest
+	@PYTHONPATH=tests $(RUN) support.cluster
+	@failed=0; $(CLUSTER_TESTS) $(ARGS) || failed=1; $(DONE); exit $$failed
 
 check: $(MADE) lint ## style, types, contracts and the quick tests; under two minutes
 	$(RUN) pytest -n $(JOBS) -m "not (slow or s3 or nautilus or cluster)" -q
@@ -61,6 +73,7 @@ prepare: $(MADE)
 	without() { [[ ",$(WITHOUT)," == *",$$1,"* ]]; }; \
 	if ! without s3; then tests/cluster/minio >/dev/null || { \
 	  echo "or leave these tests out: make test WITHOUT=s3" >&2; missing=1; }; fi; \
+	if ! without cluster; then PYTHONPATH=tests $(RUN) support.cluster || missing=1; fi; \
 	if ! without nautilus; then .venv/bin/python tests/support/nautilus_envs.py >/dev/null || missing=1; fi; \
 	exit $$missing
 

@@ -1,5 +1,6 @@
 """One cluster and one set of images for all end-to-end tests; a namespace, with what a test asks for in it, for each."""
 
+import fcntl
 import json
 import os
 import secrets
@@ -12,14 +13,19 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from support import images as made
+from support import served
 from support.cluster import shared
 from support.images import Images
 from support.kube import Cluster
-from support.namespace import RESTRICTED, Namespace
+from support.namespace import Namespace
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 1800
 """Seconds for one test, the making of cluster and images included: the first one to run pays for all."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "alone: a test that changes what all share, so that no other may run beside it")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -27,6 +33,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.cluster)
             item.add_marker(pytest.mark.timeout(PATIENCE))
+    items.sort(key=lambda item: item.get_closest_marker("alone") is not None)  # they wait for all others anyway
 
 
 @pytest.fixture(scope="session")
@@ -54,22 +61,40 @@ def images(cluster: Cluster, together: Path) -> Images:
 
 
 @pytest.fixture
-def namespaces(cluster: Cluster, images: Images) -> Iterator[Callable[[], Namespace]]:
-    """Makes namespaces for one test; their end is asked for, not waited for."""
+def namespaces(cluster: Cluster, images: Images, tests_at_once: None) -> Iterator[Callable[[], Namespace]]:
+    """Makes namespaces for one test, which no operator serves; their end is asked for, not waited for."""
     names: list[str] = []
 
     def make() -> Namespace:
         names.append(f"e2e-{secrets.token_hex(4)}")
-        labels = {"perptape.io/test": "e2e", **RESTRICTED}
-        manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": names[-1], "labels": labels}}
-        cluster.kubectl("apply", "--filename", "-", given=json.dumps(manifest))
+        cluster.kubectl("apply", "--filename", "-", given=json.dumps(served.namespace(names[-1])))
         return Namespace(cluster, names[-1], images)
 
     yield make
-    if names and not os.environ.get("KEEP"):
-        cluster.kubectl("delete", "namespace", *names, "--wait=false")
+    ended(cluster, *names)
 
 
 @pytest.fixture
 def namespace(namespaces: Callable[[], Namespace]) -> Namespace:
     return namespaces()
+
+
+@pytest.fixture
+def home(cluster: Cluster, images: Images, together: Path, tests_at_once: None) -> Iterator[Namespace]:
+    """A namespace for one test that an operator already serves."""
+    name = served.pool(cluster, images, together).take()
+    yield Namespace(cluster, name, images)
+    ended(cluster, name)
+
+
+def ended(cluster: Cluster, *names: str) -> None:
+    if names and not os.environ.get("KEEP"):
+        cluster.kubectl("delete", "namespace", *names, "--wait=false")
+
+
+@pytest.fixture
+def tests_at_once(request: pytest.FixtureRequest, together: Path) -> Iterator[None]:
+    """Tests run beside one another, but for those marked `alone`, which change what all share."""
+    with (together / "tests.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX if request.node.get_closest_marker("alone") else fcntl.LOCK_SH)
+        yield

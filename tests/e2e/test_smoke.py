@@ -73,7 +73,7 @@ def test_the_api_server_accepts_every_object_of_the_chart(namespace: Namespace, 
 
 
 def test_a_worker_pod_fills_a_bucket_from_simulated_venues(namespace: Namespace) -> None:
-    endpoints, s3 = namespace.venues("--symbols", "3"), namespace.bucket()
+    endpoints, s3 = namespace.venues("--symbols", "3").endpoints, namespace.bucket()
     document = collection({"bybit": endpoints["bybit"]}, {"s3": s3}, funding={"every": "1h", "backfill": "2d"})
     namespace.apply(config(document))
     names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
@@ -84,7 +84,7 @@ def test_a_worker_pod_fills_a_bucket_from_simulated_venues(namespace: Namespace)
 
 
 def test_a_volume_binds_and_a_worker_pod_writes_to_it(namespace: Namespace) -> None:
-    endpoints = namespace.venues("--symbols", "3")
+    endpoints = namespace.venues("--symbols", "3").endpoints
     claim = {
         "apiVersion": "v1",
         "kind": "PersistentVolumeClaim",

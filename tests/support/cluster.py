@@ -134,27 +134,42 @@ def delete(cluster: Cluster) -> None:
             cluster.kubeconfig.unlink(missing_ok=True)
 
 
+def equipped(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment in which kind makes a cluster, everything for it there or built. Raises ClusterMissing."""
+    unmet = unmet_by_kind(environ)
+    if not unmet:
+        return dict(environ)
+    if also := unmet_by_build(os.getuid(), environ):
+        raise ClusterMissing(MISSING.format(image=environ.get("KIND_NODE_IMAGE", NODE_IMAGE), kind=unmet, build=also))
+    made = exports(run(str(BUILD), environ=environ, within=3600, silent=False))
+    return {**environ, **made, "PATH": made["PATH"].replace("$PATH", environ["PATH"])}
+
+
 def find(environ: Mapping[str, str], notes: Path) -> Cluster:
     """A cluster, made when none is given. `notes`: a folder that remembers what `end` has to end. Raises ClusterMissing."""
     if environ.get("PERPTAPE_TEST_CONTEXT"):
         return given(environ)
-    unmet = unmet_by_kind(environ)
-    if not unmet:
-        return make(environ)
-    if also := unmet_by_build(os.getuid(), environ):
-        raise ClusterMissing(MISSING.format(image=environ.get("KIND_NODE_IMAGE", NODE_IMAGE), kind=unmet, build=also))
     if not answers(environ):
         (notes / "engine").touch()
-    made = exports(run(str(BUILD), environ=environ, within=3600))
-    return make({**environ, **made, "PATH": made["PATH"].replace("$PATH", environ["PATH"])})
+    return make(equipped(environ))
+
+
+def prepare(environ: Mapping[str, str]) -> None:
+    """Sees to it that `find` can make or reach a cluster, without making one. Raises ClusterMissing, or CommandFailed."""
+    if environ.get("PERPTAPE_TEST_CONTEXT"):
+        given(environ)
+    else:
+        equipped(environ)
 
 
 def end(cluster: Cluster | None, environ: Mapping[str, str], notes: Path) -> None:
     """Ends what was made for the tests, the Docker engine too; nothing with KEEP."""
     if environ.get("KEEP"):
         return
-    if cluster is not None:
+    if cluster is not None and cluster.kind:
         delete(cluster)
+    elif cluster is not None:
+        cluster.kubectl("delete", "namespace", "--selector", "perptape.io/test", "--wait=false")
     if (notes / "engine").exists():
         run(str(BUILD), "stop", environ=environ)
 
@@ -186,3 +201,10 @@ def shared(directory: Path, environ: Mapping[str, str]) -> Iterator[Cluster]:
             users.write_text("".join(f"{user}\n" for user in others))
             if not others:
                 end(cluster, environ, directory)
+
+
+if __name__ == "__main__":
+    try:
+        prepare(os.environ)
+    except (ClusterMissing, CommandFailed) as error:
+        raise SystemExit(str(error)) from None

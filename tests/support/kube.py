@@ -13,14 +13,18 @@ class CommandFailed(Exception):
     """A command of the cluster's tools failed; the message has what it said."""
 
 
-def run(*command: str, environ: Mapping[str, str] | None = None, given: str | None = None, within: float = 300) -> str:
-    """The command's standard output. Raises CommandFailed with its standard error, or when it takes longer."""
+def run(*command: str, environ: Mapping[str, str] | None = None, given: str | None = None, within: float = 300, silent: bool = True) -> str:
+    """The command's standard output. Raises CommandFailed with its standard error, or when it takes longer. `silent`: what it says
+    meanwhile is not shown."""
+    errors = subprocess.PIPE if silent else None
     try:
-        done = subprocess.run(command, input=given, capture_output=True, text=True, timeout=within, env=environ, check=False)
+        done = subprocess.run(
+            command, input=given, stdout=subprocess.PIPE, stderr=errors, text=True, timeout=within, env=environ, check=False
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise CommandFailed(str(error)) from error
     if done.returncode:
-        raise CommandFailed(f"{' '.join(command)}: exit {done.returncode}\n{(done.stdout + done.stderr).strip()[-4000:]}")
+        raise CommandFailed(f"{' '.join(command)}: exit {done.returncode}\n{(done.stdout + (done.stderr or '')).strip()[-4000:]}")
     return done.stdout
 
 
@@ -41,15 +45,15 @@ class Cluster:
 
     def kubectl(self, *arguments: str, given: str | None = None, within: float = 120) -> str:
         """What kubectl prints."""
-        return run("kubectl", "--context", self.context, *arguments, environ=self._environ(), given=given, within=within)
+        return run("kubectl", "--context", self.context, *arguments, environ=self.environment(), given=given, within=within)
 
     def helm(self, *arguments: str, within: float = 300) -> str:
         """What helm prints."""
-        return run("helm", "--kube-context", self.context, *arguments, environ=self._environ(), within=within)
+        return run("helm", "--kube-context", self.context, *arguments, environ=self.environment(), within=within)
 
     def docker(self, *arguments: str, given: str | None = None, within: float = 1200) -> str:
         """What docker prints. The classic builder, which every engine has, so that both are proven at once."""
-        return run("docker", *arguments, environ={**self._environ(), "DOCKER_BUILDKIT": "0"}, given=given, within=within)
+        return run("docker", *arguments, environ={**self.environment(), "DOCKER_BUILDKIT": "0"}, given=given, within=within)
 
     def load(self, image: str) -> str:
         """Makes a local image known to the nodes, and returns the name that pods call it by."""
@@ -59,11 +63,12 @@ class Cluster:
             self.docker("push", pushed)
             return pushed
         name = self.kind or self.context.removeprefix("kind-")
-        workers = [node for node in run("kind", "get", "nodes", "--name", name, environ=self._environ()).split() if "worker" in node]
+        workers = [node for node in run("kind", "get", "nodes", "--name", name, environ=self.environment()).split() if "worker" in node]
         chosen = ["--nodes", ",".join(workers)] if workers else []
-        run("kind", "load", "docker-image", image, "--name", name, *chosen, environ=self._environ(), within=600)
+        run("kind", "load", "docker-image", image, "--name", name, *chosen, environ=self.environment(), within=600)
         return image
 
-    def _environ(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
+        """What the tools run with."""
         own = {"KUBECONFIG": str(self.kubeconfig)} if self.kubeconfig else {}
         return {**self.environ, **own}

@@ -2,12 +2,14 @@
 
 import json
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from support import workloads
+from support import watching, workloads
 from support.images import Images
+from support.inside import Inside
 from support.kube import Cluster
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -55,11 +57,46 @@ class Namespace:
             raise
         return self.kubectl("logs", name)
 
-    def venues(self, *arguments: str) -> dict[str, str]:
-        """Starts the simulated venues; says where each of them is."""
+    def until(self, kind: str, name: str, holds: Callable[[dict[str, Any]], object], within: float = 120) -> dict[str, Any]:
+        """The object as soon as `holds` does of it; it need not be there yet."""
+        return watching.until(self.cluster, self.name, kind, name, holds, within)
+
+    def until_told(self, spec: str, holds: Callable[[dict[str, Any]], object], within: float = 120) -> dict[str, Any]:
+        """A CollectionSpec's status, as soon as it is about the spec as it stands and `holds` does of it."""
+
+        def tells(one: dict[str, Any]) -> object:
+            status = one.get("status") or {}
+            return status.get("observedGeneration") == one["metadata"]["generation"] and holds(status)
+
+        try:
+            status: dict[str, Any] = self.until("collectionspec", spec, tells, within)["status"]
+        except watching.NotSeen as error:
+            error.add_note(self.kubectl("get", "pods,jobs,cronjobs,deployments,pvc", "--output", "wide"))
+            error.add_note(self.kubectl("get", "events", "--sort-by=.lastTimestamp")[-4000:])
+            raise
+        return status
+
+    def run_now(self, cron_job: str, name: str, within: float = 150) -> dict[str, Any]:
+        """A Job made of a CronJob, as `kubectl create job --from` makes it, once it has ended; it may have failed."""
+        self.kubectl("create", "job", name, f"--from=cronjob/{cron_job}")
+        return self.ended(name, within)
+
+    def ended(self, job: str, within: float = 150) -> dict[str, Any]:
+        """A Job, once it has ended."""
+        return self.until("job", job, lambda one: ending(one) is not None, within)
+
+    def children(self, spec: str) -> dict[str, dict[str, Any]]:
+        """What the operator made for a spec, by ``Kind/name``, without Jobs and pods."""
+        listed = self.get(
+            "configmaps,pvc,cronjobs,deployments,networkpolicies,poddisruptionbudgets", "--selector", f"perptape.io/spec={spec}"
+        )
+        return {f"{one['kind']}/{one['metadata']['name']}": one for one in listed["items"]}
+
+    def venues(self, *arguments: str) -> Inside:
+        """Starts the simulated venues."""
         self.apply(*workloads.venues(self.images.worker, *arguments))
         self.available("venues")
-        return workloads.endpoints()
+        return Inside(self.cluster, self.name, workloads.endpoints())
 
     def bucket(self, name: str = "tape") -> dict[str, Any]:
         """Starts an S3 server; gives the spec's `store.s3` for a new bucket on it, whose Secret is there."""
@@ -72,7 +109,7 @@ class Namespace:
         self.ran(f"make-{name}", self.images.worker, "-c", program, key, secret, name, command=["python"])
         return {"bucket": name, "endpoint": "http://minio:9000", "region": "us-east-1", "credentials": {"secretName": "s3"}}
 
-    def operator(self, *values: str, release: str = "perptape", within: int = 120) -> None:
+    def operator(self, *values: str, release: str = "perptape", within: int = 180, chart: Path = ROOT / "charts/perptape") -> None:
         """Installs the chart here, serving this namespace alone unless `values` (as for --set) say otherwise; returns when it is ready."""
         repository, tag = self.images.operator.rsplit(":", 1)
         worker, worker_tag = self.images.worker.rsplit(":", 1)
@@ -80,7 +117,24 @@ class Namespace:
             *("crds.install=false", f"operator.image.repository={repository}", f"operator.image.tag={tag}"),
             *(f"worker.image.repository={worker}", f"worker.image.tag={worker_tag}", *values),
         ]
-        chart, sets = str(ROOT / "charts/perptape"), [word for value in given for word in ("--set", value)]
+        sets = [word for value in given for word in ("--set", value)]
         self.cluster.helm(
-            *("upgrade", "--install", release, chart, "--namespace", self.name, *sets, "--wait", f"--timeout={within}s"), within=within + 30
+            *("upgrade", "--install", release, str(chart), "--namespace", self.name, *sets, "--wait", f"--timeout={within}s"),
+            within=within + 30,
         )
+
+
+def ending(job: dict[str, Any]) -> str | None:
+    """How a Job ended, Complete or Failed; None while it runs. Pure."""
+    conditions = (job.get("status") or {}).get("conditions") or []
+    return next((one["type"] for one in conditions if one["type"] in ("Complete", "Failed") and one["status"] == "True"), None)
+
+
+def condition(status: dict[str, Any], type: str) -> dict[str, Any]:
+    """One condition of a status; empty while it is not there. Pure."""
+    return next((one for one in status.get("conditions") or [] if one["type"] == type), {})
+
+
+def line(status: dict[str, Any], exchange: str, dataset: str) -> dict[str, Any]:
+    """The entry of a venue's dataset; empty while it is not there. Pure."""
+    return next((one for one in status.get("collections") or [] if (one["exchange"], one["dataset"]) == (exchange, dataset)), {})

@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from support.control import Control
+
 SPEC = """\
 apiVersion: perptape.io/v1alpha1
 kind: CollectionSpec
@@ -34,7 +36,7 @@ def free_of_perptape(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 @dataclass
-class Simulator:
+class Simulator(Control):
     """Endpoints by venue, and the control API. `run` and `start` call `perptape` with these endpoints."""
 
     endpoints: dict[str, str]
@@ -49,38 +51,6 @@ class Simulator:
         request = urllib.request.Request(f"{base}/_control/{name}?{text}", data=data, method=method)
         with urllib.request.urlopen(request, timeout=30) as answer:
             return json.loads(answer.read())
-
-    def fault(self, **fault: Any) -> None:
-        self.control("POST", "faults", fault)
-
-    def calm(self) -> None:
-        """Ends all faults."""
-        self.control("DELETE", "faults")
-
-    def now(self, venue: str) -> int:
-        """The venue's clock, ms."""
-        return int(self.control("GET", "clock")[venue])
-
-    def skew(self, **ms: float) -> None:
-        """Sets venues' clocks ahead."""
-        for venue, shift in ms.items():
-            self.control("POST", "skew", {"venue": venue, "ms": shift})
-
-    def open_interest(self, venue: str, contract: str, start: int, end: int) -> dict[int, float]:
-        """The truth: base coins by the stamp of each 5-minute bucket."""
-        rows = self.control("GET", "open_interest", venue=venue, contract=contract, start=start, end=end)
-        return {row["time"]: float(row["base"]) for row in rows}
-
-    def funding(self, venue: str, contract: str, start: int, end: int) -> dict[int, float]:
-        """The truth: rates by the minute at which they are settled."""
-        rows = self.control("GET", "funding", venue=venue, contract=contract, start=start, end=end)
-        return {round(row["time"] / 60_000) * 60_000: float(row["rate"]) for row in rows}
-
-    def data_requests(self, venue: str) -> list[dict[str, Any]]:
-        """The requests so far."""
-        found = self.control("GET", "requests", venue=venue)
-        assert isinstance(found, list)
-        return found
 
     def spec(
         self, *venues: str, symbols: str = "BTCUSDT-PERP", collect: str = "{openInterest: {backfill: 1d}}", form: str = "nautilus1"

@@ -1,0 +1,79 @@
+"""Waiting for what a test expects, by the cluster's own watch: nothing sleeps, and what was seen last is said when it does not come."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import IO, Any
+
+from support.kube import Cluster
+
+Object = dict[str, Any]
+
+
+class NotSeen(AssertionError):
+    """What was waited for did not come in time."""
+
+
+def documents(lines: Iterable[str]) -> Iterator[Object]:
+    """JSON objects one after another, each over several lines, as kubectl prints them. Pure."""
+    held: list[str] = []
+    for line in lines:
+        held.append(line)
+        if line.rstrip("\n") == "}":
+            yield json.loads("".join(held))
+            held.clear()
+
+
+@contextmanager
+def _watched(cluster: Cluster, within: float, arguments: list[str]) -> Iterator[IO[str]]:
+    process = subprocess.Popen(
+        ["kubectl", "--context", cluster.context, *arguments, "--watch", "--output-watch-events", "--output", "json"],
+        env=cluster.environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    end = threading.Timer(within, process.kill)
+    end.start()
+    try:
+        assert process.stdout is not None
+        yield process.stdout
+    finally:
+        end.cancel()
+        process.kill()
+        process.wait()
+
+
+def until(cluster: Cluster, namespace: str, kind: str, name: str, holds: Callable[[Object], object], within: float = 120) -> Object:
+    """The object as soon as `holds` does of it. It need not be there yet. Raises NotSeen with the object as it was last."""
+    last: Object = {}
+    arguments = ["--namespace", namespace, "get", kind, "--field-selector", f"metadata.name={name}"]
+    with _watched(cluster, within, arguments) as lines:
+        for event in documents(lines):
+            last = event["object"] if event["type"] != "DELETED" else {}
+            if last and holds(last):
+                return last
+    said = json.dumps(last.get("status"), indent=1) if last else "it is not there"
+    raise NotSeen(f"{kind} {name} in {namespace}: not as expected after {within:g} s; its status is\n{said}")
+
+
+def until_some(
+    cluster: Cluster, namespace: str, kind: str, labels: str, holds: Callable[[list[Object]], object], within: float = 120
+) -> list[Object]:
+    """All objects with these labels, as soon as `holds` does of them; it is asked after each change."""
+    there: dict[str, Object] = {}
+    with _watched(cluster, within, ["--namespace", namespace, "get", kind, "--selector", labels]) as lines:
+        for event in documents(lines):
+            uid = event["object"]["metadata"]["uid"]
+            if event["type"] == "DELETED":
+                there.pop(uid, None)
+            else:
+                there[uid] = event["object"]
+            if holds(list(there.values())):
+                return list(there.values())
+    seen = {one["metadata"]["name"]: one.get("status") for one in there.values()}
+    raise NotSeen(f"{kind} {labels} in {namespace}: not as expected after {within:g} s; there are\n{json.dumps(seen, indent=1)}")
