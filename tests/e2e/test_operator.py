@@ -65,6 +65,7 @@ def test_an_image_that_does_not_exist_and_a_permission_that_is_missing_are_named
     assert "cronjobs" in condition(status, "Ready")["message"]
     namespace.operator()  # the chart puts the rule back, and the image
     namespace.until_told("forbidden", suspended, 300)
+    namespace.run_now("imageless-binance-funding", "with-an-image")
     namespace.until_told("imageless", lambda told: condition(told, "Ready").get("reason") == "Collecting", 400)
 
 

@@ -10,7 +10,7 @@ from support.namespace import Namespace, condition, ending, line
 from support.reader import Reader
 from support.specs import VOLUME, collection, some
 
-COLLECT: dict[str, Any] = {"openInterest": {"every": "5m", "backfill": "1d"}, "funding": {"every": "1h", "backfill": "7d"}}
+COLLECT: dict[str, Any] = {"openInterest": {"every": "1h", "backfill": "1d"}, "funding": {"every": "1h", "backfill": "7d"}}
 CHILDREN = {
     "ConfigMap/majors-collection",
     "CronJob/majors-binance-funding",
@@ -40,12 +40,21 @@ def holds_the_truth(tape: Reader, simulated: Control, venue: str) -> None:
     assert {time: rates.get(time) for time in settled} == settled
 
 
+def tells_the_truth(namespace: Namespace, tape: Reader, spec: str, venue: str) -> None:
+    """The entry of open interest comes to say what is on the tape."""
+    rows, (standing,) = tape.open_interest("BTCUSDT-PERP", venue), tape.standing("open_interest", venue)
+    status = namespace.until_told(spec, lambda told: line(told, venue, "open_interest")["rows"] == len(rows))
+    told = line(status, venue, "open_interest")
+    assert told["watermark"] == standing["watermark"]
+    assert told["gaps"] == {"open": 0, "lost": 0, "unproven": 0}
+
+
 def test_a_volume_is_filled_by_an_operator_of_one_namespace(namespace: Namespace) -> None:
     simulated = namespace.venues("--symbols", "3")
     namespace.operator()
     assert "ClusterRole" not in namespace.cluster.helm("get", "manifest", "perptape", "--namespace", namespace.name)
     namespace.apply(collection("majors", some(simulated.endpoints, "binance", "bybit"), COLLECT, VOLUME))
-    status = namespace.until_told("majors", collecting, 300)
+    namespace.until_told("majors", collecting, 300)
     children = namespace.children("majors")
     assert set(children) == CHILDREN
     (uid,) = {owner["uid"] for child in children.values() for owner in child["metadata"].get("ownerReferences", ())}
@@ -55,10 +64,7 @@ def test_a_volume_is_filled_by_an_operator_of_one_namespace(namespace: Namespace
     tape = reader.of_claim(namespace, "majors-tape")
     for venue in ("binance", "bybit"):
         holds_the_truth(tape, simulated, venue)
-        told = line(status, venue, "open_interest")
-        assert told["rows"] == len(tape.open_interest("BTCUSDT-PERP", venue))
-        assert told["watermark"] == tape.standing("open_interest", venue)[0]["watermark"]
-        assert told["gaps"] == {"open": 0, "lost": 0, "unproven": 0}
+        tells_the_truth(namespace, tape, "majors", venue)
 
     published = namespace.run_now("majors-publish", "publish-now")
     assert ending(published) == "Complete"
@@ -78,7 +84,8 @@ def test_a_bucket_is_filled_by_runs_that_the_controller_starts(home: Namespace) 
     home.until_told("bucket", collecting, 300)
     scheduled = home.until("cronjob", "bucket-binance-funding", lambda one: one["status"].get("lastSuccessfulTime"), 150)
     assert scheduled["spec"]["schedule"] == "* * * * *"
-    status = home.until_told("bucket", lambda told: line(told, "binance", "funding")["lastRun"] >= scheduled["status"]["lastScheduleTime"])
+    started = reader.ms(scheduled["status"]["lastScheduleTime"])
+    status = home.until_told("bucket", lambda told: reader.ms(line(told, "binance", "funding")["lastRun"]) >= started)
     assert line(status, "binance", "funding")["state"] == "Ok"
     tape = reader.of_bucket(home, s3, "prod")
     holds_the_truth(tape, simulated, "binance")

@@ -59,21 +59,3 @@ def until(cluster: Cluster, namespace: str, kind: str, name: str, holds: Callabl
                 return last
     said = json.dumps(last.get("status"), indent=1) if last else "it is not there"
     raise NotSeen(f"{kind} {name} in {namespace}: not as expected after {within:g} s; its status is\n{said}")
-
-
-def until_some(
-    cluster: Cluster, namespace: str, kind: str, labels: str, holds: Callable[[list[Object]], object], within: float = 120
-) -> list[Object]:
-    """All objects with these labels, as soon as `holds` does of them; it is asked after each change."""
-    there: dict[str, Object] = {}
-    with _watched(cluster, within, ["--namespace", namespace, "get", kind, "--selector", labels]) as lines:
-        for event in documents(lines):
-            uid = event["object"]["metadata"]["uid"]
-            if event["type"] == "DELETED":
-                there.pop(uid, None)
-            else:
-                there[uid] = event["object"]
-            if holds(list(there.values())):
-                return list(there.values())
-    seen = {one["metadata"]["name"]: one.get("status") for one in there.values()}
-    raise NotSeen(f"{kind} {labels} in {namespace}: not as expected after {within:g} s; there are\n{json.dumps(seen, indent=1)}")
