@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from support.cluster import ClusterMissing, cache, exports, find, given, prepare, unmet_by_build, unmet_by_kind
-from support.watching import documents
 
 
 def test_without_anything_all_three_ways_and_what_each_lacks_are_named(tmp_path: Path) -> None:
@@ -52,13 +51,3 @@ def test_the_cache_is_where_the_builder_keeps_it() -> None:
     assert cache({"HOME": "/home/one"}) == Path("/home/one/.cache/perptape/cluster")
     assert cache({"HOME": "/home/one", "XDG_CACHE_HOME": "/fast"}) == Path("/fast/perptape/cluster")
     assert cache({"HOME": "/home/one", "PERPTAPE_CACHE": "/kept"}) == Path("/kept/cluster")
-
-
-def test_the_objects_that_kubectl_prints_while_watching_are_read_one_by_one() -> None:
-    printed = (
-        '{\n    "type": "ADDED",\n    "object": {}\n}\n{\n    "type": "MODIFIED",\n    "object": {\n        "a": 1\n    }\n}\n{\n  "cut'
-    )
-    assert list(documents(printed.splitlines(keepends=True))) == [
-        {"type": "ADDED", "object": {}},
-        {"type": "MODIFIED", "object": {"a": 1}},
-    ]

@@ -75,7 +75,6 @@ def loaded(cluster: Cluster, directory: Path) -> Images:
         names = [built(cluster, "operator"), built(cluster, "worker"), minio(cluster)]
         known = directory / f"images.{cluster.context}"
         if not known.exists():
-            references = [cluster.load(name) for name in names]
-            (directory / f".images.{os.getpid()}").write_text("\n".join(references))
+            (directory / f".images.{os.getpid()}").write_text("\n".join(cluster.load(*names)))
             (directory / f".images.{os.getpid()}").replace(known)
         return Images(*known.read_text().split("\n"))

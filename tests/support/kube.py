@@ -55,18 +55,26 @@ class Cluster:
         """What docker prints. The classic builder, which every engine has, so that both are proven at once."""
         return run("docker", *arguments, environ={**self.environment(), "DOCKER_BUILDKIT": "0"}, given=given, within=within)
 
-    def load(self, image: str) -> str:
-        """Makes a local image known to the nodes, and returns the name that pods call it by."""
+    def load(self, *images: str) -> list[str]:
+        """Makes local images known to the nodes, and returns the names that pods call them by. Together, since they share layers."""
         if self.registry:
-            pushed = f"{self.registry.rstrip('/')}/{image}"
-            self.docker("tag", image, pushed)
-            self.docker("push", pushed)
+            pushed = [f"{self.registry.rstrip('/')}/{image}" for image in images]
+            for image, name in zip(images, pushed, strict=True):
+                self.docker("tag", image, name)
+                self.docker("push", name)
             return pushed
         name = self.kind or self.context.removeprefix("kind-")
-        workers = [node for node in run("kind", "get", "nodes", "--name", name, environ=self.environment()).split() if "worker" in node]
-        chosen = ["--nodes", ",".join(workers)] if workers else []
-        run("kind", "load", "docker-image", image, "--name", name, *chosen, environ=self.environment(), within=600)
-        return image
+        nodes = run("kind", "get", "nodes", "--name", name, environ=self.environment()).split()
+        chosen = [node for node in nodes if "worker" in node] or nodes
+        unknown = [image for image in images if not all(self._knows(node, image) for node in chosen)]
+        if unknown:
+            nodes_list = ",".join(chosen)
+            run("kind", "load", "docker-image", *unknown, "--name", name, "--nodes", nodes_list, environ=self.environment(), within=900)
+        return list(images)
+
+    def _knows(self, node: str, image: str) -> bool:
+        """Whether one of kind's nodes has an image; its tag says what it is made of."""
+        return bool(self.docker("exec", node, "ctr", "--namespace=k8s.io", "images", "list", "--quiet", f"name==docker.io/library/{image}"))
 
     def environment(self) -> dict[str, str]:
         """What the tools run with."""

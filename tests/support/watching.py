@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO, Any
 
@@ -16,16 +16,6 @@ Object = dict[str, Any]
 
 class NotSeen(AssertionError):
     """What was waited for did not come in time."""
-
-
-def documents(lines: Iterable[str]) -> Iterator[Object]:
-    """JSON objects one after another, each over several lines, as kubectl prints them. Pure."""
-    held: list[str] = []
-    for line in lines:
-        held.append(line)
-        if line.rstrip("\n") == "}":
-            yield json.loads("".join(held))
-            held.clear()
 
 
 @contextmanager
@@ -53,7 +43,8 @@ def until(cluster: Cluster, namespace: str, kind: str, name: str, holds: Callabl
     last: Object = {}
     arguments = ["--namespace", namespace, "get", kind, "--field-selector", f"metadata.name={name}"]
     with _watched(cluster, within, arguments) as lines:
-        for event in documents(lines):
+        for printed in lines:  # one event each
+            event = json.loads(printed)
             last = event["object"] if event["type"] != "DELETED" else {}
             if last and holds(last):
                 return last
