@@ -67,7 +67,7 @@ def namespaces(cluster: Cluster, images: Images, tests_at_once: None) -> Iterato
 
     def make() -> Namespace:
         names.append(f"e2e-{secrets.token_hex(4)}")
-        cluster.kubectl("apply", "--filename", "-", given=json.dumps(served.namespace(names[-1])))
+        cluster.kubectl("apply", "--validate=ignore", "--filename", "-", given=json.dumps(served.namespace(names[-1])))
         return Namespace(cluster, names[-1], images)
 
     yield make

@@ -60,7 +60,9 @@ def pool(cluster: Cluster, images: Images, directory: Path) -> Pool:
         if not known.exists():
             session = f"e2e-{secrets.token_hex(3)}"
             made = [namespace(name) for name in [session, *names(session)]]
-            cluster.kubectl("apply", "--filename", "-", given=json.dumps({"apiVersion": "v1", "kind": "List", "items": made}))
+            cluster.kubectl(
+                "apply", "--validate=ignore", "--filename", "-", given=json.dumps({"apiVersion": "v1", "kind": "List", "items": made})
+            )
             Namespace(cluster, session, images).operator(f"watch.namespaces={{{','.join(names(session))}}}")
             known.write_text(session)
         session = known.read_text()

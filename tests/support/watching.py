@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO, Any
@@ -16,6 +17,9 @@ Object = dict[str, Any]
 
 class NotSeen(AssertionError):
     """What was waited for did not come in time."""
+
+
+AGAIN_S = 1.0
 
 
 @contextmanager
@@ -38,15 +42,24 @@ def _watched(cluster: Cluster, within: float, arguments: list[str]) -> Iterator[
         process.wait()
 
 
+def _seen(cluster: Cluster, within: float, arguments: list[str]) -> Iterator[Object]:
+    """The object after each change, empty where it is gone, for so long. A watch that the server ends is begun anew."""
+    end = time.monotonic() + within
+    while (left := end - time.monotonic()) > 0:
+        with _watched(cluster, left, arguments) as lines:
+            for printed in lines:  # one event each
+                event = json.loads(printed)
+                if event["type"] == "ERROR":
+                    break
+                yield event["object"] if event["type"] != "DELETED" else {}
+        time.sleep(min(AGAIN_S, max(0.0, end - time.monotonic())))
+
+
 def until(cluster: Cluster, namespace: str, kind: str, name: str, holds: Callable[[Object], object], within: float = 120) -> Object:
     """The object as soon as `holds` does of it. It need not be there yet. Raises NotSeen with the object as it was last."""
     last: Object = {}
-    arguments = ["--namespace", namespace, "get", kind, "--field-selector", f"metadata.name={name}"]
-    with _watched(cluster, within, arguments) as lines:
-        for printed in lines:  # one event each
-            event = json.loads(printed)
-            last = event["object"] if event["type"] != "DELETED" else {}
-            if last and holds(last):
-                return last
+    for last in _seen(cluster, within, ["--namespace", namespace, "get", kind, "--field-selector", f"metadata.name={name}"]):
+        if last and holds(last):
+            return last
     said = json.dumps(last.get("status"), indent=1) if last else "it is not there"
     raise NotSeen(f"{kind} {name} in {namespace}: not as expected after {within:g} s; its status is\n{said}")
