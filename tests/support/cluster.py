@@ -17,10 +17,16 @@ from support.kube import PYTHON_IMAGE, Cluster, CommandFailed, run
 BUILD = Path(__file__).resolve().parents[1] / "cluster/build"
 NAME = "perptape-test"
 NODE_IMAGE = "kindest/node:v1.34.0"
+# Without an election, which nobody contests: on a busy machine they would lose it, and the cluster its controllers for minutes.
 THREE_NODES = """
 kind: Cluster
 apiVersion: kind.x-k8s.io/v1alpha4
 nodes: [{role: control-plane}, {role: worker}, {role: worker}]
+kubeadmConfigPatches:
+  - |
+    kind: ClusterConfiguration
+    controllerManager: {extraArgs: {leader-elect: "false"}}
+    scheduler: {extraArgs: {leader-elect: "false"}}
 """
 MISSING = """no Kubernetes cluster for the tests: any one of these will do, and WITHOUT=cluster leaves such tests out.
   - A cluster of your own: PERPTAPE_TEST_CONTEXT=<context of your kubeconfig>, with kubectl and helm on PATH (it is not set).
