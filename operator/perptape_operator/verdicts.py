@@ -66,7 +66,7 @@ def _as_known(known: CollectionStatus, untried: str, passed: str) -> Verdict:
 def _staying(collector: Collector, evidence: Evidence, known: CollectionStatus) -> Verdict:
     """A stream or a resident collector: as good as its pods."""
     seen = evidence.seen
-    told = [reported(one, one.collected(*collector.key)) for one in seen.reports]
+    told = [reported(one, part) for one in seen.reports if _begun(collector, one, part := one.collected(*collector.key))]
     worst = next((one for one in told if one[0] == "Failing"), None)
     if seen.ready == 0:
         if worst is not None:
@@ -78,7 +78,7 @@ def _staying(collector: Collector, evidence: Evidence, known: CollectionStatus) 
         trouble = f": {seen.trouble.message}" if seen.trouble is not None else ""
         return "Degraded", "ReplicaMissing", f"{seen.ready} of {evidence.wanted} pods are ready{trouble}"
     if not told:
-        unheard = "its pods are ready, and have not told the operator how they stand: it asks them every 20 s"
+        unheard = "its pods are ready, and have not told the operator that they obtained anything: it asks them every 20 s"
         return _as_known(known, unheard, unheard)
     if worst is not None and all(one[0] == "Failing" for one in told):
         return worst
@@ -88,6 +88,13 @@ def _staying(collector: Collector, evidence: Evidence, known: CollectionStatus) 
     if seen.restarted is not None:
         return "Degraded", seen.restarted.reason, seen.restarted.message
     return next((one for one in told if one[1] != "Collecting"), told[0])
+
+
+def _begun(collector: Collector, run: Report, part: Collected | None) -> bool:
+    """Whether a report is about something done: a resident that has not fetched yet says nothing."""
+    if collector.form != "resident" or part is None or run.store_error or part.error:
+        return True
+    return part.last_run is not None
 
 
 def reported(run: Report, part: Collected | None) -> Verdict:

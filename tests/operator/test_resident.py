@@ -111,3 +111,12 @@ def test_it_stands_still_while_suspended(resident: Any) -> None:
     resident.settle()
     assert resident.children(DEPLOYMENT)[("Deployment", OI)]["spec"]["replicas"] == 0
     assert resident.line("binance", "open_interest")["state"] == "Suspended"
+
+
+def test_before_its_first_fetch_nothing_is_claimed(resident: Any) -> None:
+    pod, started = resident.stream(OI, 0, None)["metadata"]["name"], resident.at
+    tells(resident, pod, started, last_run=None, watermark=None)
+    assert resident.line("binance", "open_interest")["reason"] == "NotYetRun"
+    assert resident.condition("Ready")["reason"] == "Starting"
+    tells(resident, pod, started, last_run=None, watermark=None, error="api.binance.com: connection refused", state="failed")
+    assert resident.line("binance", "open_interest")["reason"] == "NothingObtained", "but a failure is told at once"

@@ -1,0 +1,57 @@
+"""Many specs at rest: the operator writes nothing, and what it does grows with what there is and no faster."""
+
+import asyncio
+from typing import Any
+
+from perptape_operator.kinds import COLLECTION
+
+SPECS = 50
+SMALL = {"venues": [{"exchange": "binance"}], "collect": {"openInterest": {}}}
+
+
+def many(world: Any, number: int, **more: Any) -> None:
+    for index in range(number):
+        world.spec(f"s{index}", **SMALL, store={"s3": {"bucket": "tape", "prefix": f"s{index}"}}, **more)
+    world.settle(most=20 * number)
+
+
+def resync(world: Any, seconds: float) -> None:
+    world.at += int(seconds * 1000)
+    asyncio.run(world.operation.resync())
+    world.settle(most=20 * SPECS)
+
+
+def test_suspended_specs_at_rest_are_not_written_to_for_an_hour(world: Any) -> None:
+    many(world, SPECS, suspend=True)
+    resync(world, 61)
+    writes = len(world.cluster.writes)
+    for _ in range(12):
+        resync(world, 300)
+    assert len(world.cluster.writes) == writes
+
+
+def test_an_edit_is_acted_on_at_once_and_concerns_one_spec(world: Any) -> None:
+    many(world, SPECS)
+    resync(world, 61)
+    writes = len(world.cluster.writes)
+    world.cluster.edit(COLLECTION, "trading", "s7", lambda m: m["spec"].update(suspend=True))
+    before = world.at
+    world.settle()
+    assert world.at - before < 2_000
+    touched = world.cluster.writes[writes:]
+    assert touched
+    assert all(name == "s7" or name.startswith("s7-") for _, _, name in touched)
+
+
+def test_requests_grow_with_the_specs_and_no_faster(worlds: Any) -> None:
+    counts = []
+    for number in (10, 40):
+        world, asked = worlds(), [0]
+
+        def count(verb: str, kind: str, name: str, asked: list[int] = asked) -> None:
+            asked[0] += 1
+
+        world.cluster.fail = count
+        many(world, number)
+        counts.append(asked[0])
+    assert counts[1] <= 4 * counts[0]
