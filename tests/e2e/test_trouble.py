@@ -41,10 +41,10 @@ def test_a_store_that_cannot_be_used_is_told_with_what_to_do(home: Namespace) ->
         home.apply({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "data": data})
     endpoints = some(simulated.endpoints, "binance")
     cases = {
-        "absent": ({**s3, "credentials": {"secretName": "absent"}}, "absent"),
-        "partial": ({**s3, "credentials": {"secretName": "partial"}}, "AWS_SECRET_ACCESS_KEY"),
-        "wrong": ({**s3, "credentials": {"secretName": "wrong"}}, "s3"),
-        "bucketless": ({**s3, "bucket": "elsewhere"}, "elsewhere"),
+        "absent": ({**s3, "credentials": {"secretName": "absent"}}, "is not there or lacks AWS_ACCESS_KEY_ID"),
+        "partial": ({**s3, "credentials": {"secretName": "partial"}}, "lacks AWS_SECRET_ACCESS_KEY: make it"),
+        "wrong": ({**s3, "credentials": {"secretName": "wrong"}}, "does not accept the credentials"),
+        "bucketless": ({**s3, "bucket": "elsewhere"}, "there is no bucket 'elsewhere'"),
     }
     home.apply(*(collection(name, endpoints, FUNDING, {"s3": {**place, "prefix": name}}) for name, (place, _) in cases.items()))
     for name, (_, said) in cases.items():

@@ -115,7 +115,7 @@ class Namespace:
         self.ran(f"make-{name}", self.images.worker, "-c", program, key, secret, name, command=["python"])
         return {"bucket": name, "endpoint": "http://minio:9000", "region": "us-east-1", "credentials": {"secretName": "s3"}}
 
-    def operator(self, *values: str, release: str = "perptape", within: int = 180, chart: Path = ROOT / "charts/perptape") -> None:
+    def operator(self, *values: str, release: str = "perptape", within: int = 300, chart: Path = ROOT / "charts/perptape") -> None:
         """Installs the chart here, serving this namespace alone unless `values` (as for --set) say otherwise; returns when it is ready."""
         repository, tag = self.images.operator.rsplit(":", 1)
         worker, worker_tag = self.images.worker.rsplit(":", 1)
