@@ -90,6 +90,9 @@ def out(order: Order, settings: Settings) -> int:
         return 0
     told = logs.redacted(summary.as_json(), settings.secrets)
     left.leave(settings, told)
+    if order.as_json:  # in a pod's log people read, too
+        for line in summary.lines():
+            logging.getLogger("perptape").info(line)
     for line in [told] if order.as_json else summary.lines():
         output.line(logs.redacted(line, settings.secrets))
     return summary.exit_code
@@ -140,6 +143,8 @@ async def _begun(order: Order, settings: Settings, board: Board | None) -> Summa
         return None
     asked = request(order, settings, settings.writer or writer())
     where = places.place(order.catalog, order.collection.spec.store, settings, live=order.live)
+    if settings.namespace:
+        logging.getLogger("perptape").info("%s; into %s", asked.said(), where.location)
     if settings.budget_url is None and settings.budget_fallback is None:
         return await _carried(asked, where, board)
     from perptape.pod.budgets import kept, steered

@@ -33,6 +33,19 @@ class Request:
     namespace: str = ""
     """Of the pod that carries it out; empty where that is no pod. In a cluster replicas are pods, and publishing is a pod's of its own."""
 
+    def said(self) -> str:
+        """What is asked, for people."""
+        wanted = self.spec.wanted()
+        parts = []
+        for dataset in self.datasets:
+            settings = wanted[dataset]
+            every, back = getattr(settings, "every", None), getattr(settings, "backfill", None)
+            parts.append(f"{dataset} live" if every is None else f"{dataset} every {every}, {back} back")
+        count = len(self.spec.symbols.names or ())
+        symbols = f"{count} symbol{'' if count == 1 else 's'}" if count else "a selection of symbols"
+        limit = "" if self.deadline_s is None else f", within {self.deadline_s:.0f} s"
+        return f"asked for {'; '.join(parts)}; of {symbols} at {', '.join(self.venues)}{limit}"
+
     @property
     def spec_id(self) -> str:
         """Who wants: the same for every pod of a spec, and for every run of a file on a laptop."""

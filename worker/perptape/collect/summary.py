@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from perptape.collect.outcome import Outcome
+from perptape.times import iso
 
 IDENTITY = ("venue", "dataset", "state")
 LONGEST = 4000
@@ -95,9 +96,19 @@ class Summary:
             )
             found = f"{one.rows} events" if one.streamed else f"{one.rows} rows"
             asked = f"over {one.windows} connections" if one.streamed else f"in {one.calls} calls"
-            out.append(f"{one.venue} {one.dataset}: {found} of {one.instruments} instruments {asked}{extra}")
+            out.append(f"{one.venue} {one.dataset}: {found} of {one.instruments} instruments {asked}{extra}{_standing(one)}")
             out.extend(f"  failed: {line}" for line in one.failed[:5])
             out.extend(f"  skipped: {line}" for line in one.skipped[:5])
             if one.error:
                 out.append(f"  {one.error}")
         return [*out, *self.notes]
+
+
+def _standing(one: Outcome) -> str:
+    """What is missing now, and up to when nothing is."""
+    if one.figures is None:
+        return ""
+    counts = ((one.figures.open, "open"), (one.figures.lost, "lost"), (one.figures.unproven, "unproven"))
+    missing = ", ".join(f"{count} {kind}" for count, kind in counts if count) or "nothing"
+    until = "" if one.figures.watermark is None else f", complete up to {iso(one.figures.watermark)}"
+    return f"; missing: {missing}{until}"

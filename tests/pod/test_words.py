@@ -1,0 +1,40 @@
+"""What `kubectl logs` of a fetch job says, in plain words: what was asked, obtained, written and is missing."""
+
+import json
+
+import pytest
+
+from perptape.cli.carry import Order, request
+from perptape.cli.daemon import document
+from perptape.collect.figures import Figures
+from perptape.collect.outcome import Outcome
+from perptape.collect.summary import Summary
+from perptape.settings import settings
+from perptape_api.document import parse
+
+
+def test_what_is_asked_is_said_in_a_sentence():
+    plain = document("majors", ["BTCUSDT-PERP", "ETHUSDT-PERP"], ["okx"], {"openInterest": {}, "liquidations": {}})
+    asked = request(Order(parse(plain, "m.yaml"), "m.yaml", deadline="90s"), settings({}), "pod-0")
+    assert asked.said() == "asked for open_interest every 5m, 30d back; liquidations live; of 2 symbols at okx, within 90 s"
+
+
+def test_what_is_missing_is_said_in_a_sentence():
+    one = Outcome("okx", "funding", rows=9, calls=2, instruments=1, figures=Figures(1_800_000_000_000, None, open=2, lost=1))
+    assert Summary("a", "b", outcomes=[one]).lines() == [
+        "okx funding: 9 rows of 1 instruments in 2 calls; missing: 2 open, 1 lost, complete up to 2027-01-15T08:00:00Z"
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_fetch_jobs_log_is_json_and_its_words_tell_the_run(pods):
+    spec = pods.mount("{funding: {backfill: 2d}}", "bybit", "BTCUSDT-PERP")
+    environ = pods.environ(spec, "bybit", "funding", "pod-0", PERPTAPE_TIME_BUDGET="240")
+    found = pods.simulated.run("run", spec, "--once", "--exchange", "bybit", "--dataset", "funding", timeout=200, **environ)
+    assert found.returncode == 0, found.stderr
+    said = [json.loads(line)["event"] for line in found.stderr.splitlines()]
+    assert said[0].startswith("asked for funding every 1h, 2d back; of 1 symbol at bybit, within 2")
+    assert "segment written" in said
+    assert any(line.startswith("bybit funding: ") and "; missing: nothing, complete up to 20" in line for line in said)
+    assert json.loads(found.stdout)["run"] == "pod-0"
