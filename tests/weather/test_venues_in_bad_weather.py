@@ -152,7 +152,11 @@ def test_a_ban_ends_its_venue_at_once_names_its_end_and_no_call_follows(simulate
     assert banned.returncode == 3
     assert banned.stderr.count("binance: no call before") == 1
     simulated.calm()
-    assert simulated.run("run", spec, "--once", "--catalog", "tape").returncode == 0
+    before = len(simulated.data_requests("binance"))
+    assert simulated.run("run", spec, "--once", "--catalog", "tape", "--deadline", "20s").returncode == 1
+    assert len(simulated.data_requests("binance")) == before, "every process of this host keeps to a ban that one was told"
+    elsewhere = str(simulated.folder / "another-host")
+    assert simulated.run("run", spec, "--once", "--catalog", "tape", PERPTAPE_STATE=elsewhere).returncode == 0
     whole(simulated, simulated.folder / "tape", ["binance", "bybit"])
 
 
