@@ -36,5 +36,5 @@ def test_a_fetch_jobs_log_is_json_and_its_words_tell_the_run(pods):
     said = [json.loads(line)["event"] for line in found.stderr.splitlines()]
     assert said[0].startswith("asked for funding every 1h, 2d back; of 1 symbol at bybit, within 2")
     assert "segment written" in said
-    assert any(line.startswith("bybit funding: ") and "; missing: nothing, complete up to 20" in line for line in said)
+    assert any(line.startswith("bybit funding: ") and "; missing: nothing, complete up to 20" in line for line in said), said[-2:]
     assert json.loads(found.stdout)["run"] == "pod-0"

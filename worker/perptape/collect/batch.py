@@ -81,6 +81,8 @@ class Batch:
                 self._tables, self._held = tables + self._tables, held + self._held
                 self._claims, self._wants = claims + self._claims, wants + self._wants
                 raise
+            self.said += claims
+            self.asserted += wants
             self.committed += held
             self.segments += 1
             self._since = self._monotonic()
