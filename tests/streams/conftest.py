@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -64,6 +64,10 @@ class MemoryDisk:
     locks: set[str] = field(default_factory=set)
     room: int | None = None
     """Bytes that can still be appended; None: any."""
+    full: Collection[int] = ()
+    """The numbers of the appends at which no more than `left` bytes fit; later ones fit again."""
+    left: int = 0
+    appends: int = 0
     refuses_sync: bool = False
     error: int = errno.ENOSPC
     """What the system says of an append that does not fit."""
@@ -83,7 +87,9 @@ class MemoryDisk:
         if os.path.dirname(path) not in self.dirs:
             raise FileNotFoundError(path)
         with self.fate.step():
-            fits = data if self.room is None else data[: self.room]
+            room = self.left if self.appends in self.full else self.room
+            self.appends += 1
+            fits = data if room is None else data[:room]
             self.files[path] = self.files.get(path, b"") + fits
             if self.room is not None:
                 self.room -= len(fits)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import count
+from itertools import count, product
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from perptape.datasets import LIQUIDATIONS
 from perptape.errors import StoreError
 from perptape.interval import Interval, gaps
 from perptape.store.log import Logs, Owner
-from perptape.store.log_record import Mark
+from perptape.store.log_record import Closed, Mark, encode
 
 START, SECONDS, ROLL = 1_000_000, 13, 4
 LOSSES = ("killed", "kept", "torn", "zeroed", "dropped")
@@ -204,4 +205,59 @@ def test_a_log_is_kept_while_the_store_is_away_and_is_put_later(kit) -> None:
     assert not adopt(logs, store).waiting
     assert {one["ts_event"] // 10**6 for one in store.rows} == set(life.durable)
     assert store.wants
+    assert disk.folders("/state/log") == []
+
+
+def _short_of_space(kit, disk: Any, store: Any, plan: Sequence[str], close: bool) -> set[int]:
+    """One process that goes on whatever the disk refuses, as the writer does; returns the times of events that it was told are durable."""
+    log = StreamLog(
+        Logs("/state/log", disk), LIQUIDATIONS, "fake", kit.RULES, opened=START, since={}, new_id=lambda: "log0", limit=2**30
+    )  # fmt: skip
+    durable: set[int] = set()
+    now = START
+    for step in plan:
+        now += 1_000
+        with suppress(StoreError):
+            if step == "append":
+                log.write(Batch([kit.liquidation(now)], [Mark("acknowledged", "c", now - 500), Mark("control", "c", now)]))
+                durable.add(now)
+            elif step == "roll":
+                log.roll(now, ())
+            elif step == "put":
+                for segment in log.unconfirmed:
+                    put(store, segment)
+                    log.confirm(segment.name)
+    if close:
+        with suppress(StoreError):
+            log.close()
+    return durable
+
+
+@pytest.mark.parametrize("left", [0, len(encode(Closed())), 300])
+@pytest.mark.parametrize("close", [True, False])
+def test_what_was_durable_is_in_a_segment_before_its_log_goes_whatever_did_not_fit(kit, left: int, close: bool) -> None:
+    """Every short course of a stream that has an event, with no room from each of its writes on, or at that write only, and room again afterwards."""
+    for rest in product(("append", "roll", "put"), repeat=3):
+        plan = ("append", *rest)
+        whole = kit.Disk(dirs={"/"})
+        _short_of_space(kit, whole, kit.Store(), plan, close)
+        for first in range(1, whole.appends + 1):
+            for full in (range(first, 99), [first]):
+                disk, store = kit.Disk(full=full, left=left), kit.Store()
+                durable = _short_of_space(kit, disk, store, plan, close)
+                disk = disk.after_kill()
+                adopt(Logs("/state/log", disk), store)
+                assert durable <= {one["ts_event"] // 10**6 for one in store.rows}, (plan, first, full)
+                assert disk.folders("/state/log") == []
+
+
+def test_a_log_that_was_closed_with_something_behind_its_last_roll_is_brought_in_whole(kit) -> None:
+    disk, store = kit.Disk(), kit.Store()
+    durable = _short_of_space(kit, disk, store, ("append", "roll", "put", "append"), close=False)
+    disk = disk.after_kill()
+    disk.files["/state/log/log0/records"] += encode(Closed())  # as the end was written though the roll before it had not fitted
+    found = adopt(Logs("/state/log", disk), store)
+    assert durable == {one["ts_event"] // 10**6 for one in store.rows}
+    assert len(store.segments) == 2
+    assert found.said[("fake", "liquidations")]
     assert disk.folders("/state/log") == []

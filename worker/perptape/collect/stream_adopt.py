@@ -73,8 +73,7 @@ def _adopt_one(log: Log, tail: Tail, segments: Segments, found: Adopted) -> None
     head = tail.head
     found.logs += 1
     try:
-        if not tail.closed:
-            _end(log, tail)
+        _end(log, tail)
         said = found.said.setdefault((head.venue, head.dataset), {})
         for instrument, time in tail.said.items():
             said[instrument] = max(time, said.get(instrument, time))
@@ -90,16 +89,18 @@ def _adopt_one(log: Log, tail: Tail, segments: Segments, found: Adopted) -> None
 
 
 def _end(log: Log, tail: Tail) -> None:
-    """The end of what was open, the last roll, and the log's end. Each is durable before the next one is made: killed here, too,
-    it comes out the same.
+    """The end of what was open, the last roll, and the log's end, as far as they are missing. Each is durable before the next one
+    is made: killed here, too, it comes out the same. Something may be behind the last roll of a closed log too: a full disk had
+    room for its end and not for the roll.
 
     The time after the last proof is left to the next process, which knows how long it was.
     """
-    if tail.open:
+    if tail.open and not (tail.closed and tail.rolled):
         _write(log, tail, Marks(tuple(Mark("closed", name, tail.last, text="process down") for name in tail.open)))
     if not tail.rolled:
         _write(log, tail, tail.roll(max(tail.said.values()), ()))
-    _write(log, tail, Closed())
+    if not tail.closed:
+        _write(log, tail, Closed())
 
 
 def _write(log: Log, tail: Tail, record: Record) -> None:

@@ -116,14 +116,17 @@ class StreamLog:
             self._unwritten.append(Confirmed(name))  # goes with the next write; forgotten, it costs a repeated put
 
     def close(self) -> None:
-        """Ends the log. It goes if the store has all of it, and is left to the next process otherwise."""
+        """Ends the log. It goes if the store has all of it, and is left to the next process otherwise.
+
+        One whose last roll was refused is not closed: the next process must still make a segment of what is behind the roll before.
+        """
         for log, _ in self._old:
             log.release()
         if not self._tail.unconfirmed and self._tail.rolled:
             self._log.remove()
             return
         try:
-            if not self._tail.closed:
+            if self._tail.rolled and not self._tail.closed:
                 self._log.write([*self._unwritten, Closed()])
         finally:
             self._log.release()

@@ -75,7 +75,7 @@ class Tail:
 
     @property
     def rolled(self) -> bool:
-        """Whether everything but the last roll's confirmation is in a segment."""
+        """Whether everything but the last roll's confirmation and the log's end is in a segment."""
         return self._rolled == self._count
 
     def add(self, record: Record) -> None:
@@ -93,12 +93,17 @@ class Tail:
                 self._rolled = self._count
             case Confirmed(name):
                 self.unconfirmed.pop(name, None)
-                if self._rolled == self._count - 1:
-                    self._rolled = self._count
+                self._says_nothing()
             case Closed():
                 self.closed = True
+                self._says_nothing()
             case Begun():
                 raise ValueError("a log begins once")
+
+    def _says_nothing(self) -> None:
+        """The record just added needs no segment."""
+        if self._rolled == self._count - 1:
+            self._rolled = self._count
 
     def roll(self, time: int, wants: tuple[Want, ...]) -> Rolled:
         """The record that ends what is not yet in a segment. It counts once it is durable and was added."""

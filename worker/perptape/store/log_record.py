@@ -92,7 +92,7 @@ class Confirmed:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """Nothing follows but confirmations."""
+    """Nothing follows but confirmations, and what is behind the last roll where a version before this one closed all the same."""
 
 
 Record = Begun | Marks | Events | Rolled | Confirmed | Closed
