@@ -236,7 +236,7 @@ def _short_of_space(kit, disk: Any, store: Any, plan: Sequence[str], close: bool
 @pytest.mark.parametrize("left", [0, len(encode(Closed())), 300])
 @pytest.mark.parametrize("close", [True, False])
 def test_what_was_durable_is_in_a_segment_before_its_log_goes_whatever_did_not_fit(kit, left: int, close: bool) -> None:
-    """Every short course of a stream that has an event, with no room from each of its writes on, or at that write only, and room again afterwards."""
+    """Every short course of a stream, with no room from each of its writes on, or at that write only, and room again afterwards."""
     for rest in product(("append", "roll", "put"), repeat=3):
         plan = ("append", *rest)
         whole = kit.Disk(dirs={"/"})

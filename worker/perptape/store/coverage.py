@@ -54,10 +54,14 @@ class CoverageFile:
 
 @dataclass(frozen=True, slots=True)
 class CoverageFiles:
-    """Those that could be read, by name; and one line for each that could not."""
+    """Those that could be read, by name; and one line for each that could not.
+
+    `broken`: the paths of those that no perptape wrote so.
+    """
 
     files: tuple[CoverageFile, ...]
     unreadable: tuple[str, ...]
+    broken: tuple[str, ...] = ()
 
     @property
     def all(self) -> Sayings:
@@ -83,7 +87,7 @@ def coverage_files(fs: FileSystem, venue: str, dataset: str, *, newer: bool = Fa
 
     newer=True: one of a newer perptape raises Newer; else it is one more that cannot be read.
     """
-    files, unreadable = [], []
+    files, unreadable, broken = [], [], []
     for entry in fs.list(layout.coverage(venue, dataset)):
         try:
             files.append(CoverageFile(entry.path, entry.modified, decode_coverage(fs.read(entry.path).data, entry.path)))
@@ -91,7 +95,8 @@ def coverage_files(fs: FileSystem, venue: str, dataset: str, *, newer: bool = Fa
             if newer and isinstance(error, Newer):
                 raise
             unreadable.append(str(error))
-    return CoverageFiles(tuple(files), tuple(unreadable))
+            broken += [] if isinstance(error, Newer) else [entry.path]
+    return CoverageFiles(tuple(files), tuple(unreadable), tuple(broken))
 
 
 @dataclass(frozen=True, slots=True)

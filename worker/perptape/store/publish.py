@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
@@ -91,6 +92,7 @@ class Publisher:
         failed = self.join_files(segments)
         claimable = self.claimable(segments, failed)
         self.say(covered, claimable, again)
+        self.retire(covered.broken)
         told = {id(segment) for segment in claimable}
         self._folded = {path for path, segment in segments.items() if id(segment) in told}
         self.delete_segments(self.deletable(listed, segments))
@@ -174,6 +176,14 @@ class Publisher:
         if after != before:
             name = layout.coverage_name(self.fs.now(), f"{self.writer}.{next(self._count)}")
             self.fs.create(layout.coverage_file(self.venue, self.landing.dataset, name), encode_coverage(after))
+
+    def retire(self, broken: Sequence[str]) -> None:
+        """Coverage files that cannot be read are kept aside and go, where one that can be read says what is known."""
+        if broken and (still := self.covered()).files:
+            for path in set(broken) & set(still.broken):
+                with suppress(Absent):
+                    quarantine.keep(self.fs, self.venue, self.landing.dataset, path, self.fs.read(path).data)
+                    self.fs.delete(path)
 
     def deletable(self, listed: Sequence[Entry], segments: dict[str, Segment]) -> list[str]:
         """The segments that are old and, read back, all there."""

@@ -9,7 +9,7 @@ import hashlib
 import json
 
 from perptape.damage import Damage
-from perptape.interval import NS
+from perptape.interval import NS, Interval
 from perptape.store import layout
 from perptape.store.filesystem import Absent, FileSystem
 from perptape.store.landing import Place
@@ -36,6 +36,13 @@ def record(fs: FileSystem, venue: str, dataset: str, place: Place, data: bytes, 
     said = {"version": 1, "path": place.path, "instrument": place.instrument}
     text = json.dumps({**said, "start": lost.start, "end": lost.end, "first": first, "time": now})
     fs.create(f"{layout.quarantine(venue, dataset)}/{_name(place.path, data)}-{layout.object_time(now)}.json", text.encode())
+
+
+def lost(fs: FileSystem, venue: str, dataset: str, instrument: str, span: Interval, now: int) -> None:
+    """Writes down that the rows of an instrument's event times in `span` (ms) are gone, whatever held them (`now`: the store's clock)."""
+    text = json.dumps({"version": 1, "path": "", "instrument": instrument, "start": span.start, "end": span.end, "first": 0, "time": now})
+    name = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+    fs.create(f"{layout.quarantine(venue, dataset)}/{layout.identifier(instrument)}-{name}-{layout.object_time(now)}.json", text.encode())
 
 
 def damage_records(fs: FileSystem, venue: str, dataset: str) -> tuple[tuple[Damage, ...], tuple[str, ...]]:

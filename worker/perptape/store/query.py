@@ -166,6 +166,8 @@ def _decoded(fs: FileSystem, decode: Callable[[Place, bytes], pa.Table], files: 
             return decode(place, fs.read(place.path).data)
         except Absent:
             return None
+        except Unreadable as error:
+            raise Unreadable(f"{error}; `perptape verify --repair` keeps a copy and has its rows asked for again") from error
 
     return _each(fs, one, files)
 

@@ -10,19 +10,20 @@ from typing import TYPE_CHECKING, Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from perptape.claims import grid_step
+from perptape.claims import Claim, grid_step
 from perptape.datasets import DATASETS
 from perptape.datasets.base import Dataset, Format
 from perptape.interval import MINUTE, NS, floor, slot_of, slots
-from perptape.store import layout
+from perptape.store import coverage as covered
+from perptape.store import fold, layout
 from perptape.store.filesystem import Absent, Entry, FileSystem
-from perptape.store.landing import DataFiles, Place, landing
+from perptape.store.landing import DataFiles, Landing, Place, landing
 from perptape.store.parquet import Unreadable, decode
 
 if TYPE_CHECKING:
     from perptape.store.catalog import Catalog
 
-Kind = Literal["unreadable", "order", "duplicate", "overlap", "name", "claim", "stray", "coverage"]
+Kind = Literal["unreadable", "order", "duplicate", "overlap", "name", "claim", "stray", "coverage", "unpublished"]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -46,6 +47,7 @@ def findings(catalog: Catalog, form: Format) -> list[Finding]:
             continue
         known = catalog.known(venue, dataset)
         out.extend(Finding(line.split(" ", 1)[0], "coverage", line) for line in known.unreadable)
+        out.extend(_unpublished(catalog.fs, place, venue))
         if dataset in DATASETS:
             out.extend(_claims_without_rows(catalog, venue, DATASETS[dataset]))
     return sorted(out)
@@ -74,7 +76,7 @@ def _data_file(fs: FileSystem, files: DataFiles, place: Place) -> Iterator[Findi
     except Absent:
         return
     except Unreadable as error:
-        yield Finding(place.path, "unreadable", f"{error}; publishing with it as `touched` keeps a copy and asks for its rows again")
+        yield Finding(place.path, "unreadable", str(error))
         return
     assert place.span is not None
     if place.span != layout.span_of(place.span.start, files.kind.span):
@@ -110,28 +112,41 @@ def _stray(entry: Entry, ours: Sequence[str]) -> bool:
 
 
 def _claims_without_rows(catalog: Catalog, venue: str, kind: Dataset) -> Iterator[Finding]:
-    """Slots that are claimed complete, and no row is there. A period's slot is that of its row's ts_event."""
+    for claim, missing in claimed_without_rows(catalog, venue, kind):
+        where = layout.coverage(venue, kind.name)
+        first = layout.iso(missing[0] * NS)
+        text = f"{claim.instrument} {claim.grid}: {len(missing)} slots are claimed and have no row, the first at {first}"
+        yield Finding(where, "claim", text)
+
+
+def claimed_without_rows(catalog: Catalog, venue: str, kind: Dataset) -> Iterator[tuple[Claim, list[int]]]:
+    """Claims of complete slots, each with the starts (ms) of those for which there is no row."""
     coverage = catalog.coverage(venue, kind.name)
     claims = [c for c in coverage.claims if c.kind == "complete" and grid_step(c.grid) is not None]
     if not claims:
         return
     try:
         rows = catalog.every_row(kind.name, {c.instrument for c in claims})
-    except Unreadable:  # found above, by its path
+    except Unreadable:  # found by its path
         return
     times = _times(kind, rows)
     for claim in claims:
-        step = grid_step(claim.grid)
-        assert step is not None
-        period = 0 if claim.grid.startswith("sample/") or kind.name != "open_interest" else step // MINUTE
-        slot_of_row = floor if claim.grid.startswith("sample/") else slot_of
-        have = {slot_of_row(t, step) for t in times.get((claim.instrument, period), ())}
-        missing = [slot for slot in slots(claim.span, step) if slot not in have]
+        have = _slots(kind, times, claim)
+        missing = [slot for slot in slots(claim.span, grid_step(claim.grid) or 1) if slot not in have]
         if missing:
-            where = layout.coverage(venue, kind.name)
-            first = layout.iso(missing[0] * NS)
-            text = f"{claim.instrument} {claim.grid}: {len(missing)} slots are claimed and have no row, the first at {first}"
-            yield Finding(where, "claim", text)
+            yield claim, missing
+
+
+def slots_with_rows(kind: Dataset, rows: pa.Table, claim: Claim) -> set[int]:
+    """The starts (ms) of the slots of a claim's grid that `rows` have a row for."""
+    return _slots(kind, _times(kind, rows), claim)
+
+
+def _slots(kind: Dataset, times: dict[tuple[str, int], list[int]], claim: Claim) -> set[int]:
+    """A period's slot is that of its row's ts_event."""
+    step, sampled = grid_step(claim.grid) or 1, claim.grid.startswith("sample/")
+    period = 0 if sampled or kind.name != "open_interest" else step // MINUTE
+    return {(floor if sampled else slot_of)(time, step) for time in times.get((claim.instrument, period), ())}
 
 
 def _times(kind: Dataset, rows: pa.Table) -> dict[tuple[str, int], list[int]]:
@@ -140,3 +155,16 @@ def _times(kind: Dataset, rows: pa.Table) -> dict[tuple[str, int], list[int]]:
     for name, period, time in zip(rows["instrument_id"].to_pylist(), periods, rows["ts_event"].to_pylist(), strict=True):
         out.setdefault((name, period), []).append(time // NS)
     return out
+
+
+def _unpublished(fs: FileSystem, place: Landing, venue: str) -> Iterator[Finding]:
+    """Data files that are gone though coverage files say what was in them: segments of the last hour still hold rows of theirs."""
+    segments, _ = covered.segments(fs, place, venue, rows=True)
+    sayings = covered.settled_coverage_files(fs, venue, place.dataset).all
+    told = fold.said([one for one in segments if one.rows.num_rows and one.claims], sayings)
+    for where in sorted({where for one in told for where in fold.places(place, one)}, key=lambda where: where.path):
+        try:
+            fs.read(where.path)
+        except Absent:
+            text = "is gone, and what was in it is still claimed: `perptape publish` writes again what segments hold of it"
+            yield Finding(where.path, "unpublished", text)

@@ -1,0 +1,75 @@
+"""Mends what `verify` found: what is claimed and no longer there is written down as lost, so that it is asked for again.
+
+A file that cannot be read is published anew from what is left of it (a copy is kept); the rest of a claim without rows becomes a damage
+record. Nothing is taken from a listing: a file is absent when reading it says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from perptape.claims import Claim, grid_step
+from perptape.datasets import DATASETS
+from perptape.datasets.base import Dataset
+from perptape.errors import StoreError
+from perptape.interval import MINUTE, NS, Interval, union
+from perptape.store import layout, quarantine
+from perptape.store.filesystem import Absent, FileSystem
+from perptape.store.landing import DataFiles, Place
+from perptape.store.verify import Finding, claimed_without_rows, slots_with_rows
+
+if TYPE_CHECKING:
+    from perptape.store.catalog import Tape
+
+
+def repair(tape: Tape, found: Sequence[Finding], writer: str) -> list[str]:
+    """Mends what can be mended of the findings; one line for each thing done. Raises StoreError where another publisher is at work."""
+    broken = sorted(one.path for one in found if one.kind == "unreadable")
+    reports = tape.publish(touched=broken, writer=writer)
+    if reports and not any(one.lease for one in reports):
+        raise StoreError("another publisher is at work on this tape: repair it when that one has ended")
+    lines = [line for one in reports for line in (*one.damaged, *([one.error] if one.error else []))]
+    for venue, dataset in tape.datasets():
+        if dataset in DATASETS:
+            lines += _written_down(tape, venue, DATASETS[dataset])
+    return lines
+
+
+def _written_down(tape: Tape, venue: str, kind: Dataset) -> Iterator[str]:
+    made = tape.made()
+    assert made is not None
+    files = DataFiles(venue, kind, made.layout)
+    lost: dict[str, list[Interval]] = {}
+    for claim, missing in claimed_without_rows(tape, venue, kind):
+        gone = _gone(tape.fs, files, claim, missing)
+        lost.setdefault(claim.instrument, []).extend(gone)
+    now = tape.fs.now()
+    for instrument, spans in lost.items():
+        for span in union(spans):
+            quarantine.lost(tape.fs, venue, kind.name, instrument, span, now)
+            text = f"{layout.iso(span.start * NS)} to {layout.iso(span.end * NS)}"
+            yield f"{venue} {kind.name} {instrument}: {text} is claimed and not there: written down as lost, the next run asks again"
+
+
+def _gone(fs: FileSystem, files: DataFiles, claim: Claim, missing: Sequence[int]) -> list[Interval]:
+    """The slots of a claim whose rows are in no file, each file being asked for by its name."""
+    step = grid_step(claim.grid)
+    assert step is not None
+    there: set[int] = set()
+    for place in sorted({place for slot in missing for place in _holders(files, claim.instrument, slot, step)}, key=lambda p: p.path):
+        try:
+            rows = files.decode(place, fs.read(place.path).data)
+        except Absent:
+            continue
+        there |= slots_with_rows(files.kind, rows, claim)
+    return [Interval(slot, slot + step) for slot in missing if slot not in there]
+
+
+def _holders(files: DataFiles, instrument: str, slot: int, step: int) -> Iterator[Place]:
+    """The files that may hold the row of a slot: it is stamped by the slot's start or end, and known a period after that at the latest."""
+    time, last = (slot - MINUTE) * NS, (slot + 2 * step) * NS + layout.LATEST_AFTER_EVENT * NS
+    while time <= last:
+        span = layout.span_of(time, files.kind.span)
+        yield Place(layout.data_file(files.kind.directory(files.form), instrument, span), instrument, span)
+        time = span.end + 1
