@@ -173,6 +173,28 @@ def test_a_run_fills_the_catalog_and_every_reader_sees_it(perptape: Perptape, ve
     assert int(str(count[0]["n"])) >= 70
 
 
+def test_a_broken_store_is_said_by_every_reader_and_mended_by_the_command_that_they_name(
+    perptape: Perptape, venues: Environ, spec: str, tmp_path: Path
+) -> None:
+    assert perptape("run", spec, "--once", "--exchange", "binance", environ=venues).code == 0
+    assert perptape("publish").code == 0
+    (broken, *_) = sorted((tmp_path / "tape/data/custom_open_interest").rglob("*.parquet"))
+    broken.write_bytes(b"garbage")
+    (tmp_path / "tape/perptape/coverage/binance/funding/20260101T000000000Z-x.0.parquet").write_bytes(b"garbage")
+    asked = perptape("query", "oi", "BTCUSDT-PERP", "-e", "binance")
+    assert (asked.code, "perptape verify --repair" in asked.err) == (3, True), asked.err
+    for command in ("status", "gaps"):
+        assert "20260101T000000000Z-x.0.parquet cannot be read" in perptape(command).err
+    found = perptape("verify", "-f", "json")
+    assert (found.code, {row["kind"] for row in found.rows}) == (1, {"unreadable", "coverage"})
+    assert "`perptape verify --repair`" in found.err
+    mended = perptape("verify", "--repair")
+    assert (mended.code, broken.name in mended.err) == (0, True)
+    assert perptape("verify").code == 0
+    assert perptape("query", "oi", "BTCUSDT-PERP", "-e", "binance").code == 0
+    assert "cannot be read" not in perptape("status").err
+
+
 def test_a_second_run_in_the_same_slot_asks_for_nothing(perptape: Perptape, venues: Environ, spec: str) -> None:
     arguments = ("run", spec, "--once", "--format", "json", "--exchange", "binance", "--dataset", "funding")
     assert perptape(*arguments, environ=venues).code == 0

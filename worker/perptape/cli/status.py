@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from perptape.datasets.instruments import SeenInstrument
     from perptape.instruments import Instrument
     from perptape.standing import Status
+    from perptape.store.catalog import Catalog
 
 STATUSES: tuple[Status, ...] = ("complete", "sampled", "empty", "unproven", "pending", "open", "lost")
 HOLES: tuple[Literal["open", "lost", "unproven"], ...] = ("open", "lost", "unproven")
@@ -34,13 +35,11 @@ def status(
     to: options.Output = None,
 ) -> int:
     """How complete the catalog is: per venue, dataset and instrument, what is covered, missing and lost for good."""
-    from perptape.cli.tapes import reader
-
     output.check_form(form.value, to)
-    found = _standings(ctx.obj, catalog, None, exchange, dataset)
+    opened, found = _standings(ctx.obj, catalog, None, exchange, dataset)
     output.emit(overview(found) if form == options.Format.table else figures(found), form.value, to)
     _distrusted(found)
-    opened = reader(places.place(catalog, None, ctx.obj))
+    _unread(opened, found)
     for venue in sorted({one.venue for one in found}):
         for line in lifetimes(venue, opened.instruments(venue)):
             output.note(line)
@@ -61,9 +60,10 @@ def gaps(
 ) -> int:
     """Holes in what was wanted: open (can still be had), lost (and why), unproven (nobody knows)."""
     output.check_form(form.value, to)
-    found = _standings(ctx.obj, catalog, file, exchange, dataset)
+    opened, found = _standings(ctx.obj, catalog, file, exchange, dataset)
     output.emit(holes(found, times=_seconds if form == options.Format.table else _plain), form.value, to)
     _distrusted(found)
+    _unread(opened, found)
     if file is not None and not found:
         output.note(f"{file} was not run on this catalog yet: everything that it wants is missing")
         return PARTLY if fail else OK
@@ -72,7 +72,7 @@ def gaps(
 
 def _standings(
     settings: Settings, catalog: str | None, file: str | None, exchange: list[str] | None, dataset: list[str] | None
-) -> list[Standing]:
+) -> tuple[Catalog, list[Standing]]:
     from perptape.cli.tapes import WantedBy, reader
     from perptape.collect.report import standings
     from perptape.datasets import DATASETS
@@ -86,12 +86,19 @@ def _standings(
     opened = reader(places.place(catalog, store, settings))
     chosen = places.datasets(dataset, among=("open_interest", "funding", "liquidations"))
     names = [name for name in DATASETS if name in chosen or (name == "funding_prediction" and "funding" in chosen)]
-    return standings(opened if spec is None else WantedBy(opened, spec), now(), places.venues(exchange), names)
+    return opened, standings(opened if spec is None else WantedBy(opened, spec), now(), places.venues(exchange), names)
 
 
 def _distrusted(found: Sequence[Standing]) -> None:
     for venue, dataset in sorted({(one.venue, one.dataset) for one in found if not one.trusted}):
         output.error(f"{venue} {dataset}: no coverage could be read: rebuilt from rows, stream time is unproven; see `perptape verify`")
+
+
+def _unread(opened: Catalog, found: Sequence[Standing]) -> None:
+    """Says which objects could not be read, so that what they claimed is missing above."""
+    for venue, dataset in sorted({(one.venue, one.dataset) for one in found}):
+        for line in opened.known(venue, dataset).unreadable:
+            output.error(f"{venue} {dataset}: {line}; `perptape publish` keeps it aside")
 
 
 def lifetimes(venue: str, seen: Iterable[SeenInstrument]) -> list[str]:
