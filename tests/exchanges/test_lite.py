@@ -32,8 +32,26 @@ from perptape.exchanges.base import Access
 from perptape.exchanges.registry import connect
 connect("bybit", Access("http://127.0.0.1:1"))
 print(sum(name.startswith("ccxt.") for name in sys.modules) < 40, "pyarrow" in sys.modules, "requests" in sys.modules)
+print("cryptography" in sys.modules)
 """
-    assert said(program) == "True False False\n"
+    assert said(program) == "True False False\nFalse\n"
+
+
+def test_signatures_are_made_by_the_real_library() -> None:
+    lite = """
+from perptape.exchanges._ccxt_lite import exchange_class
+exchange = exchange_class("async_support", "bybit")
+from cryptography.hazmat.primitives import serialization as s
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+def pem(key):
+    return key.private_bytes(s.Encoding.PEM, s.PrivateFormat.PKCS8, s.NoEncryption()).decode()
+private = rsa.generate_private_key(65537, 2048)
+print(len(exchange.rsa("text", pem(private))), len(exchange.rsa("text", pem(private), "sha512", "pss")))
+print(exchange.eddsa(b"text", bytes(range(32))))
+print(sorted(exchange.ecdsa("00" * 32, "11" * 32, "p256")), sorted(exchange.ecdsa("00" * 32, "11" * 32, "secp256k1", "sha256")))
+print(sorted(exchange.ecdsa("00" * 32, pem(ec.derive_private_key(7, ec.SECP256R1())), "p256", "sha256")))
+"""
+    assert said(lite) == said(lite.replace("from perptape", "import ccxt.pro\nfrom perptape", 1))
 
 
 def test_classes_are_the_ones_that_a_normal_import_gives() -> None:

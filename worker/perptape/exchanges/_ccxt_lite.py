@@ -3,21 +3,20 @@
 CCXT's `__init__` files import every exchange (0.5 s, 100 MB). Here the packages `ccxt`, `ccxt.async_support` and `ccxt.pro` are
 entered into `sys.modules` unexecuted; what is asked of them is imported when it is asked: an exchange's class from its module, an
 error from `ccxt.base.errors`. Anything else executes the package's own `__init__`, in place, so that `import ccxt` elsewhere in the
-process works as ever. `requests`, which only CCXT's synchronous classes use (80 ms), is left out until one of those is asked for.
+process works as ever. What only CCXT's synchronous classes or signed calls use comes when one of those is asked for (`_ccxt_later`).
 Where CCXT was imported before, or is laid out in another way than we know, the normal import is made.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib import import_module
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec, module_from_spec
 from types import ModuleType
 from typing import Any
 
+from perptape.exchanges._ccxt_later import bring_requests, left_out
 from perptape.exchanges._certificates import read_later
 
 _EARLY = {
@@ -45,7 +44,7 @@ class _Package(ModuleType):
         """The import of a submodule enters it here; where CCXT's `__init__` would put its class of the same name, so do we."""
         inner = getattr(value, name, None) if isinstance(value, ModuleType) else None
         if self.__name__ == "ccxt" and isinstance(inner, type):
-            _bring_requests()  # a synchronous exchange
+            bring_requests()  # a synchronous exchange
         super().__setattr__(name, inner if isinstance(inner, type) else value)
 
     def _early(self, name: str) -> Any:
@@ -67,46 +66,10 @@ class _Package(ModuleType):
     def _execute(self) -> None:
         """What a normal import would have done."""
         spec: ModuleSpec = self.__dict__["__spec__"]
-        _bring_requests()
+        bring_requests()
         self.__class__ = ModuleType  # type: ignore[assignment]
         assert spec.loader is not None
         spec.loader.exec_module(self)
-
-
-class _Absent(ModuleType):
-    """Stands for a module of `requests` while CCXT's base is imported: its names are classes that nothing is an instance of."""
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        _LEFT_OUT[(self.__name__, name)] = left_out = type(name, (Exception,), {})
-        return left_out
-
-
-_LEFT_OUT: dict[tuple[str, str], type[Exception]] = {}
-
-
-@contextmanager
-def _without_requests() -> Iterator[None]:
-    """Imports inside find placeholders for `requests`, unless it is there already."""
-    names = ("requests", "requests.utils", "requests.exceptions")
-    if "requests" not in sys.modules:
-        sys.modules.update({name: _Absent(name) for name in names})
-    try:
-        yield
-    finally:
-        for name in names:
-            if isinstance(sys.modules.get(name), _Absent):
-                del sys.modules[name]
-
-
-def _bring_requests() -> None:
-    """Puts the real `requests` where its placeholders are."""
-    module = sys.modules.get("ccxt.base.exchange")
-    real = {id(left): getattr(import_module(source), name) for (source, name), left in _LEFT_OUT.items()}
-    _LEFT_OUT.clear()
-    if module is not None:
-        module.__dict__.update({name: real[id(value)] for name, value in module.__dict__.items() if id(value) in real})
 
 
 def exchange_class(package: str, name: str) -> type[Any]:
@@ -144,7 +107,7 @@ def _enter() -> None:
         parent, _, child = name.rpartition(".")
         if parent:
             sys.modules[parent].__dict__[child] = package
-    with _without_requests():
+    with left_out():
         import_module("ccxt.base.exchange")
 
 
