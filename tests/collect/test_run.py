@@ -1,7 +1,7 @@
 """A whole run over fake venues: what was obtainable is there, what is claimed is true, failures stay where they are."""
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pyarrow.compute as pc
 import pytest
@@ -12,9 +12,10 @@ from perptape.collect.stream_batch import Counts
 from perptape.collect.stream_report import LiveReport
 from perptape.collect.summary import Summary
 from perptape.errors import OriginConflict, Retry, Skip, StoreError
+from perptape.exchanges.registry import traits
 from perptape.interval import DAY, HOUR, MINUTE
 from perptape.store.catalog import Tape
-from support.fake_exchange import open_interest_of, rate_of, settlements_every
+from support.fake_exchange import FakeExchange, open_interest_of, perpetual, rate_of, settlements_every
 
 FIVE = 5 * MINUTE
 
@@ -262,6 +263,24 @@ async def test_samples_carry_no_period_and_are_claimed_slot_by_slot(world):
     rows = world.tape.read("open_interest")
     assert pc.unique(rows["period_minutes"]).to_pylist() == [0]
     assert standing(world, "hyperliquid", "open_interest").length("complete") == FIVE
+
+
+@dataclass
+class Microseconds(FakeExchange):
+    """Stamps what is held of one coin by microseconds."""
+
+    async def open_interest(self, instruments):
+        answer = await super().open_interest(instruments)
+        return replace(answer, rows=[replace(r, time=r.time * 1000) if r.instrument.base == "BTC" else r for r in answer.rows])
+
+
+async def test_a_time_in_microseconds_is_dropped_and_counted_and_the_rest_is_stored(world):
+    own = traits("hyperliquid")
+    world.exchanges["hyperliquid"] = Microseconds(own, [perpetual(own, base) for base in ("BTC", "ETH")], world.clock)
+    summary = await world.once(collect="{openInterest: {every: 5m}}")
+    assert pc.unique(world.tape.read("open_interest")["instrument_id"]).to_pylist() == ["ETHUSDT-PERP.HYPERLIQUID"]
+    assert [outcome.dropped for outcome in summary.outcomes] == [1]
+    assert world.tape.coverage("hyperliquid", "open_interest").grids("BTCUSDT-PERP.HYPERLIQUID") == ()
 
 
 def test_of_a_stream_events_over_its_connections_are_told_and_no_calls():

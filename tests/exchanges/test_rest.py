@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from decimal import Decimal
 
 import pytest
@@ -108,6 +108,17 @@ async def test_a_failed_call_is_made_once_because_ccxt_would_repeat_even_a_ban(s
     with pytest.raises(Retry):
         await exchange.funding_page(instruments[0], Interval(0, DAY))
     assert len(simulation.truth.requests("binance")) == before + 1
+
+
+@pytest.mark.parametrize("time", ["1795300000000000000", "[1]", "{}", "-1", "null"])
+async def test_a_clock_that_tells_no_time_is_not_believed(time: str) -> None:
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response(text=f'{{"serverTime":{time}}}')
+
+    async with answering(answer, speed=1000) as exchange:
+        with suppress(Retry):
+            await exchange.now()
+        assert abs(exchange.offset) < 2_000
 
 
 async def test_during_a_ban_nothing_is_sent(simulation: Simulation, made: Made) -> None:

@@ -68,6 +68,19 @@ def test_what_is_written_is_read_before_and_after_publishing_alike(tmp_path: Pat
     assert [seen.instrument for seen in catalog.instruments("okx")] == [instrument("okx")]
 
 
+def test_a_row_before_1970_hides_no_other_from_readers(tmp_path: Path) -> None:
+    tape = Tape.open(str(tmp_path / "tape"))
+    list(write(tape, clock, "w"))
+    before = tape.read("open_interest")
+    bad = before.slice(0, 1).set_column(before.schema.names.index("ts_event"), before.schema.field("ts_event"), [[-5]])
+    bad = bad.set_column(bad.schema.names.index("ts_init"), bad.schema.field("ts_init"), [[-5]])
+    tape.commit("okx", "open_interest", bad, (), (), "other", clock)
+    seen = tape.read("open_interest")
+    assert seen.num_rows == before.num_rows + 1
+    assert sorted(seen["ts_init"].to_pylist())[0] == -5
+    assert tape.read("open_interest", start=0) == before
+
+
 def test_sql_sees_each_row_once_in_both_formats(tmp_path: Path) -> None:
     for form in ("nautilus1", "nautilus2"):
         tape = Tape.open(str(tmp_path / form))

@@ -327,6 +327,19 @@ async def test_a_venue_that_will_never_serve_ends_its_stream_with_the_reason(sta
     assert one.disk.folders("/state/log") == []
 
 
+async def test_a_venue_whose_clock_does_not_answer_holds_no_stop_up(stage) -> None:
+    one = stage()
+    one.exchange.now = asyncio.Event().wait  # what is sent to it vanishes
+    task = asyncio.create_task(one.stream().run(one.stop))
+    await asyncio.sleep(1)
+    one.stop.set()
+    began = asyncio.get_running_loop().time()
+    await asyncio.wait([task], timeout=30)
+    assert task.done()
+    assert asyncio.get_running_loop().time() - began < 1
+    assert not one.disk.files
+
+
 async def test_a_venue_without_a_feed_says_why(stage) -> None:
     one = stage("hyperliquid")
     report = await one.stream().run(one.stop)

@@ -1,9 +1,10 @@
 """What a connection says before and after its acknowledgements: ordinals are counted for the whole subscription."""
 
 from perptape.collect.stream_batch import ConnectionSink, Counts, Intake
-from perptape.datasets.liquidations import LATEST, LIQUIDATIONS
+from perptape.datasets.liquidations import LIQUIDATIONS
 from perptape.exchanges.base import RawLiquidation
 from perptape.exchanges.registry import traits
+from perptape.interval import LATEST
 from support.fake_exchange import START, perpetual
 
 ONE = perpetual(traits("bybit"))

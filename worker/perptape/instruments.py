@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from perptape.errors import UsageError
-from perptape.interval import Interval
+from perptape.interval import LATEST, Interval
 from perptape.times import iso
 
 END_OF_TIME = 1 << 62
@@ -44,6 +44,15 @@ class Instrument:
     """The present settlement interval; it changes over time, so no past row may lean on it."""
     listed: int | None = None
     delisted: int | None = None
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for what no row can hold: one such contract would keep the list of all out of the store."""
+        texts = (self.venue, self.id, self.symbol, self.venue_id, self.base, self.quote, self.settle)
+        if not all(isinstance(text, str) and text.isprintable() for text in texts):
+            raise ValueError(f"a contract is named in text, not by {texts}")
+        times = (self.funding_minutes, self.listed, self.delisted)
+        if not all(time is None or 0 <= time < LATEST for time in times):
+            raise ValueError(f"no contract lives so long: {times}")
 
     @property
     def life(self) -> Interval:

@@ -14,6 +14,8 @@ HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 NS = 1_000_000
 """Nanoseconds in a millisecond."""
+LATEST = 2**63 // NS - 2 * DAY
+"""ms: a later time (or the `ts_init` that follows from it) fits no row; micro- or nanoseconds taken for milliseconds are such times."""
 
 JITTER = 5 * SECOND
 """A row stamped this close to a boundary belongs to it: venues stamp some ms off (Binance 11, Hyperliquid 31, dYdX 586)."""

@@ -21,6 +21,7 @@ from perptape.collect.stream_log import StreamLog
 from perptape.collect.stream_report import LiveReport, Pace
 from perptape.collect.stream_thread import Offload, Thread
 from perptape.collect.stream_writer import Wants, Writer
+from perptape.collect.together import until
 from perptape.collect.watchdog import Watch
 from perptape.datasets.liquidations import LIQUIDATIONS, Row
 from perptape.errors import Fatal, Retry, Skip
@@ -100,13 +101,9 @@ class LiveStream:
         if feed is None:
             self.report.ended = self._exchange.traits.no_feed or f"{self.report.venue} has no liquidation feed"
             return self.report
-        try:
-            await self._exchange.now()
-        except (Fatal, Skip) as error:
-            self.report.ended = str(error)
+        await until(stop, self._look_at_the_clock())
+        if stop.is_set() or self.report.ended:
             return self.report
-        except Retry as error:
-            self.report.last_error = str(error)  # the connections will tell
         threads = [Thread("perptape-log"), Thread("perptape-store")]
         disk, store = self._on_disk or threads[0], self._on_store or threads[1]
         try:
@@ -116,6 +113,14 @@ class LiveStream:
             for thread in threads:
                 thread.close()
         return self.report
+
+    async def _look_at_the_clock(self) -> None:
+        try:
+            await self._exchange.now()
+        except (Fatal, Skip) as error:
+            self.report.ended = str(error)
+        except Retry as error:
+            self.report.last_error = str(error)  # the connections will tell
 
     def _opened(self, feed: Feed) -> StreamLog:
         rules = Rules.of(feed, (one.id for one in self._instruments))

@@ -14,10 +14,16 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from perptape.interval import LATEST
+
 Format = Literal["nautilus1", "nautilus2"]
 FORMATS: tuple[Format, ...] = ("nautilus1", "nautilus2")
 TIMES = (pa.field("ts_received", pa.int64(), False), pa.field("ts_event", pa.int64(), False), pa.field("ts_init", pa.int64(), False))
 UTC = pa.timestamp("ns", tz="UTC")
+
+
+LARGEST = 100
+"""The decimal exponent beyond which nothing is an amount: products and quotients of what is left are floats and never overflow."""
 
 
 class Invalid(ValueError):
@@ -154,6 +160,15 @@ def _resolved(dataset: Dataset, table: pa.Table, fresh: Any) -> tuple[pa.Table, 
     return winners, losers.filter(revised)
 
 
+def kept_time(value: int | None, field: str = "time") -> int:
+    """A venue's time in ms. Raises Invalid where it gave none, or one that no row can hold: it would keep its whole batch out."""
+    if value is None or (type(value) is int and value <= 0):
+        raise Invalid(f"{field}: the venue gave none")
+    if type(value) is not int or value >= LATEST:
+        raise Invalid(f"{field}: {str(value)[:40]!r} is none that can be kept")
+    return value
+
+
 def number(value: Any, field: str, *, negative: bool = False) -> Decimal | None:
     """A venue's number, exact. None and "" are None; NaN, infinities, junk and (unless allowed) negatives raise Invalid."""
     if value is None or value == "":
@@ -164,6 +179,8 @@ def number(value: Any, field: str, *, negative: bool = False) -> Decimal | None:
         raise Invalid(f"{field}: {str(value)[:40]!r} is not a number") from None
     if not parsed.is_finite():
         raise Invalid(f"{field}: {value} is not finite")
+    if parsed and abs(parsed.adjusted()) > LARGEST:
+        raise Invalid(f"{field}: {str(value)[:40]} is no amount of anything")
     if not negative and parsed.is_signed() and parsed < 0:
         raise Invalid(f"{field}: {value} is negative")
     return parsed

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from perptape.datasets.base import UTC, Dataset, Format, Invalid, number, plain, schema_of
+from perptape.datasets.base import UTC, Dataset, Format, Invalid, kept_time, number, plain, schema_of
 from perptape.exchanges.base import RawFunding
-from perptape.interval import DAY, JITTER, MINUTE, NS
+from perptape.interval import DAY, JITTER, LATEST, MINUTE, NS
 
 LONGEST = DAY
 """ms: no venue settles less often. Where nothing is known for longer, a settlement is missing."""
@@ -97,15 +97,15 @@ def rows(raws: Sequence[RawFunding], received: int, fixed_interval: int | None =
     unusable: set[int] = set()
     for raw in raws:
         try:
-            if raw.time is None or raw.time <= 0:
-                raise Invalid("time: the venue gave none")
+            time = kept_time(raw.time)
             rate = number(raw.rate, "rate", negative=True)
             if rate is None:
                 raise Invalid("rate: the venue gave none")
-            found[settled_at(raw.time)] = plain(rate)
+            found[settled_at(time)] = plain(rate)
         except Invalid as error:
             dropped.append(f"{raw.instrument.id}: {error}")
-            unusable.add(settled_at(raw.time or 0))
+            if raw.time is not None and raw.time < LATEST:
+                unusable.add(settled_at(raw.time))
     out: list[Row] = []
     before: int | None = None
     for time in sorted({*found, *unusable}):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from perptape.datasets.base import Dataset, Invalid, as_float, custom_from_file, custom_to_file, number, schema_of
+from perptape.datasets.base import Dataset, Invalid, as_float, custom_from_file, custom_to_file, kept_time, number, schema_of
 from perptape.exchanges.base import RawPrediction
-from perptape.interval import NS
+from perptape.interval import LATEST, NS
 
 SCHEMA = schema_of(
     pa.field("rate", pa.float64(), False),
@@ -41,14 +41,17 @@ def row(raw: RawPrediction, received: int) -> Row:
     rate = number(raw.rate, "rate", negative=True)
     if rate is None:
         raise Invalid("rate: the venue gave none")
-    time = received if raw.time is None else raw.time
-    if raw.next_time is None or raw.next_time <= time:
-        raise Invalid(f"next funding time: {raw.next_time} is not after {time}")
+    time = received if raw.time is None else kept_time(raw.time)
+    coming = kept_time(raw.next_time, "next funding time")
+    if coming <= time:
+        raise Invalid(f"next funding time: {coming} is not after {time}")
+    if raw.interval_minutes is not None and not 0 < raw.interval_minutes < LATEST:
+        raise Invalid(f"interval: {raw.interval_minutes} minutes")
     return (
         raw.instrument.id,
         float(rate),
         as_float(number(raw.next_rate, "next rate", negative=True)),
-        raw.next_time * NS,
+        coming * NS,
         raw.interval_minutes,
         as_float(number(raw.mark, "mark")),
         as_float(number(raw.index, "index")),

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from math import inf, nan
+from math import nan
 from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from perptape.datasets.base import Dataset, Invalid, custom_from_file, custom_to_file, number, schema_of
+from perptape.datasets.base import LARGEST, Dataset, Invalid, custom_from_file, custom_to_file, kept_time, number, schema_of
 from perptape.exchanges.base import Number, RawLiquidation
 from perptape.instruments import Instrument
 from perptape.interval import NS
@@ -49,8 +49,7 @@ LIQUIDATIONS = Dataset(
 
 Row = tuple[str, str, str, float, float | None, float | None, float, float | None, str | None, int, int, int, int]
 Unit = Literal["base", "contracts", "quote"]
-LATEST = 2**63 // NS
-"""ms: a later time does not fit a row, and one such row would keep its whole batch out of the log."""
+_LEAST, _MOST = 10.0**-LARGEST, 10.0**LARGEST
 
 
 def key(raw: RawLiquidation) -> tuple[Any, ...]:
@@ -61,22 +60,22 @@ def key(raw: RawLiquidation) -> tuple[Any, ...]:
 def row(raw: RawLiquidation, unit: Unit, ordinal: int, received: int) -> Row:
     """A row of the schema. `received` is ns. `unit` is what the venue's quantity is in. Raises Invalid."""
     one, time, side, price_sent, average_sent, quantity_sent, venue_id = raw
-    if time is None or not 0 < time < LATEST:
-        raise Invalid("time: the venue gave none" if time is None or time <= 0 else f"time: {time} is none that can be kept")
+    event = kept_time(time) * NS
     if side not in ("BUY", "SELL"):
         raise Invalid(f"side: {side!r} is neither BUY nor SELL")
+    if venue_id is not None and type(venue_id) is not str:
+        raise Invalid(f"venue id: {venue_id!r} is no text")
     try:  # numbers as they should be are judged as floats, which costs half of what exact ones do; only the sizes need those
         price, quantity = float(price_sent), float(quantity_sent)  # type: ignore[arg-type]
         average = None if average_sent is None else float(average_sent)
     except (TypeError, ValueError):
         price = quantity = average = nan
-    sound = 0.0 < price < inf and 0.0 <= quantity < inf and (average is None or 0.0 < average < inf)
+    sound = _LEAST < price < _MOST and 0.0 <= quantity < _MOST and (average is None or _LEAST < average < _MOST)
     if sound and type(price_sent) is type(quantity_sent) is str and (average_sent is None or type(average_sent) is str):
         exact, paid = Decimal(quantity_sent), Decimal(average_sent or price_sent)
     else:
         (price, average, quantity), exact, paid = _judged(price_sent, average_sent, quantity_sent)
     base, value = _sizes(one, unit, exact, paid)
-    event = time * NS
     return (
         one.id, side, "SHORT" if side == "BUY" else "LONG", price, average, quantity if base is exact else float(base),
         quantity, float(value), venue_id, ordinal, received, event, event,

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from perptape.datasets.base import Dataset, Invalid, as_float, custom_from_file, custom_to_file, number, schema_of
+from perptape.datasets.base import Dataset, Invalid, as_float, custom_from_file, custom_to_file, kept_time, number, schema_of
 from perptape.exchanges.base import RawOpenInterest
 from perptape.interval import MINUTE, NS
 
@@ -45,14 +45,12 @@ def ts_init(ts_event: int, period_minutes: int) -> int:
 
 def row(raw: RawOpenInterest, period_minutes: int, received: int) -> Row:
     """A row of the schema. `period_minutes` is 0 for a sample; `received` is ms. Raises Invalid."""
-    if raw.time is None or raw.time <= 0:
-        raise Invalid("time: the venue gave none")
+    event = kept_time(raw.time) * NS
     sent = {name: number(getattr(raw, name), name) for name in ("contracts", "base", "usd")}
     if all(value is None for value in sent.values()):
         raise Invalid("open interest: none of contracts, base and USD")
     contracts, base, usd = _derived(raw, sent["contracts"], sent["base"], sent["usd"])
     unit = ",".join(name for name, value in sent.items() if value is not None)
-    event = raw.time * NS
     init = ts_init(event, period_minutes)
     return raw.instrument.id, as_float(contracts), as_float(base), as_float(usd), unit, period_minutes, received * NS, event, init
 

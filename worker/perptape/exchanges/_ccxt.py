@@ -23,7 +23,7 @@ from perptape.exchanges.host import Shared, place
 from perptape.exchanges.offset import Offset, measured
 from perptape.exchanges.turns import Turns
 from perptape.instruments import Instrument
-from perptape.interval import MINUTE, SECOND, Interval
+from perptape.interval import LATEST, MINUTE, SECOND, Interval
 
 T = TypeVar("T")
 ORIGIN = "x-perptape-origin"
@@ -136,9 +136,12 @@ class CcxtExchange:
         try:
             conversation.send([reply])
         except StopIteration as done:
-            if done.value is not None:
-                self._measure(watch, done.value, done.value)
-        except (ValueError, LookupError, TypeError) as error:
+            if done.value is None:
+                return
+            if not 0 < done.value < LATEST:  # micro- or nanoseconds, or a number of another kind
+                raise Retry(f"{self.traits.venue}: {done.value} is no time of a clock; not believed") from None
+            self._measure(watch, done.value, done.value)
+        except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
             raise self._translator.translated(error, watch.seen, reply.received) from error
 
     async def _held(self, conversation: Conversation[T]) -> tuple[T, list[Reply]]:

@@ -153,11 +153,11 @@ class _Shape:
         return self.of(self._landing.decode(place, data), place)
 
     def of(self, rows: pa.Table, place: Place) -> pa.Table:
-        """Rows as a file has them."""
-        return rows.cast(self._schema) if self._whole else rows
+        """Rows as a file has them; a time that no file can hold comes out of `rows` as it went in."""
+        return rows.cast(self._schema, safe=False) if self._whole else rows
 
     def rows(self, tables: Sequence[pa.Table]) -> pa.Table:
-        return pa.concat_tables(tables).cast(self._landing.schema) if tables else self._landing.schema.empty_table()
+        return pa.concat_tables(tables).cast(self._landing.schema, safe=False) if tables else self._landing.schema.empty_table()
 
 
 def _decoded(fs: FileSystem, decode: Callable[[Place, bytes], pa.Table], files: Sequence[Place]) -> list[pa.Table | None]:
