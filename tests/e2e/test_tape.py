@@ -10,7 +10,7 @@ from support.namespace import Namespace, condition, ending, line
 from support.reader import Reader
 from support.specs import VOLUME, collection, some
 
-COLLECT: dict[str, Any] = {"openInterest": {"every": "1h", "backfill": "1d"}, "funding": {"every": "1h", "backfill": "7d"}}
+COLLECT: dict[str, Any] = {"openInterest": {"every": "5m", "backfill": "1d"}, "funding": {"every": "1h", "backfill": "7d"}}
 CHILDREN = {
     "ConfigMap/majors-collection",
     "CronJob/majors-binance-funding",
