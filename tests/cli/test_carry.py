@@ -1,8 +1,10 @@
 """What a run is asked to do, out of the file, the options and the environment."""
 
+from dataclasses import replace
+
 import pytest
 
-from perptape.cli.carry import Order, request
+from perptape.cli.carry import Order, overridden, request
 from perptape.cli.daemon import document, every
 from perptape.cli.present import verdict
 from perptape.collect.current import Said
@@ -46,14 +48,16 @@ def test_an_environment_that_means_nothing_is_refused(environ: dict[str, str]) -
         settings(environ)
 
 
-def test_live_leaves_out_the_endpoints_of_the_file_and_no_others() -> None:
+def test_live_leaves_out_the_endpoints_of_the_file_and_of_the_environment_and_names_those() -> None:
     plain = document("a", ["BTCUSDT-PERP"], ["binance", "okx"], BOTH)
     plain["spec"]["venues"] = [{"exchange": one, "endpoint": "http://simulated:1"} for one in ("binance", "okx")]  # type: ignore[index]
-    order = Order(parse(plain, "a.yaml"), "a.yaml", live=True, endpoints=("okx=http://proxy:1",))
-    assert {venue: one.endpoint for venue, one in request(order, settings({}), "me").access.items()} == {
-        "binance": None,
-        "okx": "http://proxy:1",
-    }
+    environment = settings({"PERPTAPE_OKX_ENDPOINT": "http://simulated:2", "PERPTAPE_BYBIT_ENDPOINT": "http://simulated:3"})
+    order = Order(parse(plain, "a.yaml"), "a.yaml", live=True)
+    assert [one.endpoint for one in request(order, environment, "me").access.values()] == [None, None]
+    assert overridden(order, environment) == ["PERPTAPE_OKX_ENDPOINT"]
+    assert overridden(replace(order, live=False), environment) == []
+    with pytest.raises(UsageError, match="leave out --endpoint, or --live"):
+        request(replace(order, endpoints=("okx=http://proxy:1",)), environment, "me")
 
 
 @pytest.mark.parametrize(("minutes", "said"), [(5, "5m"), (60, "1h"), (480, "8h"), (1440, "1d")])

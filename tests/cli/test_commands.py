@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -169,6 +170,8 @@ def test_a_run_fills_the_catalog_and_every_reader_sees_it(perptape: Perptape, ve
     assert (gaps.code, [row for row in gaps.rows if row["kind"] == "open"]) == (0, [])
     settled = perptape("query", "funding", "BTCUSDT-PERP", "-e", "hyperliquid", "-n", "3", "-f", "json").rows
     assert [row["interval"] for row in settled] == [60, 60, 60]
+    (example,) = re.findall('"(SELECT [^"]+)"', " ".join(perptape("sql", "--help").out.split()))
+    assert len(perptape("sql", example, "-f", "json").rows) == 2
     count = perptape("sql", "SELECT count(*) AS n FROM open_interest", "-f", "json").rows
     assert int(str(count[0]["n"])) >= 70
 
@@ -262,6 +265,20 @@ def test_the_doctor_looks_at_everything_and_names_what_fails(perptape: Perptape,
     assert found.code == 1
     assert [name for name, grade in grades.items() if grade == "failed"] == ["okx"]
     assert {"python", "ccxt", "store", "binance", "deribit"} <= set(grades)
+
+
+def test_the_doctor_tells_of_a_tape_of_another_origin(perptape: Perptape, venues: Environ, tmp_path: Path) -> None:
+    asked = ("doctor", "-e", "binance", "-e", "okx", "-f", "json")
+    fresh = perptape(*asked, environ=venues)
+    assert fresh.code == 0, fresh.out
+    assert [row["found"] for row in fresh.rows if row["check"] == "origin"] == ["the venues are simulated:1"]
+    (tmp_path / "tape/perptape").mkdir(parents=True)
+    (tmp_path / "tape/perptape/store.json").write_text('{"version": 1, "format": "nautilus1", "origin": "live"}')
+    found = perptape(*asked, environ=venues)
+    assert found.code == 2
+    (told,) = [row for row in found.rows if row["grade"] == "failed"]
+    assert told["check"] == "origin"
+    assert str(told["found"]).startswith("the tape holds data of origin live, the venues are simulated:1: ")
 
 
 def test_endpoints_are_printed_for_a_shell() -> None:

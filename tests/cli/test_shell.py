@@ -1,6 +1,7 @@
 """How commands begin and end: help, wrong arguments, failures, completion."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -22,6 +23,21 @@ def test_the_help_names_every_command(perptape: Perptape) -> None:
         assert [name for name in COMMANDS if f"\n  {name} " not in found.out] == []
 
 
+def test_the_examples_in_the_help_work_on_a_tape_that_is_empty(perptape: Perptape, tmp_path: Path) -> None:
+    (tmp_path / "tape/perptape").mkdir(parents=True)
+    (tmp_path / "tape/perptape/store.json").write_text('{"version": 1, "format": "nautilus1", "origin": "live"}')
+    examples = [one for name in COMMANDS for one in statements(perptape(name, "--help").out)]
+    assert examples
+    for example in examples:
+        found = perptape("sql", example, "-f", "json")
+        assert (found.code, found.rows) == (0, []), found.err
+
+
+def statements(text: str) -> list[str]:
+    """The SQL in a help's text, which breaks its lines anywhere."""
+    return re.findall('"(SELECT [^"]+)"', " ".join(text.split()))
+
+
 @pytest.mark.parametrize("command", list(COMMANDS))
 def test_every_command_has_help_of_its_own(perptape: Perptape, command: str) -> None:
     found = perptape(command, "--help")
@@ -37,6 +53,8 @@ def test_every_command_has_help_of_its_own(perptape: Perptape, command: str) -> 
         (("query", "trades", "BTC"), "'trades' is not one of"),
         (("fetch-oi", "BTCUSDT-PERP", "--timeout", "soon"), "Invalid value for '--timeout': Input should be a valid number"),
         (("fetch-oi", "BTCUSDT-PERP", "-e", "binanc"), "unknown exchange 'binanc'; did you mean binance"),
+        (("fetch-oi", "BTCUSDT-PERP", "-e", "foo"), "unknown exchange 'foo'. Known: binance"),
+        (("fetch-oi", ""), "it is empty; write one as BTCUSDT-PERP"),
         (("fetch-oi", "BTCUSDT-PERP", "--to", "2026-01-01"), "--to needs --from"),
         (("fetch-oi", "BTCUSDT-PERP", "--from", "2026-01-02", "--to", "2026-01-01"), "is not before --to"),
         (("query", "oi", "BTCUSDT-PERP", "--predicted"), "--predicted goes with funding"),
@@ -66,13 +84,6 @@ def test_a_wrong_field_of_a_spec_is_named_with_what_is_allowed(perptape: Perptap
     first, second = found.err.splitlines()
     assert "wrong.yaml: spec.venues[3].exchange: 'okex' is not one of binance" in first
     assert "wrong.yaml: spec.collect.openInterest.every: '7m' is not one of 1m" in second
-
-
-def test_symbols_by_selection_are_left_to_the_operator(perptape: Perptape) -> None:
-    found = perptape("run", str(ROOT / "examples/select.yaml"), "--once", "--catalog", "tape")
-    assert found.code == 2
-    assert "write the symbols under spec.symbols.names" in found.err
-    assert not Path("tape").exists()
 
 
 def test_a_wrong_setting_is_an_error_of_usage(perptape: Perptape) -> None:

@@ -75,6 +75,13 @@ def test_what_asking_again_will_not_change_is_skipped(venue: object, error: Exce
     assert found.shrink is shrink
 
 
+@pytest.mark.parametrize("tls", ["default", "False", "<ssl.SSLContext object at 0x7f>"])
+def test_a_connection_that_fails_says_nothing_of_tls(tls: str) -> None:
+    error = CCXT.NetworkError("x")
+    error.__cause__ = OSError(f"Cannot connect to host 127.0.0.1:9 ssl:{tls} [Connect call failed ('127.0.0.1', 9)]")
+    assert str(translated(binance, error)) == "venue: OSError: Cannot connect to host 127.0.0.1:9 [Connect call failed ('127.0.0.1', 9)]"
+
+
 def test_keys_that_are_wrong_end_the_venue() -> None:
     assert isinstance(translated(binance, CCXT.AuthenticationError("x"), 401, '{"code":-2015}'), Fatal)
     assert isinstance(translated(binance, CCXT.NotSupported("x")), Fatal)

@@ -86,7 +86,7 @@ def settings(environ: Mapping[str, str]) -> Settings:
         termination_log=environ.get("PERPTAPE_TERMINATION_LOG") or None,
         state=_state(environ),
         s3_endpoint=_first(environ, "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"),
-        endpoints={venue: url for venue in EXCHANGES if (url := environ.get(f"PERPTAPE_{venue.upper()}_ENDPOINT"))},
+        endpoints={venue: url for venue in EXCHANGES if (url := environ.get(variable(venue)))},
         credentials=credentials,
         secrets=_secrets(environ, credentials.values()),
         writer=environ.get(names.ENV_WRITER) or None,
@@ -101,6 +101,11 @@ def settings(environ: Mapping[str, str]) -> Settings:
         budget_url=environ.get(names.ENV_BUDGET_URL) or None,
         budget_fallback=_part(environ, names.ENV_BUDGET_FALLBACK),
     )
+
+
+def variable(venue: str) -> str:
+    """The environment's name for a venue's endpoint."""
+    return f"PERPTAPE_{venue.upper()}_ENDPOINT"
 
 
 def _state(environ: Mapping[str, str]) -> str | None:

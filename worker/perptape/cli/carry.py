@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 
 from perptape import logs, output
 from perptape.cli import left, places, times
+from perptape.errors import UsageError
 from perptape.interval import SECOND
-from perptape.settings import Settings
+from perptape.settings import Settings, variable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,6 +50,8 @@ def request(order: Order, settings: Settings, writer: str) -> Request:
     from perptape.collect.request import Request
 
     spec, name = order.collection.spec, order.collection.metadata.name
+    if order.live and order.endpoints:
+        raise UsageError("--live asks the real exchanges: leave out --endpoint, or --live")
     asked = places.venues(order.exchanges, among=(venue.exchange for venue in spec.venues), of=order.source)
     wanted = places.datasets(order.datasets, among=spec.wanted(), of=order.source)
     return Request(
@@ -63,11 +66,17 @@ def request(order: Order, settings: Settings, writer: str) -> Request:
         session=settings.session,
         since=settings.wanted_since,
         work_hash=settings.work_hash,
-        access=places.access(asked, order.endpoints, settings, None if order.live else spec),
+        access=places.real(asked, settings) if order.live else places.access(asked, order.endpoints, settings, spec),
         writer=writer,
         state=settings.state,
         namespace=settings.namespace,
     )
+
+
+def overridden(order: Order, settings: Settings) -> list[str]:
+    """The environment's variables that `--live` does not follow. Pure."""
+    known = (venue.exchange for venue in order.collection.spec.venues)
+    return [variable(venue) for venue in known if order.live and venue in settings.endpoints]
 
 
 def deadline(order: Order, settings: Settings) -> float | None:
@@ -84,6 +93,8 @@ def out(order: Order, settings: Settings) -> int:
     """Runs it to its end and prints the summary. SIGTERM and SIGINT ask for a clean end; a second one does not ask."""
     settings = keyed(order, settings)
     logs.configure(settings.log_level or "info", settings.log_format or "console", secrets=settings.secrets)
+    if ignored := overridden(order, settings):
+        output.note(f"--live asks the real exchanges: {', '.join(ignored)} of the environment and endpoints of the file are ignored")
     summary = asyncio.run(_run(order, settings))
     if summary is None:
         output.note(f"{order.source}: spec.suspend is true: nothing is collected")

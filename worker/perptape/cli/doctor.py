@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from perptape.exchanges.base import Access, Exchange
+    from perptape.store.catalog import Tape
 
 Grade = Literal["ok", "warning", "failed"]
 PACKAGES = ("ccxt", "pyarrow", "s3fs", "pydantic", "typer", "rich", "structlog")
@@ -54,12 +55,14 @@ def doctor(
     output.check_form(form.value, to)
     settings: Settings = ctx.obj
     checks = [python(sys.version_info[:3]), *packages()]
-    checks += store(tape(places.place(catalog, None, settings)))
+    opened = tape(places.place(catalog, None, settings))
+    checks += store(opened)
     if not offline:
         asked = places.venues(exchange)
         import asyncio
 
-        checks += asyncio.run(venues(asked, places.access(asked, endpoint, settings, timeout=timeout), timeout))
+        answered, origins = asyncio.run(venues(asked, places.access(asked, endpoint, settings, timeout=timeout), timeout))
+        checks += [*answered, *origin(_holds(opened), origins)]
     output.emit(listing(checks, settings.secrets), form.value, to)
     return verdict(checks)
 
@@ -70,11 +73,11 @@ def listing(checks: Sequence[Check], secrets: Sequence[str]) -> Listing:
 
 
 def verdict(checks: Sequence[Check]) -> int:
-    """0 when nothing failed, 3 when the store cannot be used, 1 otherwise. Pure."""
+    """0 when nothing failed, 3 when the store cannot be used, 2 for what `run` refuses with 2, 1 otherwise. Pure."""
     failed = [one for one in checks if one.grade == "failed"]
     if any(one.what == "store" for one in failed):
         return 3
-    if any(one.what == "python" or one.what in PACKAGES for one in failed):
+    if any(one.what in ("python", "origin", *PACKAGES) for one in failed):
         return USAGE
     return PARTLY if failed else OK
 
@@ -97,11 +100,8 @@ def packages() -> list[Check]:
     return checks
 
 
-def store(tape: object) -> list[Check]:
+def store(tape: Tape) -> list[Check]:
     """Whether the store can be written and read, whether it compares before it replaces, and what it was made for."""
-    from perptape.store.catalog import Tape
-
-    assert isinstance(tape, Tape)
     try:
         checks = [Check("store", "ok" if tape.fs.swaps else "warning", tape.usable())]
         made = tape.made()
@@ -110,19 +110,43 @@ def store(tape: object) -> list[Check]:
     return [*checks, Check("tape", "ok", f"origin {made.origin}, format {made.layout}" if made is not None else "nothing was written yet")]
 
 
-async def venues(asked: Sequence[str], access: Mapping[str, Access], timeout: float) -> list[Check]:
-    """Whether each venue answers, and how far its clock is from ours."""
+def origin(tape: str | None, venues: Mapping[str, str]) -> list[Check]:
+    """Whether what the venues say may stand in the tape (None: it holds nothing): a run is refused where not. Pure."""
+    found = sorted(set(venues.values()))
+    if len(found) > 1:
+        parts = ", ".join(f"{venue} is {one}" for venue, one in venues.items())
+        return [Check("origin", "failed", f"simulated and live venues cannot share a tape: {parts}; use one --catalog for each")]
+    if tape is not None and found and found != [tape]:
+        said = f"the tape holds data of origin {tape}, the venues are {found[0]}: name another with --catalog, or other endpoints"
+        return [Check("origin", "failed", said)]
+    return [Check("origin", "ok", f"the venues are {found[0]}{', as the tape is' if tape is not None else ''}")] if found else []
+
+
+def _holds(tape: Tape) -> str | None:
+    """The tape's origin; None also where the store cannot say it, which is reported by itself."""
+    try:
+        return tape.origin
+    except PerptapeError:
+        return None
+
+
+async def venues(asked: Sequence[str], access: Mapping[str, Access], timeout: float) -> tuple[list[Check], dict[str, str]]:
+    """Whether each venue answers, how far its clock is from ours, and the origins of those that do."""
     from perptape.cli.shell import now
     from perptape.cli.venue_calls import connect
     from perptape.collect.current import each
 
+    origins: dict[str, str] = {}
+
     async def clock(exchange: Exchange) -> tuple[int, str]:
         await exchange.now()
         listed = await exchange.instruments()
+        origins[exchange.traits.venue] = exchange.origin or "live"
         return exchange.offset, f"{len(listed)} instruments, {exchange.origin or 'live'}"
 
     async with each(asked, access, timeout, clock, connect=connect) as answers:
-        return [reached(venue, access[venue].endpoint, answer, now()) for venue, answer in answers.items()]
+        checks = [reached(venue, access[venue].endpoint, answer, now()) for venue, answer in answers.items()]
+        return checks, {venue: origins[venue] for venue, answer in answers.items() if not isinstance(answer, PerptapeError)}
 
 
 def reached(venue: str, endpoint: str | None, answer: tuple[int, str] | PerptapeError, at: int) -> Check:

@@ -27,6 +27,12 @@ def _symbol_words(incomplete: str) -> list[str]:
     return [word for word in ("BTCUSDT-PERP", "ETHUSDT-PERP", "SOLUSDT-PERP") if word.startswith(incomplete.upper())]
 
 
+def _named(words: list[str]) -> list[str]:
+    if not all(word.strip() for word in words):
+        raise typer.BadParameter("it is empty; write one as BTCUSDT-PERP")
+    return words
+
+
 class Format(StrEnum):
     """How rows are printed."""
 
@@ -65,7 +71,10 @@ Endpoints = Annotated[
 Symbols = Annotated[
     list[str],
     typer.Argument(
-        metavar="SYMBOL", help="BTCUSDT-PERP, BTC/USDT:USDT, BTCUSDT-LINEAR.BYBIT or a venue's own id.", autocompletion=_symbol_words
+        metavar="SYMBOL",
+        help="BTCUSDT-PERP, BTC/USDT:USDT, BTCUSDT-LINEAR.BYBIT or a venue's own id.",
+        autocompletion=_symbol_words,
+        callback=_named,
     ),
 ]
 From = Annotated[

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from perptape.errors import UsageError
 from perptape.exchanges.base import Access
-from perptape.settings import DEFAULT_CATALOG, LIVE_CATALOG, Settings
+from perptape.settings import DEFAULT_CATALOG, LIVE_CATALOG, Settings, variable
 from perptape_api.names import DATASETS, EXCHANGES
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def venues(asked: Sequence[str] | None, *, among: Iterable[str] = EXCHANGES, of:
     for word in chosen:
         if word not in known:
             near = difflib.get_close_matches(word, known, n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
+            hint = f"; did you mean {near[0]}?" if near else "."
             raise UsageError(f"{of + ' has no' if of else 'unknown'} exchange {word!r}{hint} Known: {', '.join(known)}")
     return tuple(venue for venue in known if venue in chosen) if chosen else known
 
@@ -116,9 +116,14 @@ def access(
         in_spec = spec.venue(venue) if spec is not None else None
         endpoint = told.get(venue) or environment.endpoints.get(venue) or (in_spec.endpoint if in_spec is not None else None)
         if endpoint is not None:
-            _url(endpoint, f"PERPTAPE_{venue.upper()}_ENDPOINT")
+            _url(endpoint, variable(venue))
         found[venue] = Access(endpoint=endpoint, credentials=environment.credentials.get(venue, {}), timeout=timeout, shared=shared)
     return found
+
+
+def real(wanted: Iterable[str], environment: Settings) -> dict[str, Access]:
+    """How the real exchanges are reached, whatever endpoints the environment names."""
+    return access(wanted, None, replace(environment, endpoints={}))
 
 
 def _endpoint(option: str) -> tuple[str, str]:

@@ -107,12 +107,14 @@ def chosen(words: Sequence[str], known: dict[str, list[Instrument]], *, exact: b
 
 def sql(
     ctx: typer.Context,
-    statement: Annotated[str, typer.Argument(metavar="QUERY", help='As in "SELECT venue, count(*) FROM open_interest GROUP BY 1".')],
+    statement: Annotated[
+        str, typer.Argument(metavar="QUERY", help='As in "SELECT instrument_id, count(*) FROM open_interest GROUP BY 1".')
+    ],
     catalog: options.Catalog = None,
     form: options.Form = options.Format.table,
     to: options.Output = None,
 ) -> int:
-    """Ask the catalog in SQL (DuckDB). Views: open_interest, funding, funding_prediction, liquidations, instruments."""
+    """Ask the catalog in SQL (DuckDB). Views: open_interest, funding, funding_prediction, liquidations."""
     from perptape.cli.tapes import reader
 
     output.check_form(form.value, to)

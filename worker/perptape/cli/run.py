@@ -30,7 +30,8 @@ def run(
     file: Annotated[str, typer.Argument(metavar="FILE", help="A CollectionSpec (YAML or JSON); - reads it from stdin.")],
     once: Annotated[bool, typer.Option("--once", help="Fetch what can be had now, and end.")] = False,
     live: Annotated[
-        bool, typer.Option("--live", help="Ask the real exchanges whatever endpoints FILE names; ./tape-live unless told.")
+        bool,
+        typer.Option("--live", help="Ask the real exchanges, whatever endpoints FILE and the environment name; ./tape-live unless told."),
     ] = False,
     exchange: options.Exchanges = None,
     dataset: options.Datasets = None,

@@ -7,6 +7,7 @@ the headers and the venue's own code of the answer decide first.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
@@ -23,6 +24,10 @@ TOO_FREQUENT = 600.0
 MAINTENANCE = 60.0
 REFUSALS = 3
 """How many answers in a row that no wait will change (403, 404, 451: a country, a wrong address) before the venue is given up."""
+
+
+_TLS = re.compile(r" ssl:(?:<[^>]*>|\S+)")
+"""How aiohttp names the TLS settings of a connection, which it does for plain http too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,5 +123,5 @@ def _reason(error: BaseException, seen: Seen) -> str:
     if seen.status and not isinstance(error, Malformed):
         return f"HTTP {seen.status}: {short(seen.body, 160) or 'an empty answer'}"
     cause = error.__cause__ or error
-    text = str(cause) or str(error) or type(cause).__name__
+    text = _TLS.sub("", str(cause) or str(error)) or type(cause).__name__
     return short(f"{type(cause).__name__}: {text}" if cause is not error else text, 200)
