@@ -154,6 +154,7 @@ def test_a_run_fills_the_catalog_and_every_reader_sees_it(perptape: Perptape, ve
     environ = {**venues, "PERPTAPE_TERMINATION_LOG": str(log), "PERPTAPE_LOG_LEVEL": "error"}
     ran = perptape("run", spec, "--once", "--format", "json", environ=environ)
     assert ran.code == 0, ran.err
+    assert ran.err.splitlines()[-1].startswith("not published yet: `perptape publish --catalog ./tape` makes the data files that")
     summary = json.loads(ran.out)
     assert json.loads(log.read_text()) == summary
     assert {(one["venue"], one["dataset"]) for one in summary["collections"]} == {
@@ -162,6 +163,8 @@ def test_a_run_fills_the_catalog_and_every_reader_sees_it(perptape: Perptape, ve
     published = perptape("publish", "-f", "json")
     assert published.code == 0
     assert sum(int(row["files"]) for row in published.rows) > 0
+    assert "nothing was left to fold" not in published.err
+    assert "nothing was left to fold" in perptape("publish").err
     assert perptape("verify").code == 0
     status = perptape("status", "-f", "json").rows
     assert {row["grid"] for row in status} == {"5m", "settled", "sample/5m", "sample/1h"}
@@ -290,6 +293,17 @@ def test_endpoints_are_printed_for_a_shell() -> None:
         assert server.wait(10) == 0
     assert lines[0].startswith("export PERPTAPE_BINANCE_ENDPOINT=http://127.0.0.1:")
     assert lines[1].startswith("export PERPTAPE_OKX_ENDPOINT=http://127.0.0.1:")
+
+
+@pytest.mark.parametrize(("more", "code"), [((), 0), (("--once",), 1)])
+def test_a_run_that_is_stopped_while_it_starts_ends_cleanly(tmp_path: Path, more: tuple[str, ...], code: int) -> None:
+    file = tmp_path / "pipe.yaml"
+    os.mkfifo(file)
+    command = [sys.executable, "-m", "perptape", "run", str(file), *more]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as run, file.open("w"):  # once opened it is being read
+        run.send_signal(signal.SIGTERM)
+        told = run.communicate(timeout=30)[1]
+    assert (run.returncode, told) == (code, "stopped before anything was asked: the next run goes on\n")
 
 
 @pytest.mark.slow

@@ -286,7 +286,35 @@ async def test_a_time_in_microseconds_is_dropped_and_counted_and_the_rest_is_sto
 def test_of_a_stream_events_over_its_connections_are_told_and_no_calls():
     one = Outcome("okx", "liquidations", instruments=3, live=LiveReport("okx", "liquidations", 3, Counts(events=14, connections=2)))
     one.listened()
-    assert Summary("a", "b", outcomes=[one]).lines() == ["okx liquidations: 14 events of 3 instruments over 2 connections"]
+    one.stored = 7
+    assert Summary("a", "b", outcomes=[one]).lines() == ["okx liquidations: 14 events of 3 instruments over 2 connections, 7 rows stored"]
+    assert one.fields().items() >= {"events": 14, "connections": 2, "stored": 7}.items()
+
+
+async def test_rows_that_the_store_refuses_are_told_apart_from_those_that_it_has(world):
+    class Full(Tape):
+        def commit(self, venue, dataset, *rest, **more):
+            if dataset == "open_interest":
+                raise StoreError("no space left")
+            return super().commit(venue, dataset, *rest, **more)
+
+    world.venue("binance", ["BTC"])
+    world.opened = Full.open(str(world.root))
+    summary = await world.once("{openInterest: {backfill: 1d}, funding: {backfill: 1d}}", symbols="BTCUSDT-PERP")
+    assert summary.exit_code == 3
+    told = {one.dataset: one for one in summary.outcomes}
+    assert told["open_interest"].unstored == told["open_interest"].rows > 200
+    assert f", {told['open_interest'].rows} not stored" in "\n".join(summary.lines())
+
+
+async def test_a_note_that_the_log_has_is_not_said_again(world):
+    world.venue("binance", ["BTC"])
+    world.venue("bybit", ["ETH"])
+    summary = await world.once(symbols="ETHUSDT-PERP")
+    (note,) = summary.logged
+    assert note.startswith("binance has no ETHUSDT-PERP")
+    assert summary.lines()[-1] == note
+    assert note not in summary.lines(summary.logged)
 
 
 async def test_a_settlement_eight_hours_away_is_not_asked_for_every_hour(world):

@@ -32,6 +32,10 @@ class Fatal(PerptapeError):
     """This venue, or the configuration, cannot work until somebody changes something."""
 
 
+class Stopped(SystemExit):
+    """SIGTERM before a command that collects was under way. Being an exit it passes through everything, event loops too."""
+
+
 class UsageError(PerptapeError):
     """The command line or the spec is wrong (exit 2)."""
 

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
 
 STARTED = time.monotonic()
+COLLECT = ("run", "daemon", "stream-liquidations")
+"""Commands that end cleanly when they are told to."""
 
 
 def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = None) -> None:
-    """Runs one command and leaves with its exit code."""
+    """Runs one command and leaves with its exit code. One that collects may be told to stop from its first moment on."""
+    words = sys.argv[1:] if argv is None else list(argv)
+    if words and words[0] in COLLECT:
+        signal.signal(signal.SIGTERM, _stop)
     from perptape.cli.shell import run
 
-    sys.exit(run(sys.argv[1:] if argv is None else list(argv), os.environ if environ is None else environ, STARTED))
+    sys.exit(run(words, os.environ if environ is None else environ, STARTED))
+
+
+def _stop(number: int, frame: object) -> None:
+    from perptape.errors import Stopped
+
+    raise Stopped

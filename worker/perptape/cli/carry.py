@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+import shlex
 import signal
 import socket
 import time
@@ -101,12 +102,22 @@ def out(order: Order, settings: Settings) -> int:
         return 0
     told = logs.redacted(summary.as_json(), settings.secrets)
     left.leave(settings, told)
+    seen = summary.logged if settings.log_level in (None, "debug", "info") else ()
     if order.as_json:  # in a pod's log people read, too
-        for line in summary.lines():
+        for line in summary.lines(seen):
             logging.getLogger("perptape").info(line)
-    for line in [told] if order.as_json else summary.lines():
+    for line in [told] if order.as_json else summary.lines(seen):
         output.line(logs.redacted(line, settings.secrets))
+    if not (summary.published or settings.namespace) and any(one.rows for one in summary.outcomes):
+        where = places.place(order.catalog, order.collection.spec.store, settings, live=order.live)
+        output.note(unpublished(where.location))
     return summary.exit_code
+
+
+def unpublished(location: str) -> str:
+    """What is still to do for those who read data files. Pure."""
+    command = shlex.join(["perptape", "publish", "--catalog", location])
+    return f"not published yet: `{command}` makes the data files that NautilusTrader, DuckDB and Polars read"
 
 
 def keyed(order: Order, settings: Settings) -> Settings:

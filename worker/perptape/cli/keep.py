@@ -45,6 +45,8 @@ def publish(
             output.error(f"{report.venue} {report.dataset}: {report.error}")
     if reports and not any(report.lease for report in reports):
         output.note("another publisher is at work on this tape: it does it")
+    elif not any(report.files or report.unfolded or report.error for report in reports):
+        output.note("nothing was left to fold: all that was collected is in the data files")
     failed = [report for report in reports if report.error is not None]
     code = OK if not failed else FAILED if len(failed) == len(reports) else PARTLY
     left.leave(settings, left.published(settings, code, reports, now()))

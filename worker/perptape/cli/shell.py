@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Final
 
 from perptape import logs, output
-from perptape.errors import PerptapeError, UsageError
+from perptape.errors import PerptapeError, Stopped, UsageError
 from perptape.settings import Settings, settings
 from perptape_api.errors import SpecError
 
@@ -60,6 +60,11 @@ def run(argv: Sequence[str], environ: Mapping[str, str], started: float | None =
         _leave(found, FAILED, failure)
         output.error(logs.redacted(str(failure), secrets))
         return FAILED
+    except Stopped as stopped:
+        code = PARTLY if "--once" in argv and found.time_budget_s is None else OK
+        _leave(found, code, stopped)
+        output.note("stopped before anything was asked: the next run goes on")
+        return code
     except KeyboardInterrupt:
         output.error("interrupted")
         return INTERRUPTED

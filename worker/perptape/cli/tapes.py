@@ -86,7 +86,7 @@ class Keeping:
     def read(self, dataset: str, instruments: Iterable[str], span: Interval, period: int | None) -> Any:
         """The rows of `span`; `period` in ms."""
         minutes = None if period is None else period // MINUTE
-        return self._tape.read(dataset, instruments, span.start, span.end, period=minutes)
+        return self._tape.rows(dataset, instruments, span.start, span.end, period=minutes)
 
     def commit(self, venue: str, dataset: str, rows: Any, claims: Iterable[Claim] = ()) -> str:
         """One segment. Nobody wants it: it was asked for once. Raises StoreError."""

@@ -66,6 +66,11 @@ class Batch:
             self._tables.append(DATASETS[self._dataset].table(self._rows))
             self._rows = []
 
+    @property
+    def held(self) -> int:
+        """Rows that are not committed."""
+        return self._held
+
     async def commit(self) -> None:
         """Makes one segment of all that is there; nothing there, nothing done. What cannot be committed is kept. Raises StoreError."""
         async with self._busy:

@@ -121,5 +121,6 @@ class Following:
         log.info("instruments changed", venue=old.outcome.venue, added=len(new.ids - old.ids), removed=len(old.ids - new.ids))
         if new.outcome.live is not None and old.outcome.live is not None:
             new.outcome.live.counts.add(old.outcome.live.counts)
+        new.outcome.stored += old.outcome.stored
         self._instead(old.outcome, new.outcome)
         return new

@@ -32,6 +32,10 @@ class Outcome:
     unsupported: str = ""
     error: str = ""
     """Why all of it ended early (a ban, a Fatal, the store)."""
+    unstored: int = 0
+    """Rows of `rows` that the store has not taken."""
+    stored: int = 0
+    """Of a stream: rows that the store has taken, in each segment once whatever connections heard them."""
     symbols: dict[str, object] | None = None
     """What became of the symbols asked for: wanted, collected, substituted, skipped, examples."""
     figures: Figures | None = None
@@ -70,7 +74,9 @@ class Outcome:
     def fields(self) -> dict[str, object]:
         """For a log line and the summary: only what says something."""
         found: dict[str, object] = {"venue": self.venue, "dataset": self.dataset, "state": self.state, "rows": self.rows}
-        for name in ("instruments", "windows", "calls", "remaining", "dropped", "suspicious"):
+        if self.streamed:
+            found |= {"events": self.rows, "connections": self.windows, "stored": self.stored}
+        for name in ("unstored", "instruments", "windows", "calls", "remaining", "dropped", "suspicious"):
             if value := getattr(self, name):
                 found[name] = value
         for name in ("failed", "skipped"):

@@ -202,6 +202,7 @@ class Run:
             if one.message and one.message not in self.summary.notes:
                 log.info(one.message, venue=name, symbol=one.asked, outcome="substituted" if one.substituted else "skipped")
                 self.summary.notes.append(one.message)
+                self.summary.logged.append(one.message)
 
     async def session_of(self, venue: Venue) -> Session:
         now = await venue.now()

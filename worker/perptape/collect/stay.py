@@ -68,7 +68,7 @@ class Stay:
             if timer is not None:
                 timer.cancel()
         if self._over and not request.namespace:
-            await self._publish()
+            self._run.summary.published = await self._publish()
 
     async def _adopt(self) -> Adopted:
         """What dead processes left in their logs goes into the store."""
@@ -220,15 +220,16 @@ class Stay:
         self._adopted.said.update(latest.said)
         self._adopted.waiting = latest.waiting
 
-    async def _publish(self) -> None:
+    async def _publish(self) -> bool:
         try:
             reports = await aside(self._run.tape.publish)
         except StoreError as error:
             log.error("publishing failed: trying again next time", outcome="retry", error=str(error))
-            return
+            return False
         for report in reports:
             said = {name: value for name, value in dataclasses.asdict(report).items() if value or name in ("segments", "rows")}
             log.info("published", outcome="failed" if report.error else "published", **said)
+        return not any(report.error for report in reports)
 
 
 def _accumulate(total: Outcome, latest: Outcome) -> None:

@@ -39,6 +39,7 @@ class Followed:
 
     def put(self, name: str, venue: str, dataset: str, rows: pa.Table, claims: tuple[Claim, ...], wants: tuple[Want, ...]) -> None:
         self.segments.put(name, venue, dataset, rows, claims, wants)
+        self.outcome.stored += rows.num_rows
         self._claims += claims
         self._wants += wants
         self._look()

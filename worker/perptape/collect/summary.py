@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from perptape.collect.outcome import Outcome
@@ -33,7 +33,10 @@ class Summary:
     """Of a store that cannot be used: in one word, as `errors` has it."""
     pauses: dict[str, int] = field(default_factory=dict)
     """Venue -> until when (ms, local clock) it asked not to be asked."""
-    published: list[str] = field(default_factory=list)
+    logged: list[str] = field(default_factory=list)
+    """The notes that the log has too."""
+    published: bool = False
+    """Whether the run ended with everything in the data files."""
 
     @property
     def exit_code(self) -> int:
@@ -82,8 +85,8 @@ class Summary:
             found["notes"] = short(self.notes)
         return found
 
-    def lines(self) -> list[str]:
-        """One line per collection, and one per thing that went wrong."""
+    def lines(self, seen: Collection[str] = ()) -> list[str]:
+        """One line per collection, one per thing that went wrong, and the notes but those that were seen already."""
         out = []
         for one in self.outcomes:
             if one.unsupported:
@@ -91,17 +94,22 @@ class Summary:
                 continue
             extra = "".join(
                 f", {value} {name}"
-                for name, value in (("dropped", one.dropped), ("suspicious", one.suspicious), ("remaining", one.remaining))
+                for name, value in (
+                    ("not stored", one.unstored),
+                    ("dropped", one.dropped),
+                    ("suspicious", one.suspicious),
+                    ("remaining", one.remaining),
+                )
                 if value
             )
             found = f"{one.rows} events" if one.streamed else f"{one.rows} rows"
-            asked = f"over {one.windows} connections" if one.streamed else f"in {one.calls} calls"
+            asked = f"over {one.windows} connections, {one.stored} rows stored" if one.streamed else f"in {one.calls} calls"
             out.append(f"{one.venue} {one.dataset}: {found} of {one.instruments} instruments {asked}{extra}{_standing(one)}")
             out.extend(f"  failed: {line}" for line in one.failed[:5])
             out.extend(f"  skipped: {line}" for line in one.skipped[:5])
             if one.error:
                 out.append(f"  {one.error}")
-        return [*out, *self.notes]
+        return [*out, *(note for note in self.notes if note not in seen)]
 
 
 def _standing(one: Outcome) -> str:

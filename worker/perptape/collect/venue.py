@@ -129,7 +129,10 @@ class Venue:
         finally:
             if not ended:  # told to stop, or the store failed: there is more to do
                 outcome.remaining = max(outcome.remaining, 1)
-            await commit_all(batches.values())
+            try:
+                await commit_all(batches.values())
+            finally:
+                outcome.unstored = sum(batch.held for batch in batches.values())
             self._judge(outcome, session, batches, known)
         log.info("collected", outcome=outcome.state, **{name: value for name, value in outcome.fields().items() if name != "state"})
 

@@ -19,6 +19,7 @@ from perptape.datasets.instruments import INSTRUMENTS, SeenInstrument, seen_inst
 from perptape.errors import FormatConflict, OriginConflict, StoreError, UsageError
 from perptape.store import coverage as covered
 from perptape.store import layout
+from perptape.store.asked import check_known, check_times
 from perptape.store.deadline import DEADLINE, Bounded, sweep
 from perptape.store.filesystem import Absent, Conflict, FileSystem
 from perptape.store.landing import Landing, landing, schema
@@ -112,8 +113,20 @@ class Catalog:
         """The rows with ts_event in ``[start, end)``, published or not, each once, sorted by instrument and ts_init.
 
         Times are ms since the epoch, or a datetime. `instruments` are Nautilus ids (None: all). `period` in minutes picks one
-        period of open interest (0: samples); by default, per instrument, the finest that covers the range.
+        period of open interest (0: samples); by default, per instrument, the finest that covers the range. Raises UsageError for an
+        instrument of which there is nothing at all, for times the wrong way round and for times that are not in ms.
         """
+        wanted = None if instruments is None else frozenset(instruments)
+        check_times(start, end)
+        rows = self.rows(dataset, wanted, start, end, period=period)
+        if wanted is not None and self.made() is not None:
+            check_known(self, dataset, wanted, rows)
+        return rows
+
+    def rows(
+        self, dataset: str, instruments: Iterable[str] | None = None, start: Time = None, end: Time = None, *, period: Period = None
+    ) -> pa.Table:
+        """As `read`, but what there is nothing of has no rows."""
         if dataset not in DATASETS:
             raise UsageError(f"there is no dataset {dataset!r}: choose one of {', '.join(DATASETS)}")
         made = self.made()
