@@ -105,7 +105,25 @@ def test_a_range_is_half_open_in_event_time(tmp_path: Path) -> None:
     assert found == list(range(start, end, HOUR))
     moment = datetime.fromtimestamp(start / 1000, UTC)
     assert tape.read("open_interest", [name_of("okx")], moment, end).num_rows == len(found)
-    assert tape.read("open_interest", ["NOTHING.OKX"]).num_rows == 0
+    assert tape.read("open_interest", [name_of("okx")], 0, START).num_rows == 0
+
+
+@pytest.mark.parametrize(
+    ("instruments", "start", "end", "said"),
+    [
+        (["NOTHING.OKX"], None, None, "nothing of NOTHING.OKX"),
+        ([name_of("okx"), name_of("okx").replace("USDT", "USTD")], None, None, f"nearest: {name_of('okx')}"),
+        (None, START + 2, START + 1, "is after end"),
+        (None, START // 1000, None, "seconds times 1000"),
+        (None, None, START // 1000, "seconds times 1000"),
+        (None, START * NS, None, "ns divided by 1000000"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(tmp_path: Path, instruments: list[str] | None, start: int, end: int, said: str) -> None:
+    tape = Tape.open(str(tmp_path / "tape"))
+    list(write(tape, clock, "w"))
+    with pytest.raises(UsageError, match=said):
+        tape.read("open_interest", instruments, start, end)
 
 
 def test_one_period_is_read_the_finest_that_covers_the_range(tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ from perptape.store.parquet import Unreadable
 from perptape.store.publish import Publisher, PublishReport
 from perptape.store.query import Period, Time, read_rows
 from perptape.store.segment import Segment, encode_segment
+from perptape.store.usable import usable
 from perptape.store.verify import Finding, findings
 
 __all__ = ["Catalog", "StoreOptions", "Tape", "filesystem"]
@@ -129,17 +130,15 @@ class Catalog:
         """As `read`, but what there is nothing of has no rows."""
         if dataset not in DATASETS:
             raise UsageError(f"there is no dataset {dataset!r}: choose one of {', '.join(DATASETS)}")
-        made = self.made()
-        if made is None:
-            return DATASETS[dataset].empty()
-        return read_rows(self.fs, DATASETS[dataset], made.layout, instruments, start, end, period)
+        form = self.layout
+        kind = DATASETS[dataset]
+        return kind.empty() if form is None else read_rows(self.fs, kind, form, instruments, start, end, period)
 
     def every_row(self, dataset: str, instruments: Iterable[str] | None = None) -> pa.Table:
         """All rows of a dataset, of open interest those of every period."""
-        made = self.made()
-        if made is None:
-            return DATASETS[dataset].empty()
-        return read_rows(self.fs, DATASETS[dataset], made.layout, instruments, None, None, None, every_period=True)
+        form = self.layout
+        kind = DATASETS[dataset]
+        return kind.empty() if form is None else read_rows(self.fs, kind, form, instruments, None, None, None, every_period=True)
 
     def sql(self, query: str) -> pa.Table:
         """The answer of DuckDB, which knows each dataset as a view."""
@@ -251,12 +250,4 @@ class Tape(Catalog):
 
     def usable(self) -> str:
         """One line on how the store does, after writing, replacing, reading and deleting an object. Raises StoreError."""
-        path = f"{layout.TEMPORARY}/probe-{secrets.token_hex(6)}"
-        version = self.fs.replace(path, b"perptape", None)
-        stored = self.fs.read(path)
-        self.fs.delete(path)
-        if (stored.data, stored.version) != (b"perptape", version):
-            raise StoreError(f"{self.location} does not give back what was written to it")
-        if self.fs.swaps:
-            return f"{self.location} can be read and written, and replaces only what it was told to"
-        return f"{self.location} can be read and written, but cannot compare before it replaces: run one publisher at a time"
+        return usable(self.fs)
