@@ -77,7 +77,7 @@ def run(argv: Sequence[str], environ: Mapping[str, str], started: float | None =
         return FAILED
 
 
-def _leave(found: Settings, code: int, error: Exception) -> None:
+def _leave(found: Settings, code: int, error: BaseException) -> None:
     """Tells Kubernetes why there is no better report."""
     if found.termination_log is not None:
         from perptape.cli import left
