@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from perptape.cli.app import COMMANDS
+from perptape.simulation.faults import KINDS
 
 Perptape = Callable[..., Any]
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,6 +37,12 @@ def test_the_examples_in_the_help_work_on_a_tape_that_is_empty(perptape: Perptap
 def statements(text: str) -> list[str]:
     """The SQL in a help's text, which breaks its lines anywhere."""
     return re.findall('"(SELECT [^"]+)"', " ".join(text.split()))
+
+
+def test_the_help_and_the_docs_of_simulated_venues_name_every_fault(perptape: Perptape) -> None:
+    shown, written = perptape("simulate", "--help").out, (ROOT / "docs/simulation.md").read_text()
+    assert [kind for kind in KINDS if not re.search(rf"\b{kind}\b", shown)] == []
+    assert [kind for kind, does in KINDS.items() if f"| `{kind}` | {does} |" not in written] == []
 
 
 @pytest.mark.parametrize("command", list(COMMANDS))

@@ -1,12 +1,14 @@
 """The facade on a real folder, and the names of what it writes."""
 
 import os
+import re
 import subprocess
 import sys
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
 
+import duckdb
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -93,6 +95,20 @@ def test_sql_sees_each_row_once_in_both_formats(tmp_path: Path) -> None:
         assert answer.to_pylist() == [{"n": 30, "first": START * NS, "received": (20 * 5 + 10 * 6) * NS}]
         with pytest.raises(UsageError, match="DuckDB"):
             tape.sql("SELECT nothing FROM open_interest")
+
+
+def test_the_query_in_the_docs_reads_funding_files_without_perptape(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    tape = Tape.open("tape")
+    list(write(tape, clock, "w"))
+    tape.publish()
+    text = (Path(__file__).resolve().parents[2] / "docs/datasets.md").read_text()
+    (query,) = re.findall("```sql\n(.*?)```", text, re.DOTALL)
+    found = duckdb.sql(query).to_arrow_table().sort_by([("instrument_id", "ascending"), ("settled", "ascending")])
+    rows = tape.read("funding").sort_by([("instrument_id", "ascending"), ("ts_event", "ascending")])
+    assert found["instrument_id"].to_pylist() == rows["instrument_id"].to_pylist() != []
+    assert found["rate"].to_pylist() == [float(rate) for rate in rows["rate"].to_pylist()]
+    assert found["settled"].cast("int64").to_pylist() == rows["ts_event"].to_pylist()
 
 
 def test_a_range_is_half_open_in_event_time(tmp_path: Path) -> None:

@@ -42,7 +42,9 @@ def simulate(
     offset: Annotated[str | None, typer.Option("--offset", metavar="T", help="How far ahead their clock is, as in 5s or -2h.")] = None,
     compress: Annotated[float, typer.Option("--compress", metavar="FACTOR", min=0.001, help="Divides the windows of all limits.")] = 1.0,
     unlimited: Annotated[bool, typer.Option("--unlimited", help="No limits at all.")] = False,
-    faults: Annotated[Path | None, typer.Option("--faults", metavar="FILE", help="A JSON list of faults.")] = None,
+    faults: Annotated[
+        Path | None, typer.Option("--faults", metavar="FILE", help="A JSON list of faults, each with a kind as below.")
+    ] = None,
     addresses: Annotated[
         Addresses, typer.Option("--addresses", help="Whether limits count all clients as one address.")
     ] = Addresses.single,
@@ -51,7 +53,13 @@ def simulate(
         Path | None, typer.Option("--ready-file", metavar="PATH", help="Write the endpoints here as JSON, once serving.")
     ] = None,
 ) -> int:
-    """Serve simulated venues until stopped: for demos, tests and work without a network."""
+    """Serve simulated venues until stopped: for demos, tests and work without a network.
+
+    Kinds of faults: status, maintenance, html, empty, list, reset, cut, blackhole, latency, nan, negative, missing, duplicate,
+    unsorted; of sockets: silent_ack, no_ack, mute, half_open, twice, malformed, close, abort. The control API under /_control/ on
+    every port sets them while it serves (GET /_control/kinds explains them), injects liquidations, skews clocks, delists:
+    docs/simulation.md.
+    """
     from perptape.simulation.market import Market
     from perptape.simulation.process import run_server
     from perptape.simulation.settings import Settings

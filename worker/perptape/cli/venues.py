@@ -62,7 +62,9 @@ def capabilities(venues: list[Traits]) -> Listing:
         )
         for one in venues
     ]
-    return Listing(columns, rows, shown=("venue", "open interest", "funding", "liquidations", "liquidation rule", "notes"))
+    return Listing(
+        columns, rows, shown=("venue", "open interest", "funding", "liquidations", "liquidation rule", "open interest sides", "notes")
+    )
 
 
 def symbols(

@@ -51,7 +51,8 @@ def translated(server: Server, path: str) -> Iterator[None]:
     except (boto.NoCredentialsError, boto.PartialCredentialsError) as error:
         raise Refused(f"{server} asks for credentials: set {_CREDENTIALS}") from error
     except (boto.HTTPClientError, boto.ConnectionError, TimeoutError, ConnectionError) as error:
-        raise Away(f"{server} does not answer ({type(error).__name__}): check the endpoint and that the server runs") from error
+        where = "AWS_ENDPOINT_URL, or the spec's store.s3.endpoint"
+        raise Away(f"{server} does not answer ({type(error).__name__}): check that it runs, and its address ({where})") from error
     except (boto.BotoCoreError, OSError, ValueError) as error:
         raise StoreError(f"{server}, {path}: {error}") from error
 
