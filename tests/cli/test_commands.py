@@ -275,7 +275,7 @@ def test_the_doctor_tells_of_a_tape_of_another_origin(perptape: Perptape, venues
     fresh = perptape(*asked, environ=venues)
     assert fresh.code == 0, fresh.out
     assert [row["found"] for row in fresh.rows if row["check"] == "origin"] == ["the venues are simulated:1"]
-    (tmp_path / "tape/perptape").mkdir(parents=True)
+    (tmp_path / "tape/perptape").mkdir(parents=True, exist_ok=True)
     (tmp_path / "tape/perptape/store.json").write_text('{"version": 1, "format": "nautilus1", "origin": "live"}')
     found = perptape(*asked, environ=venues)
     assert found.code == 2
