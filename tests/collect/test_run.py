@@ -283,6 +283,22 @@ async def test_a_time_in_microseconds_is_dropped_and_counted_and_the_rest_is_sto
     assert world.tape.coverage("hyperliquid", "open_interest").grids("BTCUSDT-PERP.HYPERLIQUID") == ()
 
 
+class ClockThatFails(FakeExchange):
+    """Tells no time any more once it has told its settlements."""
+
+    async def now(self) -> int:
+        if any(call[0] == "funding_page" for call in self.calls):
+            raise Retry("no time")
+        return await super().now()
+
+
+async def test_settlements_that_were_obtained_are_stored_though_the_venues_clock_fails_then(world):
+    own = traits("binance")
+    world.exchanges["binance"] = ClockThatFails(own, [perpetual(own)], world.clock)
+    await world.once(collect="{funding: {backfill: 9d}}", symbols="BTCUSDT-PERP")
+    assert world.tape.read("funding").num_rows >= 27
+
+
 def test_of_a_stream_events_over_its_connections_are_told_and_no_calls():
     one = Outcome("okx", "liquidations", instruments=3, live=LiveReport("okx", "liquidations", 3, Counts(events=14, connections=2)))
     one.listened()

@@ -208,9 +208,7 @@ class Backfill:
     async def _hand_over(self, grid: Grid, pages: Pages) -> None:
         """Gives rows and claims of a window to the batch, together."""
         rows = list(pages.rows)
-        if pages.raws:
-            fixed = self.exchange.traits.funding_fixed_interval
-            rows.extend(settlements(pages.raws, await self.exchange.now(), fixed))
+        rows.extend(settlements(pages.raws, pages.received, self.exchange.traits.funding_fixed_interval))
         self.outcome.rows += len(rows)
         self._count(pages.dropped)
         self.outcome.suspicious += pages.suspicious

@@ -37,6 +37,7 @@ class Harvest:
     left: Interval | None = None
     suspicious: int = 0
     raws: Sequence[RawFunding] = field(default=())
+    received: int = 0
 
 
 def history_page(
@@ -125,7 +126,7 @@ def funding_page(
     sure = gaps(proven, [*untraded, *bare, *_doubted(times, fit, asked.end)])
     claims = [Claim(window.instrument, SETTLED, "complete", s.start, s.end, "", received, received).coarse() for s in sure]
     claims += [Claim(window.instrument, SETTLED, "asked", s.start, s.end, "", received, received) for s in untraded]
-    return Harvest((), claims, dropped, shown.left, raws=told)
+    return Harvest((), claims, dropped, shown.left, raws=told, received=received)
 
 
 def _untraded(known: Sequence[int], proven: Collection[Interval], listed: Interval) -> tuple[Interval, ...]:

@@ -25,6 +25,8 @@ class Pages:
     claims: list[Claim] = field(default_factory=list)
     dropped: list[str] = field(default_factory=list)
     suspicious: int = 0
+    received: int = 0
+    """When the last settlements came, ms on the venue's clock."""
 
     def add(self, harvest: Harvest) -> None:
         self.rows.extend(harvest.rows)
@@ -32,6 +34,7 @@ class Pages:
         self.claims.extend(harvest.claims)
         self.dropped.extend(harvest.dropped)
         self.suspicious += harvest.suspicious
+        self.received = max(self.received, harvest.received)
 
     def refuse(self, one: Instrument, span: Interval, now: int) -> None:
         """What a venue will not answer of a contract that it has delisted is claimed as refused, so that it need not stay open."""

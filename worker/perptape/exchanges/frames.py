@@ -55,7 +55,7 @@ def each(found: Iterable[Any], tell: Callable[[Any, Hearing], None], hearing: He
     for item in found:
         try:
             tell(item, hearing)
-        except (LookupError, TypeError, ValueError, AttributeError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
             hearing.malformed(f"{type(error).__name__} {error}: {short(item)}")
 
 
