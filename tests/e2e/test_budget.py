@@ -14,24 +14,38 @@ from support.namespace import Namespace, line
 from support.specs import VOLUME, collection
 
 Calls = dict[str, list[dict[str, Any]]]
-"""Requests in their order, by the address they came from."""
+"""Requests in their order, by who made them: the simulator takes all for one address, so that it is seen by what was asked for."""
 DERIBIT_HISTORY, DERIBIT_PER_SECOND = "/api/v2/public/get_funding_rate_history", 20.0
+COINS = 80
 BINANCE_HISTORY = "/futures/data/openInterestHist"
 SPEC_VOLUME = {"name": "spec", "configMap": {"name": "spec"}}
 SPEC_MOUNT = {"name": "spec", "mountPath": "/spec"}
 
 
-def spec(name: str, simulated: Inside, venue: str, collect: dict[str, Any], coins: int = 40) -> dict[str, Any]:
-    """A spec for so many coins of one venue that is in another namespace."""
-    symbols = sorted({f"{contract.base}USDT-PERP" for contract in Market.standard(seed=1, symbols=coins).contracts(venue)})
+def spec(name: str, simulated: Inside, venue: str, collect: dict[str, Any]) -> dict[str, Any]:
+    """A spec for its half of the coins of a venue that may be in another namespace."""
+    symbols = sorted(f"{base}USDT-PERP" for base in halves(venue)[name])
     return collection(name, {venue: simulated.anywhere()[venue]}, collect, VOLUME, symbols)
+
+
+def halves(venue: str) -> dict[str, set[str]]:
+    """The coins that a simulated venue lists, divided between the two specs."""
+    bases = sorted({contract.base for contract in Market.standard(seed=1, symbols=COINS).contracts(venue)})
+    return {"one": set(bases[::2]), "two": set(bases[1::2])}
+
+
+def whose(venue: str, call: dict[str, Any]) -> str:
+    """Which spec asked, by the contract asked for."""
+    asked = call["query"].get("symbol") or call["query"]["instrument_name"]
+    base = next(one.base for one in Market.standard(seed=1, symbols=COINS).contracts(venue) if one.id == asked)
+    return next(name for name, bases in halves(venue).items() if base in bases)
 
 
 def calls(simulated: Control, venue: str, path: str) -> Calls:
     found: Calls = {}
     for call in simulated.data_requests(venue):
         if call["path"] == path:
-            found.setdefault(call["address"], []).append(call)
+            found.setdefault(whose(venue, call), []).append(call)
     return found
 
 
@@ -51,7 +65,7 @@ def without_operator(namespace: Namespace, document: dict[str, Any]) -> None:
 def test_two_specs_share_a_limit_that_they_would_break_alone(namespaces: Callable[[], Namespace]) -> None:
     """Alone, because a machine that is busy with other tests would not reach the limit."""
     one, two = namespaces(), namespaces()
-    simulated = one.venues("--symbols", "40")
+    simulated = one.venues("--symbols", str(COINS))
     documents = [spec(name, simulated, "deribit", {"funding": {"every": "1h", "backfill": "365d"}}) for name in ("one", "two")]
 
     for namespace, document in zip((one, two), documents, strict=True):
@@ -78,7 +92,7 @@ def test_two_specs_share_a_limit_that_they_would_break_alone(namespaces: Callabl
 
 def test_a_ban_that_one_pod_meets_stops_the_other_within_five_seconds(namespaces: Callable[[], Namespace]) -> None:
     one, two = namespaces(), namespaces()
-    simulated = one.venues("--symbols", "40")
+    simulated = one.venues("--symbols", str(COINS))
     one.operator(f"watch.namespaces={{{one.name},{two.name}}}")
     simulated.fault(kind="status", venue="binance", path="openInterestHist", status=418, retry_after=60, after=150, count=1)
     collect = {"openInterest": {"every": "5m", "backfill": "10d"}}
@@ -88,7 +102,7 @@ def test_a_ban_that_one_pod_meets_stops_the_other_within_five_seconds(namespaces
         namespace.until_told(name, lambda told: told.get("pauses"), 300)
         namespace.until_told(name, lambda told: line(told, "binance", "open_interest").get("lastRun"), 300)
     found = calls(simulated, "binance", BINANCE_HISTORY)
-    (banned,) = [address for address, each in found.items() if any(call["status"] == 418 for call in each)]
+    (banned,) = [name for name, each in found.items() if any(call["status"] == 418 for call in each)]
     (at,) = [call["done_mono"] for call in found[banned] if call["status"] == 418]
     (other,) = found.keys() - {banned}
     times = [call["at_mono"] for call in found[other]]

@@ -113,7 +113,8 @@ class Namespace:
             "import sys, s3fs; s3fs.S3FileSystem(key=sys.argv[1], secret=sys.argv[2], endpoint_url='http://minio:9000').mkdir(sys.argv[3])"
         )
         self.ran(f"make-{name}", self.images.worker, "-c", program, key, secret, name, command=["python"])
-        return {"bucket": name, "endpoint": "http://minio:9000", "region": "us-east-1", "credentials": {"secretName": "s3"}}
+        endpoint = f"http://minio.{self.name}.svc:9000"  # one server of a short name in two namespaces would be one store to the operator
+        return {"bucket": name, "endpoint": endpoint, "region": "us-east-1", "credentials": {"secretName": "s3"}}
 
     def operator(self, *values: str, release: str = "perptape", within: int = 300, chart: Path = ROOT / "charts/perptape") -> None:
         """Installs the chart here, serving this namespace alone unless `values` (as for --set) say otherwise; returns when it is ready."""
