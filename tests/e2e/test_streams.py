@@ -71,5 +71,6 @@ def test_the_drain_of_a_node_ends_its_streamer_and_another_takes_over(home: Name
     finally:
         home.kubectl("uncordon", node)
     home.until("deployment", f"{name}-bybit-liquidations", lambda one: one["status"].get("readyReplicas") == 2, 240)
-    status = home.until_told(name, lambda told: flowing(told) and condition(told, "Ready").get("reason") == "Collecting", 120)
+    home.until_told(name, lambda told: flowing(told) and condition(told, "Ready").get("reason") == "Collecting", 120)
+    status = home.until_told(name, lambda told: "gaps" in line(told, "bybit", "liquidations"), 180)  # counters come once a minute
     assert line(status, "bybit", "liquidations")["gaps"]["lost"] == 0
