@@ -66,7 +66,16 @@ def store_id(namespace: str, name: str, spec: CollectionSpec) -> str:
     s3 = spec.store.s3
     if s3 is None:
         return f"claim/{namespace}/{claim_name(name, spec)}"
-    return f"s3/{endpoint(s3.endpoint)}/{s3.bucket}/{s3.prefix}".rstrip("/")
+    return f"s3/{_reached(endpoint(s3.endpoint), namespace)}/{s3.bucket}/{s3.prefix}".rstrip("/")
+
+
+def _reached(place: str, namespace: str) -> str:
+    """A Service's short name is another host in each namespace; ``minio``, ``minio.lake`` and ``minio.lake.svc`` are one host in lake."""
+    host, _, port = place.rpartition(":")
+    if not host or host.startswith("["):
+        return place
+    host = host.removesuffix(".svc.cluster.local").removesuffix(".svc")
+    return f"{host if '.' in host else f'{host}.{namespace}'}:{port}"
 
 
 def endpoint(url: str | None) -> str:
