@@ -150,9 +150,9 @@ async def test_everything_received_is_in_segments_with_its_claims_and_wants(stag
     assert len(one.prices) == 150
     assert one.report.complete
     assert one.report.counts.events == 150
-    assert (one.report.segments, one.report.waiting) == (3, 0)
+    assert (one.report.segments, one.report.waiting) == (4, 0)
     assert one.spans("sampled") == one.spans("live") == [(0.1, 147.1)]
-    assert {want.asserted_at for want in one.store.wants} == {START + 60_000, START + 120_000, START + 150_100}
+    assert {want.asserted_at for want in one.store.wants} == {START + 500, START + 60_500, START + 120_500, START + 150_100}
     assert one.disk.folders("/state/log") == []
     assert len(one.rows) == 150
 
@@ -217,6 +217,14 @@ async def test_a_session_that_connects_late_has_lost_the_time_since_its_start(st
     assert second == ("sampled", "", first[3], 67.1)
 
 
+async def test_what_is_wanted_is_said_as_soon_as_a_connection_proves(stage) -> None:
+    one = stage()
+    async with running(one):
+        await one.beat(3)
+        said = list(one.store.wants)
+    assert {(want.start, want.ended) for want in said} == {(START + 100, None)}, "one that is killed now leaves a hole that is known"
+
+
 async def test_a_stream_that_its_venue_ended_is_still_wanted(stage) -> None:
     one = stage()
     async with running(one):
@@ -224,7 +232,7 @@ async def test_a_stream_that_its_venue_ended_is_still_wanted(stage) -> None:
         one.exchange.will_raise([Fatal("closed for good")])
         one.exchange.drop()
         await asyncio.sleep(10)
-    assert [want.ended for want in one.store.wants] == [None]
+    assert {want.ended for want in one.store.wants} == {None}
 
 
 async def test_what_was_received_is_durable_within_a_second(stage) -> None:
@@ -233,10 +241,10 @@ async def test_what_was_received_is_durable_within_a_second(stage) -> None:
         await one.beat(5)
         await asyncio.sleep(1)
         assert stream.report.durable_until >= one.exchange.clock.ms - 1_000
-        left = one.disk.after_power_loss("dropped")
+        left, stored = one.disk.after_power_loss("dropped"), list(one.store.rows)
     store = type(one.store)()
     adopt(Logs("/state/log", left), store)
-    assert len({row["price"] for row in store.rows}) == 5
+    assert len({row["price"] for row in [*stored, *store.rows]}) == 5
 
 
 async def test_two_connections_unite_to_the_greater_count_of_equal_events(stage) -> None:

@@ -131,7 +131,7 @@ def read(world: World, *, once: bool = False) -> Callable[[Actor], str | None]:
             rows = LANDING.joined([*(s.rows for s in found), *data_tables(fs, LANDING)])[0]
         else:
             claims = list(Tape(fs).coverage(VENUE, DATASET).claims)
-            rows = Tape(fs).read(DATASET, [NAME])
+            rows = Tape(fs).rows(DATASET, [NAME])
         told = {t for c in claims for t in range(c.start, c.end, STEP)}
         times = [t // NS for t in rows["ts_event"].to_pylist()]
         if len(times) != len(set(times)):

@@ -89,7 +89,7 @@ def test_rows_that_cannot_be_true_are_dropped_told_and_made_good_by_the_next_run
     spec = simulated.spec(collect=BOTH)
     first = simulated.run("run", spec, "--once", "--catalog", "tape")
     for venue in damage:
-        assert re.search(rf"^{venue} \w+: .*, \d dropped$", first.stdout, re.MULTILINE), first.stdout
+        assert re.search(rf"^{venue} \w+: .*, \d dropped; missing: \d open, ", first.stdout, re.MULTILINE), first.stdout
         assert f"venue={venue}" in "".join(line for line in first.stderr.splitlines() if "dropped: " in line)
     tape = Tape.open(str(simulated.folder / "tape"))
     assert min(tape.read("open_interest")["oi_base"].to_pylist()) > 0

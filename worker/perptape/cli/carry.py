@@ -110,7 +110,7 @@ def out(order: Order, settings: Settings) -> int:
         output.line(logs.redacted(line, settings.secrets))
     if not (summary.published or settings.namespace) and any(one.rows for one in summary.outcomes):
         where = places.place(order.catalog, order.collection.spec.store, settings, live=order.live)
-        output.note(unpublished(where.location))
+        (logging.getLogger("perptape").info if order.as_json else output.note)(unpublished(where.location))
     return summary.exit_code
 
 

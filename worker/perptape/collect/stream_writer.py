@@ -65,7 +65,13 @@ class Writer:
                 await self._flush()
 
     async def rolling(self, stopping: asyncio.Event) -> None:
-        while not await _set_within(stopping, self._pace.roll):
+        """The first as soon as a connection proves: a process that is killed after it has said what was wanted."""
+        waited, wait = 0.0, self._pace.flush
+        while not await _set_within(stopping, wait):
+            waited += wait
+            if waited < self._pace.roll and all(sink.first is None for sink in self._sinks):
+                continue
+            waited, wait = self._pace.roll, self._pace.roll
             if self._report.waiting < self._pace.waiting:
                 with suppress(StoreError):
                     await self._flush()
