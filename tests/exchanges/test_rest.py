@@ -189,8 +189,10 @@ def _named(id: str) -> Instrument:
 
 async def test_a_blocked_country_is_fatal_after_a_few(simulation: Simulation, made: Made) -> None:
     exchange = made("binance")
+    one, now = (await live(exchange))[0], await exchange.now()
     simulation.faults.add([Fault("status", venue="binance", status=451)])
-    found = [(await asyncio.gather(exchange.now(), return_exceptions=True))[0] for _ in range(3)]
+    pages = (exchange.open_interest_page(one, 5 * MINUTE, Interval(now - HOUR, now)) for _ in range(3))
+    found = [(await asyncio.gather(page, return_exceptions=True))[0] for page in pages]
     assert [type(one) for one in found] == [Retry, Retry, Fatal]
 
 

@@ -110,7 +110,8 @@ def out(order: Order, settings: Settings) -> int:
         output.line(logs.redacted(line, settings.secrets))
     if not (summary.published or settings.namespace) and any(one.rows for one in summary.outcomes):
         where = places.place(order.catalog, order.collection.spec.store, settings, live=order.live)
-        (logging.getLogger("perptape").info if order.as_json else output.note)(unpublished(where.location))
+        tell = logging.getLogger("perptape").info if settings.log_format == "json" else output.note
+        tell(unpublished(where.location))
     return summary.exit_code
 
 
