@@ -3,6 +3,7 @@
 from typing import Final
 
 from perptape_operator.checks import Check, degraded, failing, joined, nothing, pending, suspended
+from perptape_operator.store_ready import STORE_CONFLICTS
 
 READY: Final = (
     Check(
@@ -33,27 +34,7 @@ READY: Final = (
         "grant the rule that the message names (upgrade the chart, or set `rbac.create`), then restart the operator",
         lambda f: f.forbidden or None,
     ),
-    Check(
-        "False",
-        "NestedStore",
-        "The store lies inside another spec's store, or around it; the elder spec goes on.",
-        "make a new spec with another prefix",
-        lambda f: f.nested_in or None,
-    ),
-    Check(
-        "False",
-        "FormatConflict",
-        "The store is kept in another format by an elder spec.",
-        "make a new spec with the store's format, or with another store",
-        lambda f: f.format_conflict or None,
-    ),
-    Check(
-        "False",
-        "ClaimMissing",
-        "The volume claim that the spec names is not there.",
-        "make it, or make a new spec that names another",
-        lambda f: f.claim_missing or None,
-    ),
+    *STORE_CONFLICTS,
     Check(
         "False",
         "Refused",

@@ -16,7 +16,7 @@ def _unstarted(facts: Facts) -> str | None:
     return None if tried else "no run has used the store yet"
 
 
-STORE_READY: Final = (
+STORE_CONFLICTS: Final = (
     Check(
         "False",
         "NestedStore",
@@ -38,6 +38,11 @@ STORE_READY: Final = (
         "make it, or make a new spec that names another",
         lambda f: f.claim_missing or None,
     ),
+)
+"""What keeps a spec from its store before any worker has tried: the chain of Ready has them too."""
+
+STORE_READY: Final = (
+    *STORE_CONFLICTS,
     Check(
         "False",
         "ClaimLost",
