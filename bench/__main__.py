@@ -17,7 +17,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 BENCHES = ("start", "fill", "marks", "burst", "write", "query", "kills")
 FIGURE = re.compile(
-    r"^  (?P<name>.+?): (?P<value>\S+) ?(?P<unit>.*?), limit (?P<limit>.+?), ratio (?P<ratio>\S+?)(?P<over>  over)?(?: \(|$)"
+    r"^  (?P<name>.+?): (?P<value>\S+) ?(?P<unit>.*?), limit (?P<limit>.+?), ratio (?P<ratio>\S+?)(?P<over>  over(?: here)?)?(?: \(|$)"
 )
 """A line of `measure.against`."""
 

@@ -6,8 +6,10 @@ Importing it makes `tests/support` importable, whose simulator and MinIO the ben
 from __future__ import annotations
 
 import os
+import statistics
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -31,6 +33,32 @@ def at_least(name: str, value: float, limit: float, unit: str, how: str) -> bool
     within = value >= limit
     say(f"  {name}: {value:.4g} {unit}, limit >= {limit:g}, ratio {value / limit:.2f}{'' if within else '  over'} ({how})")
     return within
+
+
+SET_AT_S = 0.60
+"""What a bare `import ccxt.pro` takes on the machine that limits of time and CPU were set on."""
+
+
+def bare_import() -> float:
+    """Seconds of a bare `import ccxt.pro` in a process of its own, bytecode present: the yardstick of this machine's speed. Median of 5."""
+    took = []
+    for _ in range(5):
+        began = time.monotonic()
+        subprocess.run([sys.executable, "-c", "import ccxt.pro"], check=True)
+        took.append(time.monotonic() - began)
+    return statistics.median(took)
+
+
+def against_at_speed(name: str, value: float, limit: float, unit: str, how: str, bare: float) -> bool:
+    """Prints a time or CPU figure twice: as measured here, and divided by how much slower than the limit's machine this one is.
+
+    `bare`: `bare_import`, measured in the same run. The second is the verdict: a limit in seconds says nothing of a slower machine.
+    """
+    slower = bare / SET_AT_S
+    over = "" if value <= limit else "  over here"
+    say(f"  {name}: {value:.3g} {unit}, limit {limit:g}, ratio {value / limit:.2f}{over} ({how})")
+    scale = f"bare `import ccxt.pro` takes {bare:.2f} s in this run, {SET_AT_S:.2f} s there"
+    return against(f"{name}, at the speed of the limit's machine", value / slower, limit, unit, scale)
 
 
 def load() -> str:

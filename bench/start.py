@@ -22,7 +22,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from measure import against, compiled, load, names, say
+from measure import against, against_at_speed, bare_import, compiled, load, names, say
 
 from support.minio import Minio, serving
 from support.simulator import Simulator, simulator
@@ -73,19 +73,12 @@ def measured(venue: str, folder: Path, server: Minio | None) -> bool:
             jobs.append(job(venues, venue, spec, place, environ))
     starts, most = sorted(one.start for one in jobs), max(one.rss_mb for one in jobs)
     say(f"{venue}, {what}: {SYMBOLS} of {LISTED} symbols; {load()}")
-    bare = statistics.median(bare_import() for _ in range(3))
-    spread = f"median of {TURNS}, {starts[0]:.2f} to {starts[-1]:.2f}; bare `import ccxt.pro` in this run: {bare:.2f} s"
-    good = against("exec to first request", statistics.median(starts), START_S, "s", spread)
+    spread = f"median of {TURNS}, {starts[0]:.2f} to {starts[-1]:.2f}"
+    good = against_at_speed("exec to first request", statistics.median(starts), START_S, "s", spread, bare_import())
     rows = f"largest of {TURNS} increments of {min(one.rows for one in jobs)} to {max(one.rows for one in jobs)} rows"
     good &= against("ru_maxrss of an increment", most, limit, "MB", rows)
     more = f"{fill.rows} rows in {fill.length:.0f} s, {fill.rss_mb - most:+.0f} MB beside an increment"
     return against("ru_maxrss of a first fill of 30 days", fill.rss_mb, limit + FILL_MORE_MB, "MB", more) and good
-
-
-def bare_import() -> float:
-    began = time.monotonic()
-    subprocess.run([sys.executable, "-c", "import ccxt.pro"], check=True)
-    return time.monotonic() - began
 
 
 def main() -> int:

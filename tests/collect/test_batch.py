@@ -45,13 +45,13 @@ async def test_a_long_fill_commits_a_segment_every_minute():
     assert len(store.segments) == 1
 
 
-async def test_a_long_fill_commits_a_segment_every_hundred_thousand_rows():
+async def test_a_long_fill_commits_a_segment_once_enough_rows_came_together():
     store = Store()
     one = store.batch()
     await one.add([ROW] * (batch.ROWS - 1), [claim(0)])
     assert store.segments == []
     await one.add([ROW], [claim(10)])
-    assert store.segments == [("funding", 100_000, 2)]
+    assert store.segments == [("funding", batch.ROWS, 2)]
 
 
 async def test_what_the_store_refuses_is_kept_with_its_claims_and_others_are_committed():

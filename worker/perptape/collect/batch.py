@@ -16,8 +16,10 @@ from perptape.collect.together import aside
 from perptape.datasets import DATASETS
 from perptape.errors import StoreError
 
-ROWS, SECONDS = 100_000, 60.0
-"""A long fill commits a segment at the latest after so much."""
+ROWS, SECONDS = 25_000, 60.0
+"""A long fill commits a segment at the latest after so much.
+
+30 days of 50 Binance contracts peak at 137 MB with these, at 155 with 100 000 rows."""
 PACKED = 4_000
 """So many rows wait as Python's tuples before they become Arrow's columns, which take a fifth of the memory."""
 
