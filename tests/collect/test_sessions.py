@@ -140,3 +140,18 @@ async def test_a_session_that_stays_after_a_once_run_asks_for_nothing_twice(worl
     await world.once(collect)
     await world.stay(MINUTE, collect)
     assert [c for c in world.data_calls("bybit") if c[0] != "funding"] == []
+
+
+async def test_what_a_killed_run_wanted_beyond_its_end_is_over_when_the_next_run_is_stopped(world):
+    world.venue("hyperliquid", ["BTC"])
+    collect, since = "{openInterest: {every: 5m}}", world.clock.ms
+    world.opened = Away(Tape.open(str(world.root)), lambda dataset: world.clock.ms - since > 18 * MINUTE)  # as if killed then
+    await world.stay(20 * MINUTE, collect, BTC)
+    world.opened = None
+    await world.stay(6 * MINUTE, collect, BTC)
+    stopped = world.clock.ms
+    assert sorted(want.ended is None for want in world.tape.coverage("hyperliquid", "open_interest").wants) == [False, True]
+    world.clock.forward(3 * HOUR)
+    found = standing(world, "hyperliquid", "open_interest", "BTC")
+    assert found.length("open", "lost") == 0
+    assert stopped <= found.wanted[-1].end < stopped + FIVE

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perptape.claims import Claim, Want
+from perptape.claims import Claim, Want, join_wants
 from perptape.damage import Damage
 from perptape.interval import DAY, HOUR, MINUTE, Interval, total
 from perptape.standing import GridRules, State, states, wanted, watermark
@@ -150,4 +150,53 @@ def test_a_want_reaches_its_end_or_a_horizon_past_its_last_assertion():
     assert wanted([alive, over], "5m", 15 * MINUTE, NOW) == (
         Interval(NOW - 5 * HOUR, NOW - 4 * HOUR),
         Interval(NOW - HOUR, NOW - 15 * MINUTE),
+    )
+
+
+class Sessions:
+    """Wants of one instrument's stream: a session that died and reaches ten minutes further, and those after it."""
+
+    DIED = NOW - HOUR
+    REACH = DIED + 10 * MINUTE
+
+    @classmethod
+    def want(cls, session, start, asserted, ended=None, spec="s"):
+        return Want(spec, session, "A", "stream", cls.DIED + start, cls.DIED + asserted, None if ended is None else cls.DIED + ended)
+
+    @classmethod
+    def wanted(cls, *wants):
+        return wanted([cls.want("died", -HOUR, 0), *wants], "stream", 10 * MINUTE, NOW)
+
+
+def test_a_dead_session_wants_no_more_than_the_next_one_that_was_ended_within_its_horizon():
+    after = Sessions.want("next", MINUTE, 2 * MINUTE, ended=3 * MINUTE)
+    assert Sessions.wanted(after) == (Interval(Sessions.DIED - HOUR, Sessions.DIED + 3 * MINUTE),)
+
+
+def test_of_several_sessions_that_were_ended_within_the_horizon_of_a_dead_one_the_first_ends_it():
+    first, second = (Sessions.want(str(n), n * MINUTE, n * MINUTE, ended=(n + 1) * MINUTE) for n in (1, 5))
+    assert Sessions.wanted(first, second) == (
+        Interval(Sessions.DIED - HOUR, Sessions.DIED + 2 * MINUTE),
+        Interval(Sessions.DIED + 5 * MINUTE, Sessions.DIED + 6 * MINUTE),
+    )
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        Sessions.want("other spec", MINUTE, 2 * MINUTE, 3 * MINUTE, spec="t"),
+        Sessions.want("beside it, since before it died", -MINUTE, 2 * MINUTE, 3 * MINUTE),
+        Sessions.want("long after", 11 * MINUTE, 12 * MINUTE, 12 * MINUTE),
+    ],
+    ids=lambda want: want.session,
+)
+def test_nothing_else_shortens_what_a_dead_session_wanted(other):
+    assert Sessions.wanted(other)[0] == Interval(Sessions.DIED - HOUR, Sessions.REACH)
+
+
+def test_a_session_that_asserts_again_after_another_was_ended_wants_all_of_it():
+    after = Sessions.want("next", MINUTE, 2 * MINUTE, ended=3 * MINUTE)
+    again = Sessions.want("died", -HOUR, 4 * MINUTE)
+    assert wanted([*join_wants([Sessions.want("died", -HOUR, 0), again]), after], "stream", 10 * MINUTE, NOW) == (
+        Interval(Sessions.DIED - HOUR, Sessions.DIED + 14 * MINUTE),
     )

@@ -157,3 +157,10 @@ def test_a_ticker_listed_again_resolves_to_its_present_life_and_keeps_the_others
     new, old = KNOWN["binance"][0], replace(KNOWN["binance"][0], contract_size=2, delisted=NOW - DAY)
     (found,) = resolved(["BTCUSDT-PERP"], {"binance": [new, old]}, TRAITS, exact=False, all_reached=True)["binance"]
     assert (found.instrument, found.ended) == (new, (old,))
+
+
+def test_a_dead_sessions_want_that_is_given_up_ends_with_the_session_after_it():
+    died = Want("f:n", "died", "ETHUSDT-PERP.BINANCE", "stream", NOW - DAY, NOW)
+    after = Want("f:n", "after", "ETHUSDT-PERP.BINANCE", "stream", NOW + MINUTE, NOW + MINUTE, NOW + 2 * MINUTE)
+    (ended,) = Session("f:n", "new", NOW).given_up(Coverage.of([], [died, after]), [BTC.instrument.id], [STREAM], NOW + HOUR)
+    assert (ended.session, ended.ended) == ("died", NOW + 2 * MINUTE)

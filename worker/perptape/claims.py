@@ -7,6 +7,7 @@ kind: commutative, associative, idempotent, so the order of writers and repeats 
 from __future__ import annotations
 
 import itertools
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -182,6 +183,23 @@ def join_wants(wants: Iterable[Want]) -> tuple[Want, ...]:
             )
         out[key] = want
     return tuple(sorted(out.values(), key=lambda w: (w.spec, w.session, w.instrument, w.grid)))
+
+
+def reaches(wants: Iterable[Want], horizon: int) -> Iterator[tuple[Want, int]]:
+    """The wants of one instrument and grid, each with where it ends for now.
+
+    A session that died wants for a horizon more, in which its spec's next session is expected. Where one began within it and was ended,
+    its end is also that of the dead one: nobody wants what is after both. That is derived and never stored: should the first session be
+    alive after all, its next assertion is later than that end, and all is wanted again.
+    """
+    wants = tuple(wants)
+    lives = sorted((one.spec, one.start, one.ended) for one in wants if one.ended is not None)
+    for want in wants:
+        reach = want.reach(horizon)
+        if want.ended is None:
+            after, before = bisect_left(lives, (want.spec, want.asserted_at + 1)), bisect_left(lives, (want.spec, reach + 1))
+            reach = min([reach, *(ended for _, _, ended in lives[after:before])])
+        yield want, reach
 
 
 def horizon(every_ms: int) -> int:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from perptape.claims import KINDS, SETTLED, STREAM, Claim, Want, grid_step
+from perptape.claims import KINDS, SETTLED, STREAM, Claim, Want, grid_step, reaches
 from perptape.coverage import Coverage
 from perptape.damage import Damage
 from perptape.interval import DAY, HOUR, MINUTE, Interval, ceil, floor, gaps, intersection, union
@@ -77,10 +77,10 @@ def wanted(wants: Iterable[Want], grid: str, horizon: int, now: int) -> tuple[In
     """The time up to now that these wants of one instrument and grid reach over, on the grid's slots (a sample's slot whole)."""
     step = grid_step(grid)
     spans = []
-    for want in wants:
-        start, end = want.start, min(want.reach(horizon), now)
+    for want, reach in reaches(wants, horizon):
+        start, end = want.start, min(reach, now)
         if step is not None and grid.startswith("sample/"):  # the slot that now is in is work from its start
-            start, end = floor(start, step), min(ceil(want.reach(horizon), step), floor(now, step) + step)
+            start, end = floor(start, step), min(ceil(reach, step), floor(now, step) + step)
         elif step is not None:
             start, end = ceil(start, step), floor(end, step)
         if start < end:

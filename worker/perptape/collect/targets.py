@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 
-from perptape.claims import Want, horizon
+from perptape.claims import Want, horizon, reaches
 from perptape.collect.grids import Grid
 from perptape.coverage import Coverage
 from perptape.errors import UsageError
@@ -126,8 +126,13 @@ class Session:
     def given_up(self, coverage: Coverage, listed: Iterable[str], grids: Sequence[Grid], now: int) -> list[Want]:
         """The unended wants of this spec that it no longer lists, ended."""
         keep, every = set(listed), {grid.name: grid.every for grid in grids}
+        dropped: dict[tuple[str, str], list[Want]] = {}
+        for want in coverage.wants:
+            if want.spec == self.spec and (want.instrument not in keep or want.grid not in every):
+                dropped.setdefault((want.instrument, want.grid), []).append(want)
         return [
-            replace(want, ended=min(now, want.reach(horizon(every.get(want.grid, 0)))))
-            for want in coverage.wants
-            if want.spec == self.spec and want.ended is None and (want.instrument not in keep or want.grid not in every)
+            replace(want, ended=min(now, reach))
+            for (_, grid), wants in dropped.items()
+            for want, reach in reaches(wants, horizon(every.get(grid, 0)))
+            if want.ended is None
         ]
