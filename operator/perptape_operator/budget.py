@@ -49,6 +49,8 @@ class Post(BaseModel):
     """429 or 418, when the venue said so since the last post."""
     pause_s: Seconds = 0.0
     """How long it knows that the venue must not be asked."""
+    trouble: Annotated[str, Field(max_length=300)] = ""
+    """Why the venue has answered no call for a while; nothing when it does."""
 
 
 class Answer(BaseModel):

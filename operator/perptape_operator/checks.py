@@ -101,3 +101,13 @@ def nothing(facts: Facts) -> str | None:
 
 def suspended(facts: Facts) -> str | None:
     return "spec.suspend is true" if facts.suspended else None
+
+
+UNJUDGED: Final = Check(
+    "Unknown",
+    "InvalidSpec",
+    "The spec cannot be carried out as it stands, so that nothing can be held against it; its children go on as they were.",
+    "correct the spec; the message names each field",
+    lambda f: joined(f.faults),
+)
+"""First in every chain but that of Ready."""

@@ -5,7 +5,7 @@ from typing import Final, Literal
 
 from perptape_api.status import CollectionStatus
 from perptape_operator import clock
-from perptape_operator.checks import Check, Due, Facts, active, joined, name, nothing, suspended
+from perptape_operator.checks import UNJUDGED, Check, Due, Facts, active, joined, name, nothing, suspended
 
 STREAM_BEHIND_MS: Final = 5 * 60_000
 
@@ -37,6 +37,7 @@ def _unknown(facts: Facts) -> str | None:
 
 
 COMPLETE: Final = (
+    UNJUDGED,
     Check(
         "False",
         "OpenGaps",

@@ -12,7 +12,8 @@ from perptape_operator.collectors import Collector
 from perptape_operator.entries import entry
 from perptape_operator.gathered import Gathered
 from perptape_operator.kinds import CRON_JOB
-from perptape_operator.observed import Seen, Sighting
+from perptape_operator.observed import Seen
+from perptape_operator.reasons import Sighting
 from perptape_operator.report import Disbelieved, Report
 from perptape_operator.verdicts import Evidence, Redundancy
 from perptape_operator.wanted import shrinking
@@ -25,13 +26,21 @@ Key = tuple[str, str]
 
 
 def told(
-    found: Gathered, outcome: Outcome, before: Status, live: Told, pauses: Mapping[str, int], due: Mapping[Key, Due], now: int
+    found: Gathered,
+    outcome: Outcome,
+    before: Status,
+    live: Told,
+    unanswered: Mapping[Key, str],
+    pauses: Mapping[str, int],
+    due: Mapping[Key, Due],
+    now: int,
 ) -> tuple[Status, dict[Key, Due]]:
-    """The status, and what is known now of when things are due."""
+    """The status, and what is known now of when things are due. `live`: reports of pods that stay, by UID; `unanswered`: by namespace and
+    name of a pod, why its venue does not answer it."""
     if found.home is None:
         facts = Facts(now, found.generation, faults=found.faults, lines=before.collections)
         return standing.status(facts, before, found.wanted_since, before.publisher), dict(due)
-    seen: dict[Key, Seen] = {one.key: _seen(one, found, live, now) for one in found.made}
+    seen: dict[Key, Seen] = {one.key: _seen(one, found, live, unanswered, now) for one in found.made}
     known: dict[Key, CollectionStatus] = {(line.exchange, line.dataset): line for line in before.collections}
     lines = tuple(_line(one, seen[one.key], known.get(one.key), found, now) for one in found.made)
     dues = {one.key: _due(one, seen[one.key], due.get(one.key)) for one in found.made}
@@ -67,8 +76,8 @@ def told(
     return standing.status(facts, before, found.wanted_since, publisher, ends), dues
 
 
-def _seen(collector: Collector, found: Gathered, live: Told, now: int) -> Seen:
-    return observed.seen(observed.of_child(collector.child, found.live.values(), live), collector.work, now)
+def _seen(collector: Collector, found: Gathered, live: Told, unanswered: Mapping[Key, str], now: int) -> Seen:
+    return observed.seen(observed.of_child(collector.child, found.live.values(), live, unanswered), collector.work, now)
 
 
 def _line(collector: Collector, seen: Seen, previous: CollectionStatus | None, found: Gathered, now: int) -> CollectionStatus:

@@ -63,6 +63,10 @@ def annotations_of(manifest: Manifest) -> dict[str, str]:
     return dict(manifest["metadata"].get("annotations") or {})
 
 
+def conditions_of(manifest: Manifest) -> list[dict[str, Any]]:
+    return (manifest.get("status") or {}).get("conditions") or []
+
+
 def controller_uid(manifest: Manifest) -> str | None:
     """The UID of the object's controller; None where it has none."""
     owners = manifest["metadata"].get("ownerReferences") or ()

@@ -5,9 +5,20 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from perptape_api.names import CHILD_LABEL, WORK_HASH_ANNOTATION
-from perptape_operator import clock, report, schedule
-from perptape_operator.kinds import DEPLOYMENT, JOB, POD, Manifest, annotations_of, controller_uid, labels_of, name_of, uid_of
-from perptape_operator.reasons import Reason
+from perptape_operator import clock, report, schedule, under_way
+from perptape_operator.kinds import (
+    DEPLOYMENT,
+    JOB,
+    POD,
+    Manifest,
+    annotations_of,
+    conditions_of,
+    controller_uid,
+    labels_of,
+    name_of,
+    uid_of,
+)
+from perptape_operator.reasons import Reason, Sighting
 from perptape_operator.report import Disbelieved, Report
 
 IMAGE: Final = ("ImagePullBackOff", "ErrImagePull", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable")
@@ -21,12 +32,7 @@ RECENT_MS: Final = 10 * 60_000
 """So long a restart of a pod that works again is told."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sighting:
-    """Trouble that is seen where there is no report."""
-
-    reason: Reason
-    message: str
+NOTHING: Final[Mapping[tuple[str, str], str]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +43,12 @@ class Seen:
     """Believed and of the current work, the run that started last first."""
     disbelieved: tuple[Disbelieved, ...] = ()
     trouble: Sighting | None = None
+    placing: Sighting | None = None
+    """A pod that no node has taken yet, within its grace."""
+    running: Sighting | None = None
+    """Of runs: the newest is under way."""
+    unanswered: Sighting | None = None
+    """A pod at work whose venue does not answer it."""
     restarted: Sighting | None = None
     """Of pods that stay: one that was killed lately and works again."""
     ready: int = 0
@@ -44,20 +56,28 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Objects:
-    """The objects of one child. `told`: what pods that stay answered over HTTP, by their UID."""
+    """The objects of one child. `told`: what pods that stay answered over HTTP, by their UID. `unanswered`: why the venue of a pod does not
+    answer it, as it says itself, by its name."""
 
     pods: tuple[Manifest, ...] = ()
     jobs: tuple[Manifest, ...] = ()
     deployments: tuple[Manifest, ...] = ()
     told: Mapping[str, Report | Disbelieved] = field(default_factory=dict)
+    unanswered: Mapping[str, str] = field(default_factory=dict)
 
 
-def of_child(child: str, live: Iterable[Manifest], told: Mapping[str, Report | Disbelieved]) -> Objects:
+def of_child(
+    child: str,
+    live: Iterable[Manifest],
+    told: Mapping[str, Report | Disbelieved],
+    unanswered: Mapping[tuple[str, str], str] = NOTHING,
+) -> Objects:
     """The pods, Jobs and Deployment with a child's label, newest first."""
     mine = [manifest for manifest in live if labels_of(manifest).get(CHILD_LABEL) == child]
     newest = sorted(mine, key=lambda m: (m["metadata"].get("creationTimestamp") or "", name_of(m)), reverse=True)
     pods, jobs, deployments = (tuple(m for m in newest if m["kind"] == kind.name) for kind in (POD, JOB, DEPLOYMENT))
-    return Objects(pods, jobs, deployments, {uid_of(pod): told[uid_of(pod)] for pod in pods if uid_of(pod) in told})
+    silent = {name_of(pod): said for pod in pods if (said := unanswered.get((pod["metadata"]["namespace"], name_of(pod))))}
+    return Objects(pods, jobs, deployments, {uid_of(pod): told[uid_of(pod)] for pod in pods if uid_of(pod) in told}, silent)
 
 
 def seen(objects: Objects, work: str | None, now: int) -> Seen:
@@ -68,17 +88,22 @@ def seen(objects: Objects, work: str | None, now: int) -> Seen:
     return Seen(
         tuple(sorted(reports, key=lambda one: one.started, reverse=True)),
         tuple(said for _, said in found if isinstance(said, Disbelieved)),
-        _trouble_of_all(objects, found, work),
+        _trouble_of_all(objects, found, work, now),
+        next(filter(None, (under_way.placing(pod, now) for pod in alive)), None),
+        next(filter(None, (under_way.running(pod) for pod, said in found[:1] if said is None and pod in alive)), None),
+        next(filter(None, (under_way.unanswered(pod, objects.unanswered) for pod in alive)), None),
         next((told for pod in alive if (told := _restarted(pod, now)) is not None), None),
         sum(map(ready, alive)),
     )
 
 
-def _trouble_of_all(objects: Objects, found: Iterable[tuple[Manifest, Report | Disbelieved | None]], work: str | None) -> Sighting | None:
+def _trouble_of_all(
+    objects: Objects, found: Iterable[tuple[Manifest, Report | Disbelieved | None]], work: str | None, now: int
+) -> Sighting | None:
     """Of runs the newest pod tells, unless it left a report; of pods that stay each that is not ready."""
     for index, (pod, said) in enumerate(found):
         concerned = not ready(pod) if stays(pod) else index == 0 and (not isinstance(said, Report) or _killed(pod))
-        trouble = _trouble(pod, work) if concerned else None
+        trouble = _trouble(pod, work, now) if concerned else None
         if trouble is not None:
             return trouble
     return _job_trouble(objects, work) or _deployment_trouble(objects)
@@ -112,18 +137,17 @@ def _report(pod: Manifest, objects: Objects, now: int) -> Report | Disbelieved |
 
 
 def ready(pod: Manifest) -> bool:
-    return any(c.get("type") == "Ready" and c.get("status") == "True" for c in _conditions(pod))
+    return any(c.get("type") == "Ready" and c.get("status") == "True" for c in conditions_of(pod))
 
 
-def _trouble(pod: Manifest, work: str | None) -> Sighting | None:
+def _trouble(pod: Manifest, work: str | None, now: int) -> Sighting | None:
     """What keeps a pod of the current work from doing it."""
     if not _current(pod, work):
         return None
-    for condition in _conditions(pod):
-        if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
-            said = condition.get("message", "")
-            reason: Reason = "ClaimMissing" if "persistentvolumeclaim" in said and "not found" in said else "Unschedulable"
-            return Sighting(reason, f"no node takes pod {name_of(pod)}: {said}")
+    said = under_way.unplaced(pod)
+    if said is not None:
+        reason: Reason = "ClaimMissing" if "persistentvolumeclaim" in said and "not found" in said else "Unschedulable"
+        return None if under_way.placing(pod, now) is not None else Sighting(reason, f"no node takes pod {name_of(pod)}: {said}")
     for status in _containers(pod):
         found = _container_trouble(status, name_of(pod))
         if found is not None:
@@ -159,7 +183,7 @@ def _job_trouble(objects: Objects, work: str | None) -> Sighting | None:
     """How the newest Job failed, where no pod of it is left to ask."""
     current = (job for job in objects.jobs if work is None or annotations_of(job["spec"]["template"]).get(WORK_HASH_ANNOTATION) == work)
     job = next(current, None)
-    failed = None if job is None else next((c for c in _conditions(job) if c.get("type") == "Failed" and c.get("status") == "True"), None)
+    failed = None if job is None else next((c for c in conditions_of(job) if c.get("type") == "Failed" and c.get("status") == "True"), None)
     if job is None or failed is None or any(controller_uid(pod) == uid_of(job) for pod in objects.pods):
         return None
     said = JOB_FAILURES.get(failed.get("reason", ""), failed.get("message", ""))
@@ -169,7 +193,7 @@ def _job_trouble(objects: Objects, work: str | None) -> Sighting | None:
 def _deployment_trouble(objects: Objects) -> Sighting | None:
     """Why a Deployment has no pod to ask: the API server refuses to make one."""
     for deployment in objects.deployments:
-        for condition in _conditions(deployment):
+        for condition in conditions_of(deployment):
             if condition.get("type") == "ReplicaFailure" and condition.get("status") == "True":
                 return Sighting("PodsRefused", f"no pod can be made: {condition.get('message') or condition.get('reason', '')}")
     return None
@@ -187,7 +211,7 @@ def missed_runs(cron_job: Manifest | None, every_ms: int, now: int, since: int =
 
 
 def finished(job: Manifest) -> bool:
-    return any(c.get("type") in ("Complete", "Failed") and c.get("status") == "True" for c in _conditions(job))
+    return any(c.get("type") in ("Complete", "Failed") and c.get("status") == "True" for c in conditions_of(job))
 
 
 def stuck_at(job: Manifest) -> int | None:
@@ -200,10 +224,6 @@ def stuck_at(job: Manifest) -> int | None:
 
 def _current(pod: Manifest, work: str | None) -> bool:
     return work is None or annotations_of(pod).get(WORK_HASH_ANNOTATION) == work
-
-
-def _conditions(manifest: Manifest) -> list[dict[str, Any]]:
-    return (manifest.get("status") or {}).get("conditions") or []
 
 
 def _containers(pod: Manifest) -> list[dict[str, Any]]:

@@ -11,10 +11,11 @@ from typing import Any
 
 import structlog
 
+from perptape_api.names import EXCHANGE_LABEL
 from perptape_operator import clock, gathered, standing
 from perptape_operator.cache import Cache, SpecKey, spec_of
 from perptape_operator.cluster import Cluster, ClusterError, Forbidden, scoped
-from perptape_operator.kinds import CHILDREN, COLLECTION, Kind, Manifest, name_of, uid_of
+from perptape_operator.kinds import CHILDREN, COLLECTION, POD, Kind, Manifest, labels_of, name_of, uid_of
 from perptape_operator.metrics import Counters
 from perptape_operator.pauses import Pauses
 from perptape_operator.polling import Poller
@@ -85,10 +86,26 @@ class Operation:
         if what == "DELETED":
             self.cache.drop(manifest["kind"], str(manifest["metadata"].get("namespace", "")), name_of(manifest), uid_of(manifest))
             self.reconciler.told.pop(uid_of(manifest), None)
+            self.reconciler.unanswered.pop((str(manifest["metadata"].get("namespace", "")), name_of(manifest)), None)
         elif not self.cache.put(manifest) and manifest["kind"] != COLLECTION.name:
             return  # an echo of our own write
         if key is not None and (manifest["kind"] == COLLECTION.name or self.cache.get(COLLECTION, *key) is not None):
             self.queue.add(key)
+
+    def hear_trouble(self, address: str, venue: str, why: str) -> None:
+        """What a pod says of a venue that does not answer it; nothing when it does. It says so every two seconds."""
+        at = self.cache.pod_at(address)
+        if at is None or self.reconciler.unanswered.get((at.namespace, at.name), "") == why:
+            return
+        pod = self.cache.get(POD, at.namespace, at.name)
+        key = None if pod is None else spec_of(pod)
+        if pod is None or key is None or labels_of(pod).get(EXCHANGE_LABEL) != venue:
+            return
+        if why:
+            self.reconciler.unanswered[at.namespace, at.name] = why
+        else:
+            self.reconciler.unanswered.pop((at.namespace, at.name), None)
+        self.queue.add(key)
 
     def alive(self) -> bool:
         """Whether the loop still turns; errors of the API server are borne for ten minutes."""
@@ -117,7 +134,12 @@ class Operation:
             log.warning("a permission is missing", kind=kind.name, namespace=namespace, error=str(error))
             self.reconciler.memory.unlisted[namespace or ""] = str(error)
             return set()
-        return self.cache.replace(kind, namespace, listed, version)
+        gone = self.cache.replace(kind, namespace, listed, version)
+        if kind == POD:
+            known = {(one["metadata"]["namespace"], name_of(one)) for one in listed}
+            for at in [at for at in self.reconciler.unanswered if at not in known and namespace in (None, at[0])]:
+                del self.reconciler.unanswered[at]
+        return gone
 
     async def _first_resync(self) -> None:
         wait = 1.0

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from perptape_operator.checks import Check, degraded, failing, joined, nothing, pending, suspended
+from perptape_operator.checks import UNJUDGED, Check, degraded, failing, joined, nothing, pending, suspended
 from perptape_operator.store_ready import STORE_CONFLICTS
 
 READY: Final = (
@@ -64,6 +64,7 @@ READY: Final = (
 )
 
 COLLECTING: Final = (
+    UNJUDGED,
     Check("False", "Suspended", "Nothing is collected, as asked.", "set `spec.suspend` to false", suspended),
     Check("False", "NotOffered", "No venue offers what is asked for.", "ask other venues or datasets", nothing),
     Check("False", "Failing", "No collection works.", "see `status.collections`: each says why", failing),

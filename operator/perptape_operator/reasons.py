@@ -6,6 +6,9 @@ Reason = Literal[
     "Collecting",
     "CatchingUp",
     "NotYetRun",
+    "Progressing",
+    "Running",
+    "NotAnswered",
     "Waiting",
     "SomeFailed",
     "ReplicaMissing",
@@ -34,6 +37,13 @@ Reason = Literal[
 ]
 
 
+class Sighting(NamedTuple):
+    """What is seen where there is no report: mostly trouble."""
+
+    reason: Reason
+    message: str
+
+
 class Entry(NamedTuple):
     """What the documentation says of a reason."""
 
@@ -45,6 +55,12 @@ REASONS: Final[dict[Reason, Entry]] = {
     "Collecting": Entry("It works.", "nothing"),
     "CatchingUp": Entry("It works, and windows of the past remain to be fetched.", "nothing: each run goes on where the last one stopped"),
     "NotYetRun": Entry("No run, and no pod that stays, has reported yet.", "wait for the first one"),
+    "Progressing": Entry("A pod is being placed, for less than two minutes so far; its volume may still be made.", "nothing"),
+    "Running": Entry("The first run is under way, and says how it went at its end.", "wait for its end"),
+    "NotAnswered": Entry(
+        "A run is under way, and the venue has refused or failed every call of the last 20 seconds.",
+        "read the message; the run goes on trying until its time is over, and the next one asks again",
+    ),
     "Waiting": Entry("What kept it from working has passed, and nothing has run since.", "wait for the next run"),
     "SomeFailed": Entry("Some instruments or windows could not be obtained.", "read the message; the next run asks again"),
     "ReplicaMissing": Entry("Fewer pods are ready than asked for; those that are go on.", "see `kubectl describe` of the pod named"),
@@ -81,6 +97,9 @@ REASONS: Final[dict[Reason, Entry]] = {
 }
 
 FROM_SIGHT: Final[tuple[Reason, ...]] = (
+    "Progressing",
+    "Running",
+    "NotAnswered",
     "ImagePull",
     "PodConfiguration",
     "PodsRefused",

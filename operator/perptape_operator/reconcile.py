@@ -10,12 +10,12 @@ from typing import Any
 
 import structlog
 
-from perptape_operator import applied, clock, facts, gathered, observed, standing
+from perptape_operator import applied, clock, facts, gathered, observed, standing, under_way
 from perptape_operator.cache import Cache, SpecKey
-from perptape_operator.checks import Due
 from perptape_operator.cluster import MARK_MANAGER, Cluster, ClusterError, Forbidden, Invalid
 from perptape_operator.gathered import Gathered
-from perptape_operator.kinds import BY_NAME, CLAIM, COLLECTION, CONFIG_MAP, JOB, Manifest, kind_of, name_of, uid_of
+from perptape_operator.kinds import BY_NAME, CLAIM, COLLECTION, CONFIG_MAP, JOB, POD, Manifest, kind_of, name_of, uid_of
+from perptape_operator.memory import Memory
 from perptape_operator.pauses import Pauses
 from perptape_operator.plan import Mine, Plan, Ref, ref
 from perptape_operator.plan import plan as planned
@@ -28,25 +28,6 @@ log = structlog.get_logger("perptape.operator")
 COLLECTOR_S = 30.0
 """How long the garbage collector is waited for, before an object of an earlier spec is adopted."""
 AGAIN_S = 2.0
-
-
-@dataclass(slots=True)
-class Memory:
-    """What is remembered between two times; nothing of it is needed to be right after a restart."""
-
-    waiting_since: dict[SpecKey, dict[str, int]] = field(default_factory=dict)
-    """When an object of an earlier spec was first seen, by its UID."""
-    told_at: dict[SpecKey, int] = field(default_factory=dict)
-    contested_at: dict[SpecKey, int] = field(default_factory=dict)
-    """When it was last told of a spec that it belongs to another operator."""
-    due: dict[SpecKey, dict[tuple[str, str], Due]] = field(default_factory=dict)
-    written: dict[SpecKey, dict[Ref, int]] = field(default_factory=dict)
-    unlisted: dict[str, str] = field(default_factory=dict)
-    """Namespace (empty: every one) -> what may not be listed there, as the API server says it."""
-
-    def forget(self, key: SpecKey) -> None:
-        for kept in (self.waiting_since, self.told_at, self.contested_at, self.due, self.written):
-            kept.pop(key, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +52,8 @@ class Reconciler:
     """Called with other specs that a spec's coming or going concerns."""
     stores: Stores = field(default_factory=Stores)
     told: dict[str, Report | Disbelieved] = field(default_factory=dict)
+    unanswered: dict[tuple[str, str], str] = field(default_factory=dict)
+    """Namespace and name of a pod -> why its venue does not answer it, as it says itself."""
     memory: Memory = field(default_factory=Memory)
 
     async def reconcile(self, key: SpecKey) -> float | None:
@@ -206,7 +189,8 @@ class Reconciler:
         """Writes the status where it changed; counters alone at most once a minute."""
         now = self.now()
         before = standing.earlier(found.collection)
-        told, due = facts.told(found, outcome, before, self.told, self.pauses.known(), self.memory.due.get(found.key, {}), now)
+        known, due = self.pauses.known(), self.memory.due.get(found.key, {})
+        told, due = facts.told(found, outcome, before, self.told, self.unanswered, known, due, now)
         self.memory.due[found.key] = due
         for pause in told.pauses:
             self.pauses.pause(pause.exchange, clock.ms(pause.until) or 0)
@@ -241,7 +225,8 @@ class Reconciler:
     def _next(self, found: Gathered) -> float | None:
         """When something comes that no event will tell."""
         now = self.now()
-        instants: Iterable[int | None] = (observed.stuck_at(one) for at, one in found.live.items() if at[0] == JOB.name)
+        when = {JOB.name: observed.stuck_at, POD.name: under_way.placed_by}
+        instants = (when[at[0]](one) for at, one in found.live.items() if at[0] in when)
         return min(((at - now) / 1000 + 1 for at in instants if at is not None and at > now), default=None)
 
 

@@ -39,6 +39,7 @@ def application(operation: Operation) -> web.Application:
             operation.counters.budget_posts.labels(venue, "invalid").inc()
             return web.json_response({"error": "this is no post of a worker"}, status=400)
         operation.counters.budget_posts.labels(venue, "answered").inc()
+        operation.hear_trouble(remote, venue, post.trouble)
         answer = operation.pauses.answer(venue, remote, post, operation.cache.addresses())
         return web.json_response(answer.model_dump())
 

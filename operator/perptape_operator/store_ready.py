@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from perptape_operator.checks import Check, Facts, joined
+from perptape_operator.checks import UNJUDGED, Check, Facts, joined
 from perptape_operator.reasons import STORE_TROUBLE
 from perptape_operator.verdicts import works
 
@@ -42,6 +42,7 @@ STORE_CONFLICTS: Final = (
 """What keeps a spec from its store before any worker has tried: the chain of Ready has them too."""
 
 STORE_READY: Final = (
+    UNJUDGED,
     *STORE_CONFLICTS,
     Check(
         "False",

@@ -6,11 +6,11 @@ from typing import Final, Literal
 from perptape_api.status import CollectionStatus, State
 from perptape_operator import clock, reasons
 from perptape_operator.collectors import Collector
-from perptape_operator.observed import Seen, Sighting
-from perptape_operator.reasons import FROM_SIGHT, Reason, of_store
+from perptape_operator.observed import Seen
+from perptape_operator.reasons import FROM_SIGHT, Reason, Sighting, of_store
 from perptape_operator.report import Collected, Report
 
-UNPROVEN: Final[tuple[Reason, ...]] = ("NotYetRun", "Waiting")
+UNPROVEN: Final[tuple[Reason, ...]] = ("NotYetRun", "Progressing", "Running", "Waiting")
 """Reasons of what has not obtained anything yet, or not again."""
 
 Redundancy = Literal["none", "connection", "node"]
@@ -48,14 +48,19 @@ def verdict(collector: Collector, evidence: Evidence, known: CollectionStatus) -
         return "Failing", evidence.missed.reason, evidence.missed.message
     if collector.form != "job":
         return _staying(collector, evidence, known)
+    if seen.unanswered is not None:
+        return "Failing", seen.unanswered.reason, seen.unanswered.message
     if seen.reports and clock.ms(known.last_run) == seen.reports[0].started // 1000 * 1000:
         return reported(seen.reports[0], seen.reports[0].collected(*collector.key))
+    begun = seen.running or seen.placing
+    if begun is not None and known.reason in (None, *UNPROVEN):
+        return "Degraded", begun.reason, begun.message
     return _as_known(known, "no run has reported yet", "the next run will tell")
 
 
 def _as_known(known: CollectionStatus, untried: str, passed: str) -> Verdict:
     """What was said before goes on being so; what was only seen does not."""
-    if known.reason is None or known.reason == "NotYetRun":
+    if known.reason is None or (known.reason in UNPROVEN and known.last_run is None):
         return "Degraded", "NotYetRun", untried
     reason = reasons.known(known.reason)
     if reason is None or reason == "Waiting" or reason in FROM_SIGHT:
@@ -71,12 +76,19 @@ def _staying(collector: Collector, evidence: Evidence, known: CollectionStatus) 
     if seen.ready == 0:
         if worst is not None:
             return worst
+        if seen.unanswered is not None:
+            return "Failing", seen.unanswered.reason, seen.unanswered.message
         why = "no pod is ready: see kubectl describe and logs of its pods"
         new = known.reason in (None, *UNPROVEN) or known.reason in FROM_SIGHT
+        if new and seen.placing is not None:
+            return "Degraded", seen.placing.reason, seen.placing.message
         return ("Degraded", "NotYetRun", why) if new else ("Failing", "NotReady", why)
     if seen.ready < evidence.wanted:
-        trouble = f": {seen.trouble.message}" if seen.trouble is not None else ""
+        cause = seen.trouble or seen.placing
+        trouble = f": {cause.message}" if cause is not None else ""
         return "Degraded", "ReplicaMissing", f"{seen.ready} of {evidence.wanted} pods are ready{trouble}"
+    if seen.unanswered is not None and (not told or collector.form == "resident"):
+        return "Failing", seen.unanswered.reason, seen.unanswered.message
     if not told:
         unheard = "its pods are ready, and have not told the operator that they obtained anything: it asks them every 20 s"
         return _as_known(known, unheard, unheard)

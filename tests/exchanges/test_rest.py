@@ -17,7 +17,8 @@ from perptape.datasets.base import Invalid
 from perptape.errors import Fatal, Retry, Skip
 from perptape.exchanges._ccxt_client import redirected
 from perptape.exchanges.base import Access, Exchange
-from perptape.exchanges.registry import VENUES, connect
+from perptape.exchanges.registry import VENUES, connect, traits
+from perptape.exchanges.turns import SILENT_S, Turns
 from perptape.instruments import Instrument
 from perptape.interval import DAY, HOUR, MINUTE, Interval
 from perptape.simulation.faults import Fault
@@ -88,6 +89,25 @@ async def test_a_bad_answer_is_a_reason_to_ask_again_and_the_next_is_well(
             assert "\n" not in str(found)
         simulation.faults.clear()
         assert (await ask()).rows
+
+
+@pytest.mark.parametrize("kind", ["status", "html"])
+async def test_its_turns_know_of_a_venue_that_answers_nothing_useful_until_it_does(simulation: Simulation, kind: str) -> None:
+    seconds = [0.0]
+    turns = Turns("binance", traits("binance").limits, 100, monotonic=lambda: seconds[0])
+    exchange = connect("binance", Access(simulation.endpoints["binance"], timeout=5.0, speed=100, turns=turns), time.time_ns)
+    try:
+        simulation.faults.add([Fault(kind, venue="binance", status=503)])
+        for _ in range(2):
+            with pytest.raises(Retry):
+                await exchange.instruments()
+            seconds[0] += SILENT_S
+        assert turns.trouble.startswith("binance: ")
+        simulation.faults.clear()
+        await exchange.instruments()
+        assert turns.trouble == ""
+    finally:
+        await exchange.close()
 
 
 async def test_a_venue_that_never_answers_is_given_up_after_the_timeout(simulation: Simulation, made: Made) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from perptape.errors import Retry
 from perptape.exchanges.base import CallLimit
-from perptape.exchanges.turns import BORNE_S, LONGEST_DIAL_S, Turns
+from perptape.exchanges.turns import BORNE_S, LONGEST_DIAL_S, SILENT_S, Turns
 
 LIMIT = CallLimit("ip", 100, 10_000)
 
@@ -159,3 +159,18 @@ async def test_refusals_are_kept_for_whoever_tells_others():
     turns.note(418, 60.0)
     assert turns.refusals == [429, 418]
     assert 59 < turns.paused <= 60
+
+
+async def test_only_a_venue_that_answers_nothing_for_a_while_is_trouble():
+    time = Time()
+    turns = Turns("x", (LIMIT,), monotonic=time)
+    turns.met("x: HTTP 503")
+    time.now += SILENT_S - 1
+    turns.met("x: HTTP 502")
+    assert turns.trouble == ""
+    time.now += 1
+    assert turns.trouble == "x: HTTP 502"
+    turns.met("")
+    turns.met("x: HTTP 503")
+    time.now += SILENT_S - 1
+    assert turns.trouble == "", "it counts from the last answer on"

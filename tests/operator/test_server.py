@@ -69,7 +69,10 @@ async def test_only_pods_that_it_knows_are_answered_and_others_are_counted(serve
     assert 'perptape_operator_budget_posts_total{outcome="unknown",venue="binance"} 1.0' in text
 
 
-@pytest.mark.parametrize("body", ["no JSON", '{"held": 7}', '{"pause_s": 1e300}', '{"refused": 200}', '{"held": NaN}', "[" * 2000])
+@pytest.mark.parametrize(
+    "body",
+    ["no JSON", '{"held": 7}', '{"trouble": "' + "x" * 301 + '"}', '{"pause_s": 1e300}', '{"refused": 200}', '{"held": NaN}', "[" * 2000],
+)
 async def test_a_post_that_lies_is_refused(served: Any, body: str) -> None:
     await started(served, pod("a", "127.0.0.1"))
     assert (await post(served, body))[0] == 400
@@ -109,6 +112,22 @@ async def test_a_restarted_operator_knows_the_bans_that_are_in_status(served: An
     _, answer = await post(served)
     assert answer["wait"]
     assert 0 < answer["pause_s"] <= 3 * 86_400, "and believes no ban of years"
+
+
+async def test_what_a_pod_says_of_its_venue_reaches_the_status_of_its_spec(served: Any) -> None:
+    await started(served)
+    served.operation.seen("ADDED", served.spec(venues=[{"exchange": "binance"}], collect={"openInterest": {"every": "5m"}}))
+    await served._settle(0.0, 400)
+    made = served.run("majors-binance-open-interest", state={"running": {}})
+    running = {"phase": "Running", "podIP": "127.0.0.1", "startTime": served.cluster.now()}
+    served.operation.seen("ADDED", served.cluster.edit(POD, NS, made["metadata"]["name"], lambda m: m.update(status=running)))
+    assert (await post(served, {"trouble": "okx: HTTP 503"}, "/v1/venues/okx/budget"))[0] == 200
+    await served._settle(0.0, 400)
+    assert served.line("binance", "open_interest")["reason"] == "Running", "a pod speaks of the venue that it asks"
+    assert (await post(served, {"trouble": "binance: HTTP 503: away"}))[0] == 200
+    await served._settle(0.0, 400)
+    line = served.line("binance", "open_interest")
+    assert (line["state"], line["reason"], "binance: HTTP 503: away" in line["message"]) == ("Failing", "NotAnswered", True)
 
 
 async def test_it_lives_while_it_lists_and_bears_an_absent_server_for_ten_minutes(served: Any) -> None:

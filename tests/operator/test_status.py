@@ -142,13 +142,109 @@ def test_where_there_is_no_report_the_operator_says_what_it_sees(one: Any, conta
     assert one.line("binance", "open_interest")["state"] == "Ok", "and it passes"
 
 
-def test_an_unschedulable_pod_is_told(one: Any) -> None:
+def unscheduled(one: Any, said: str) -> None:
     pod = one.run(OI, **WAITING)
-    condition = {"type": "PodScheduled", "status": "False", "message": '0/3 nodes: persistentvolumeclaim "x" not found'}
+    condition = {"type": "PodScheduled", "status": "False", "message": said}
     one.cluster.edit(POD, NS, pod["metadata"]["name"], lambda m: m.update(status={"phase": "Pending", "conditions": [condition]}))
-    one.settle(61)
+
+
+def test_an_unschedulable_pod_is_told(one: Any) -> None:
+    unscheduled(one, '0/3 nodes: persistentvolumeclaim "x" not found')
+    one.settle(181)
     assert one.line("binance", "open_interest")["reason"] == "ClaimMissing"
     assert one.condition("StoreReady")["status"] == "False"
+
+
+def test_a_pod_whose_volume_is_being_made_is_progressing_for_two_minutes(one: Any) -> None:
+    unscheduled(one, "0/3 nodes are available: pod has unbound immediate PersistentVolumeClaims")
+    one.settle(110)
+    line = one.line("binance", "open_interest")
+    assert (line["state"], line["reason"]) == ("Degraded", "Progressing")
+    assert "unbound immediate PersistentVolumeClaims" in line["message"]
+    assert (one.condition("Ready")["status"], one.condition("Ready")["reason"]) == ("False", "Starting")
+    one.settle(15)  # nothing happens in the cluster: the end of the grace is looked for
+    assert (one.line("binance", "open_interest")["state"], one.line("binance", "open_interest")["reason"]) == ("Failing", "Unschedulable")
+    assert one.condition("Ready")["reason"] == "Failing"
+
+
+def test_a_later_pod_that_is_being_placed_takes_nothing_from_what_is_known(one: Any) -> None:
+    one.run(OI, collected(one))
+    one.settle(61)
+    one.at += 300_000
+    unscheduled(one, "0/3 nodes are available: 3 Insufficient cpu")
+    one.settle(110)
+    assert one.line("binance", "open_interest")["reason"] == "Collecting"
+    one.settle(15)
+    assert one.line("binance", "open_interest")["reason"] == "Unschedulable"
+
+
+def running(world: Any, name: str = OI) -> Any:
+    """A run under way: its pod runs and has said nothing yet."""
+    pod = world.run(name)
+    world.cluster.edit(JOB, NS, pod["metadata"]["ownerReferences"][0]["name"], lambda m: m["status"].pop("conditions"))
+    state = {"name": "worker", "state": {"running": {"startedAt": clock.iso(world.at)}}}
+    status = {"phase": "Running", "podIP": "10.0.0.9", "startTime": clock.iso(world.at), "containerStatuses": [state]}
+    return world.cluster.edit(POD, NS, pod["metadata"]["name"], lambda m: m.update(status=status))
+
+
+def test_a_first_run_under_way_is_told(one: Any) -> None:
+    began = clock.iso(one.at)
+    pod = running(one)
+    one.settle(61)
+    line = one.line("binance", "open_interest")
+    assert (line["state"], line["reason"]) == ("Degraded", "Running")
+    assert f"pod {pod['metadata']['name']} runs since {began}" in line["message"]
+    assert one.condition("Ready")["reason"] == "Starting"
+
+
+def test_a_run_that_the_venue_does_not_answer_is_told_while_it_lasts(one: Any) -> None:
+    running(one)
+    one.operation.hear_trouble("10.0.0.9", "binance", "binance: HTTP 503: an empty answer")
+    one.settle()
+    line = one.line("binance", "open_interest")
+    assert (line["state"], line["reason"]) == ("Failing", "NotAnswered")
+    assert "binance: HTTP 503: an empty answer" in line["message"]
+    assert one.condition("Ready")["reason"] == "Failing"
+    writes = len(one.cluster.writes)
+    one.operation.hear_trouble("10.0.0.9", "binance", "binance: HTTP 503: an empty answer")
+    one.settle()
+    assert len(one.cluster.writes) == writes, "it says so every two seconds"
+    one.operation.hear_trouble("10.0.0.9", "binance", "")
+    one.settle()
+    assert one.line("binance", "open_interest")["reason"] == "Running"
+
+
+def test_a_later_run_that_is_not_answered_goes_back_to_what_was_known(one: Any) -> None:
+    one.run(OI, collected(one))
+    one.settle(61)
+    one.at += 300_000
+    pod = running(one)
+    one.settle(61)
+    assert one.line("binance", "open_interest")["reason"] == "Collecting"
+    one.operation.hear_trouble("10.0.0.9", "binance", "binance: HTTP 503: an empty answer")
+    one.settle(61)
+    assert one.line("binance", "open_interest")["reason"] == "NotAnswered"
+    one.cluster.remove(JOB, NS, pod["metadata"]["ownerReferences"][0]["name"])
+    one.settle(61)
+    assert one.line("binance", "open_interest")["reason"] == "Collecting"
+    assert not one.operation.reconciler.unanswered, "what a pod said goes with it"
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["that once was valid", "that never was"])
+def test_of_an_invalid_spec_nothing_is_judged(world: Any, before: bool) -> None:
+    if before:
+        world.spec(**ONE)
+        world.settle()
+        world.run(OI, collected(world))
+        world.settle(61)
+        assert world.condition("Complete")["status"] == "True"
+    world.spec(**ONE, store={"persistentVolumeClaim": {"size": "much"}})
+    world.settle(61)
+    assert (world.condition("Ready")["status"], world.condition("Ready")["reason"]) == ("False", "InvalidSpec")
+    for type_ in ("Collecting", "Complete", "StoreReady"):
+        told = world.condition(type_)
+        assert (told["status"], told["reason"]) == ("Unknown", "InvalidSpec")
+        assert told["message"] == world.condition("Ready")["message"]
 
 
 def test_a_job_stopped_at_its_deadline_without_a_pod_left_is_told(one: Any) -> None:

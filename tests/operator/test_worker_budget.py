@@ -98,6 +98,7 @@ def test_everything_that_a_worker_posts_is_understood(world):
         await turns.take({"ip": 10})
         turns.note(429, None)
         turns.note(418, 60.0)
+        turns.met("bybit: HTTP 503: " + "x" * 1000)
         world.at += 60_000
         await client.once()
         return said
@@ -106,7 +107,7 @@ def test_everything_that_a_worker_posts_is_understood(world):
     assert set(first) | set(second) == set(Post.model_fields)
     assert Post.model_validate(first) == Post(held=0.0, fresh=1.0, backfill=0.0)
     told = Post.model_validate(second, strict=True)
-    assert (told.held, told.refused) == (0.4, 418)
+    assert (told.held, told.refused, told.trouble[:16]) == (0.4, 418, "bybit: HTTP 503:")
     assert 0 < told.used < 0.01
 
 

@@ -151,9 +151,12 @@ class CcxtExchange:
             try:
                 calls = conversation.send(said) if said is not None else next(conversation)
             except StopIteration as done:
+                self._turns.met("")
                 return done.value, replies
             except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
-                raise self._translator.translated(error, Watch().seen, self._now() // 1_000_000) from error
+                found = self._translator.translated(error, Watch().seen, self._now() // 1_000_000)
+                self._turns.met(str(found))
+                raise found from error
             said = await self._all(calls)
             replies += said
 
@@ -188,6 +191,7 @@ class CcxtExchange:
             self._note(watch)
             found = self._translator.translated(error, watch.seen, self._now() // 1_000_000)
             self._heed(found, watch.seen.status)
+            self._turns.met("" if isinstance(found, Skip) else str(found))
             raise found from error
         finally:
             WATCH.reset(token)

@@ -25,6 +25,8 @@ BORNE_S: Final = 5.0
 BESIDE: Final = 0.95
 BUSY_S: Final = 10.0
 """So long after its last call a process still counts as one that asks."""
+SILENT_S: Final = 20.0
+"""Failing for so long without one answer is more than a hiccup, and told to whoever watches."""
 LONGEST_DIAL_S: Final = 10.0
 """A connection waits no longer for its turn: nobody would know why it does not come about."""
 
@@ -52,6 +54,8 @@ class Turns:
         """429 and 418 as they came; whoever tells others takes them out."""
         self.refused = asyncio.Event()
         """Set with each of them."""
+        self._failing_since: float | None = None
+        self._failure = ""
         self._paused_until = 0.0
         self._others_until = float("-inf")
         self._asked_at: float | None = None
@@ -88,6 +92,20 @@ class Turns:
             self.refused.set()
         if after is not None:
             self.pause(after)
+
+    def met(self, failure: str) -> None:
+        """How a call ended: what the venue did instead of answering; nothing when it answered."""
+        self._failure = failure
+        if not failure:
+            self._failing_since = None
+        elif self._failing_since is None:
+            self._failing_since = self._monotonic()
+
+    @property
+    def trouble(self) -> str:
+        """The last failure, where no call has been answered for a while."""
+        since = self._failing_since
+        return "" if since is None or self._monotonic() - since < SILENT_S else self._failure
 
     def observe(self, headers: Mapping[str, str]) -> None:
         """What an answer says of the use of the whole IP."""

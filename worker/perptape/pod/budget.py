@@ -15,6 +15,7 @@ from typing import Any, Final
 import structlog
 
 from perptape.errors import PerptapeError
+from perptape.exchanges.text import short
 from perptape.exchanges.turns import Turns
 
 log = structlog.get_logger("perptape")
@@ -26,6 +27,8 @@ DEAF_S: Final = 10.0
 """Told to wait, a pod waits no longer than this for an operator that does not answer any more."""
 MINUTE_S: Final = 60.0
 LEAST: Final = 0.001
+LONGEST_TROUBLE: Final = 300
+"""Characters of a venue's failure: the operator takes no more."""
 
 
 class NoAnswer(PerptapeError):
@@ -133,6 +136,8 @@ class Client:
         self._spent.append((now, dict(turns.pace.spent)))
         fresh, past = demand(busy=turns.busy, past=turns.past)
         post: dict[str, Any] = {"held": self.share, "fresh": fresh, "backfill": past, "used": used, "pause_s": turns.paused}
+        if turns.trouble:
+            post["trouble"] = short(turns.trouble, LONGEST_TROUBLE)
         return post | ({"refused": max(refusals, key=lambda status: status == 418)} if refusals else {})
 
     def _carry_out(self) -> None:

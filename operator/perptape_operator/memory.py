@@ -1,0 +1,26 @@
+"""What the reconciler remembers of each spec between two times. State, and nothing else."""
+
+from dataclasses import dataclass, field
+
+from perptape_operator.cache import SpecKey
+from perptape_operator.checks import Due
+from perptape_operator.plan import Ref
+
+
+@dataclass(slots=True)
+class Memory:
+    """What is remembered between two times; nothing of it is needed to be right after a restart."""
+
+    waiting_since: dict[SpecKey, dict[str, int]] = field(default_factory=dict)
+    """When an object of an earlier spec was first seen, by its UID."""
+    told_at: dict[SpecKey, int] = field(default_factory=dict)
+    contested_at: dict[SpecKey, int] = field(default_factory=dict)
+    """When it was last told of a spec that it belongs to another operator."""
+    due: dict[SpecKey, dict[tuple[str, str], Due]] = field(default_factory=dict)
+    written: dict[SpecKey, dict[Ref, int]] = field(default_factory=dict)
+    unlisted: dict[str, str] = field(default_factory=dict)
+    """Namespace (empty: every one) -> what may not be listed there, as the API server says it."""
+
+    def forget(self, key: SpecKey) -> None:
+        for kept in (self.waiting_since, self.told_at, self.contested_at, self.due, self.written):
+            kept.pop(key, None)
