@@ -18,7 +18,7 @@ from perptape.store.catalog import Tape
 from perptape.store.coverage import Sayings, coverage_files, encode_coverage
 from perptape.store.deadline import Bounded
 from perptape.store.landing import DataFiles, Place, landing
-from perptape.store.parquet import Unwritable, decode, encode
+from perptape.store.parquet import Unencodable, decode, encode
 from perptape.store.publish import Publisher
 from perptape.store.record import CLAIMS, sealed, wants_text
 from support.storage import Bucket, MemoryFileSystem
@@ -174,13 +174,13 @@ def test_rows_that_cannot_be_encoded_are_a_store_error_wherever_they_are_written
     assert place is not None
     ((where, _),) = place.parts(good)
     before_1970 = open_interest(VENUE, [-DAY], one.ms)
-    with pytest.raises(Unwritable, match=where.path):
+    with pytest.raises(Unencodable, match=where.path):
         place.encode(where, before_1970)
     unknown = pa.table({"a": pa.array([None], pa.month_day_nano_interval())})  # Parquet has no such type
-    with pytest.raises(Unwritable):
+    with pytest.raises(Unencodable):
         encode(unknown, {})
     before = dict(one.bucket.objects)
-    with pytest.raises(Unwritable):
+    with pytest.raises(Unencodable):
         one.tape.commit(VENUE, "open_interest", unknown, (), (), "x", lambda: one.ms)
     assert one.bucket.objects == before
 

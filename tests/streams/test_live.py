@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from perptape.collect.live import LiveStream
 from perptape.collect.plan import judged
 from perptape.collect.stream_adopt import adopt
 from perptape.collect.stream_report import LiveReport
+from perptape.collect.streams import trouble
 from perptape.collect.targets import Session
 from perptape.coverage import Coverage
 from perptape.datasets import LIQUIDATIONS
@@ -475,4 +477,62 @@ async def test_a_log_that_has_grown_makes_way_for_the_next_one_under_an_open_con
     assert len(one.prices) == 400
     assert one.spans("sampled") == one.spans("live") == [(0.1, 397.1)]
     assert one.spans("hole") == [(0, 0.1)]
+    assert one.disk.folders("/state/log") == []
+
+
+async def test_a_stream_that_is_stopped_while_its_disk_is_full_brings_all_it_heard_straight_to_the_store(stage) -> None:
+    one = stage()
+    async with running(one):
+        await one.beat(70)
+        one.disk.room = 10
+        await one.beat(30)
+    assert one.report.complete
+    assert one.prices == {50_001.0 + n for n in range(100)}
+    assert one.report.counts.events == 100
+    assert {line[:2] for line in one.standing()} == {("sampled", "")}
+    assert one.standing()[-1][3] >= 97
+    assert one.disk.folders("/state/log") == []
+
+
+async def test_a_stream_whose_disk_is_full_from_its_start_is_known_to_be_wanted_even_if_it_is_killed(stage) -> None:
+    one = stage()
+    task = asyncio.create_task(one.stream().run(one.stop))
+    await asyncio.sleep(0.1)
+    one.disk.room = 10
+    await one.beat(20)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    (want,) = one.store.wants
+    assert (want.start, want.ended) == (START + 100, None)
+
+
+async def test_what_neither_the_disk_nor_the_store_takes_is_told(stage) -> None:
+    one = stage()
+    async with running(one):
+        await one.beat(70)
+        one.disk.room = 10
+        one.store.away = True
+        await one.beat(30)
+    assert not one.report.complete
+    assert one.report.lost_to == "disk full"
+    assert START + 69_000 <= one.report.durable_until <= START + 71_000
+    assert (one.report.counts.events, one.report.counts.dropped) == (70, 30)
+    assert re.match(r"disk full: what was heard after \S+ is lost, .*: the store is away", trouble(one.report, START))
+    one.store.away, one.disk.room = False, None
+    adopt(one.logs, one.store)
+    assert one.prices == {50_001.0 + n for n in range(70)}
+
+
+@pytest.mark.parametrize("away", [False, True], ids=["stored", "refused"])
+async def test_a_log_that_the_store_was_told_without_makes_no_other_claims_when_it_is_adopted(stage, away: bool) -> None:
+    one = stage()
+    async with running(one, on_store=never if away else inline):
+        await one.beat(10)
+        one.disk.room = 10
+        await one.beat(10)
+    assert one.report.lost_to == ("disk full" if away else "")
+    one.disk.room = None
+    adopt(one.logs, one.store)
+    proven = {50_001.0 + n for n in range(10 if away else 20)}
+    assert one.prices == proven
     assert one.disk.folders("/state/log") == []

@@ -159,3 +159,10 @@ def test_a_write_that_fails_leaves_nothing_and_what_was_there_stays(kit, failing
     records, size = decode(disk.synced["/log/0123/records"])
     assert [type(one) for one in records] == [Begun, Closed]
     assert (size, log.count) == (log.size, 2)
+
+
+def test_a_folder_of_logs_that_cannot_be_listed_is_an_error_of_the_store(tmp_path: Path) -> None:
+    place = tmp_path / "log"
+    place.write_text("a file")
+    with pytest.raises(StoreError, match="cannot be listed"):
+        list(Logs(str(place), LocalLogDisk()).adopt())

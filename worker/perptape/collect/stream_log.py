@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from perptape.claims import Want
 from perptape.collect.marks import Rules
@@ -15,6 +15,7 @@ from perptape.collect.stream_batch import Batch
 from perptape.collect.stream_tail import Segment, Tail
 from perptape.datasets.base import Dataset
 from perptape.errors import StoreError
+from perptape.store import layout
 from perptape.store.log import Log, Logs
 from perptape.store.log_record import Begun, Closed, Confirmed, Events, Marks, Record
 
@@ -43,6 +44,7 @@ class StreamLog:
         self._log, self._tail = self._begin(opened, since)
         self._old: list[tuple[Log, Tail]] = []
         self._unwritten: list[Record] = []
+        self._beside = False
 
     def _begin(self, opened: int, since: Mapping[str, int]) -> tuple[Log, Tail]:
         log = None
@@ -58,6 +60,15 @@ class StreamLog:
         """Segments that the store may not have yet, oldest first."""
         return [segment for _, tail in [*self._old, (self._log, self._tail)] for segment in tail.unconfirmed.values()]
 
+    def asserting(self, time: int, wants: tuple[Want, ...]) -> Segment:
+        """A segment of its own that says what is wanted, and nothing more."""
+        name = layout.segment_name(time, self._new_id(), 0)
+        return Segment(name, self._venue, self._dataset.name, self._dataset.schema.empty_table(), (), wants)
+
+    def pass_by(self) -> None:
+        """From here on nothing is written any more: what the log does not take goes straight to the store, or with this process."""
+        self._beside = True
+
     def write(self, batch: Batch) -> None:
         """Makes a batch durable, rows before the marks that prove them. Raises StoreError, and nothing of it is there."""
         records: list[Record] = list(self._unwritten)
@@ -69,7 +80,8 @@ class StreamLog:
         self._unwritten.clear()
 
     def _write(self, records: list[Record]) -> None:
-        self._log.write(records)
+        if not self._beside:
+            self._log.write(records)
         for record in records:
             self._tail.add(record)
 
@@ -82,7 +94,10 @@ class StreamLog:
 
         `time` (on the venue's clock): up to there all is missed if nobody listens.
         """
-        self._write([self._tail.roll(time, wants)])
+        rolled = self._tail.roll(time, wants)
+        if self._beside:  # a replay of what the log holds may make a segment of the other name, and holds less
+            rolled = replace(rolled, name=self.asserting(time, wants).name)
+        self._write([rolled])
         if self._log.size > self._limit and not last:
             with suppress(StoreError):  # the next roll tries again
                 self._succeed()
@@ -118,7 +133,8 @@ class StreamLog:
     def close(self) -> None:
         """Ends the log. It goes if the store has all of it, and is left to the next process otherwise.
 
-        One whose last roll was refused is not closed: the next process must still make a segment of what is behind the roll before.
+        One whose last roll was refused, or passed it by, is not closed: the next process must still make a segment of what is behind
+        the roll before.
         """
         for log, _ in self._old:
             log.release()
@@ -126,7 +142,7 @@ class StreamLog:
             self._log.remove()
             return
         try:
-            if self._tail.rolled and not self._tail.closed:
+            if self._tail.rolled and not self._tail.closed and not self._beside:
                 self._log.write([*self._unwritten, Closed()])
         finally:
             self._log.release()

@@ -54,3 +54,10 @@ class LiveReport:
     """Why the stream ended by itself; empty while it runs and after a stop that was asked for."""
     complete: bool = True
     """After the end: whether everything received is in the store (else it is in the log, for the next process)."""
+    lost_to: str = ""
+    """After the end: why what came after `durable_until` is neither in the log nor in the store; empty when all is in one of them."""
+
+    def lose(self, cause: str, events: int, durable_until: int | None) -> None:
+        """What came after `events` events had become durable is lost."""
+        self.counts.dropped += self.counts.events - events
+        self.counts.events, self.durable_until, self.lost_to = events, durable_until, cause

@@ -73,9 +73,18 @@ class Writer:
                 continue
             waited, wait = self._pace.roll, self._pace.roll
             if self._report.waiting < self._pace.waiting:
-                with suppress(StoreError):
-                    await self._flush()
-                    await self._roll(self._now(), self._wanted())
+                await self._rolled_or_asserted()
+
+    async def _rolled_or_asserted(self) -> None:
+        """What the log does not take waits; that the time is wanted goes straight to the store, for this process may be killed."""
+        with suppress(StoreError):
+            try:
+                await self._flush()
+                await self._roll(self._now(), self._wanted())
+            except Unwritable:
+                now, wants = self._now(), self._wanted()
+                segment = await self._disk(lambda: self._log.asserting(now, wants))
+                await self._store(lambda: put(self._segments, segment))
 
     async def putting(self, stopping: asyncio.Event) -> None:
         """Until it is cancelled: putting a segment twice puts the same."""
@@ -97,24 +106,40 @@ class Writer:
                 self._rolled.set()
 
     async def end(self, *, listening: int | None, wanted: bool) -> None:
-        """What was received becomes durable, then a segment; the log goes if the store has it all.
+        """What was received becomes durable, then a segment; the log goes if the store has it all. What the log refuses now goes
+        straight to the store.
 
         `listening`: since when (ms on the venue's clock) somebody did, without a break, so that nothing after it is known to be missed
         though the last moments are not proven; None: nobody does. `wanted`: still; else what is wanted ends with what is said.
         """
+        events, durable = self._report.counts.events, self._report.durable_until
+        beside, stored = "", False
         try:
-            if await self._flush():  # something had been dropped: from there on all is missed, and it must be said
-                listening = None
-                await self._flush()
-            end = await self._disk(lambda: self._log.end(self._now() if listening is None else listening))
-            wants = self._wanted()
-            await self._roll(end, wants if wanted else ended(wants, end), last=True)
+            try:
+                await self._finish(listening, wanted)
+            except Unwritable as error:
+                beside = error.reason
+                await self._disk(self._log.pass_by)
+                await self._finish(listening, wanted)
             await self._put_all()
+            stored = True
         except StoreError as error:
             self._report.complete = False
             self._report.last_error = str(error)
+        finally:
+            if beside and not stored:
+                self._report.lose(beside, events, durable)
         with suppress(StoreError):
             await self._disk(self._log.close)
+
+    async def _finish(self, listening: int | None, wanted: bool) -> None:
+        """The last flush and roll. Raises StoreError."""
+        if await self._flush():  # something had been dropped: from there on all is missed, and it must be said
+            listening = None
+            await self._flush()
+        end = await self._disk(lambda: self._log.end(self._now() if listening is None else listening))
+        wants = self._wanted()
+        await self._roll(end, wants if wanted else ended(wants, end), last=True)
 
     async def _flush(self) -> bool:
         """What was received is durable. True: something had been dropped before, which the next write says. Raises StoreError."""

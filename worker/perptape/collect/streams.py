@@ -23,15 +23,18 @@ from perptape.collect.live import LiveStream
 from perptape.collect.outcome import Outcome
 from perptape.collect.stream_adopt import Adopted, adopt
 from perptape.collect.stream_figures import Followed
+from perptape.collect.stream_report import LiveReport
 from perptape.collect.targets import Session
 from perptape.collect.together import aside, until
+from perptape.collect.unlogged import Unlogged
 from perptape.collect.venue import Venue
 from perptape.coverage import Coverage
-from perptape.errors import StoreError
+from perptape.errors import StoreError, Unwritable
 from perptape.store.catalog import Tape
 from perptape.store.folder import Folder
 from perptape.store.log import Logs, Owner
 from perptape.store.log_disk import LocalLogDisk
+from perptape.times import iso
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -107,14 +110,18 @@ async def stream(
         outcome.error = f"the log of {venue.tape.location} needs a folder on this machine: name one in PERPTAPE_STATE"
         log.error("the stream has no log to write to", venue=venue.name, dataset="liquidations", outcome="failed", error=outcome.error)
         return
+    environment = venue.asking.environment
+    unlogged = Unlogged(venue.name, venue.clock, environment.monotonic, venue.clock(), since, SystemRandom())
     while not stop.is_set():
         try:
-            await _streamed(venue, session, replicas, outcome, grid, state=state, since=since, stop=stop, handed_over=handed_over)
+            await _streamed(venue, session, replicas, outcome, grid, unlogged, state=state, stop=stop, handed_over=handed_over)
             return
         except StoreError as error:
             outcome.error = str(error)
             log.error("the stream cannot begin: trying again", venue=venue.name, dataset="liquidations", outcome="retry", error=str(error))
             await until(stop, _waited(venue))
+    if not (session.shared or handed_over()):
+        await unlogged.end()
 
 
 async def _waited(venue: Venue) -> None:
@@ -127,9 +134,9 @@ async def _streamed(
     replicas: int,
     outcome: Outcome,
     grid: Grid,
+    unlogged: Unlogged,
     *,
     state: str | None,
-    since: Mapping[str, int],
     stop: asyncio.Event,
     handed_over: Callable[[], bool],
 ) -> None:
@@ -170,15 +177,27 @@ async def _streamed(
         wants=wants,
         clock=environment.clock,
         random=SystemRandom(),
-        since=since,
+        since=unlogged.since,
         replicas=replicas,
         goes_on=lambda: session.shared or handed_over(),
     )
     outcome.live = report = live.report
-    await live.run(stop)
+    try:
+        await live.run(stop)
+    except StoreError as error:
+        await unlogged.say(followed, wants(venue.clock(), None), error.reason if isinstance(error, Unwritable) else "unknown")
+        raise
     outcome.listened()
-    outcome.error = report.ended
+    outcome.error = trouble(report, unlogged.began)
+
+
+def trouble(report: LiveReport, began: int) -> str:
+    """What is wrong at a stream's end; empty where all is well. Pure."""
+    if report.lost_to:
+        after = iso(began if report.durable_until is None else report.durable_until)
+        return f"{report.lost_to}: what was heard after {after} is lost, and that it was wanted is not known: {report.last_error}"
     if not report.complete:
-        outcome.error = "not all is in the store yet: the log keeps it, and the next run brings it in"
-    elif report.ended == "" and not report.counts.connections and report.last_error:
-        outcome.error = report.last_error
+        return "not all is in the store yet: the log keeps it, and the next run brings it in"
+    if report.ended == "" and not report.counts.connections:
+        return report.last_error
+    return report.ended

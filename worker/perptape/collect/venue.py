@@ -147,19 +147,19 @@ class Venue:
 
     def standings(self, session: Session, dataset: str, coverage: Coverage) -> list[Standing]:
         """How what the session's spec wants of a dataset stands now."""
-        return wanted_by(session.spec, self.name, dataset, coverage, self._seen, self._clock())
+        return wanted_by(session.spec, self.name, dataset, coverage, self._seen, self.clock())
 
     def figures(self, session: Session, found: Sequence[Standing]) -> Figures | None:
         over = [life.seen.instrument for life in self._lives]
         gone = {one.id for one in over if one.delisted is not None} - {one.id for one in over if one.delisted is None}
-        return figures(found, self._clock(), session.since, gone)
+        return figures(found, self.clock(), session.since, gone)
 
     @property
     def _seen(self) -> tuple[SeenInstrument, ...]:
         """Every life of every contract that is known."""
         return tuple(life.seen for life in self._lives)
 
-    def _clock(self) -> int:
+    def clock(self) -> int:
         """ms on the venue's clock, as far as it is known."""
         return self.asking.environment.clock() + self.exchange.offset
 

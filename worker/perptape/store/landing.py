@@ -46,7 +46,7 @@ class Landing(Protocol):
         """The rows of each file that they belong to. `rows` are a join."""
 
     def encode(self, place: Place, rows: pa.Table) -> bytes:
-        """Raises Unwritable."""
+        """Raises Unencodable."""
 
     def decode(self, place: Place, data: bytes) -> pa.Table:
         """Raises Unreadable."""

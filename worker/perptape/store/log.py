@@ -54,7 +54,7 @@ class Log:
             with suppress(OSError):  # else the next write mends before it appends
                 self._mend()
             message = f"the log {self.name} cannot be written ({error.strerror or error}); it goes on when it can"
-            raise Unwritable(message, "disk full" if error.errno in FULL else "log unwritable") from error
+            raise Unwritable(message, _cause(error)) from error
         self._dirty = False
         self.size += len(data)
         self.count += len(records)
@@ -126,7 +126,7 @@ class Logs:
         except FileExistsError:
             return None
         except OSError as error:
-            raise StoreError(f"no log can be made in {self.root}: {error.strerror or error}") from error
+            raise Unwritable(f"no log can be made in {self.root}: {error.strerror or error}", _cause(error)) from error
         if log is None:
             return None
         try:
@@ -143,7 +143,11 @@ class Logs:
 
         Logs that a newer perptape wrote are left alone. Raises StoreError.
         """
-        for name in self._disk.folders(self.root):
+        try:
+            names = self._disk.folders(self.root)
+        except OSError as error:
+            raise StoreError(f"the logs in {self.root} cannot be listed: {error.strerror or error}") from error
+        for name in names:
             try:
                 log = self._held(os.path.join(self.root, name))
                 records = _recovered(log) if log is not None else []
@@ -171,6 +175,11 @@ class Logs:
         with suppress(FileExistsError):
             self._disk.mkdir(path)
         self._disk.fsync_dir(parent)
+
+
+def _cause(error: OSError) -> str:
+    """What time is lost to should it last."""
+    return "disk full" if error.errno in FULL else "log unwritable"
 
 
 def _recovered(log: Log) -> list[Record]:

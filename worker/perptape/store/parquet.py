@@ -23,23 +23,23 @@ class Unreadable(StoreError):
     """The bytes are not what was written."""
 
 
-class Unwritable(StoreError):
+class Unencodable(StoreError):
     """No file can hold these rows."""
 
 
 def encode(table: pa.Table, metadata: Mapping[str, str] | None = None, *, statistics: bool | list[str] = False) -> bytes:
-    """Parquet bytes: of a data file, or with `metadata` (and our version beside it) of an object of ours. Raises Unwritable."""
+    """Parquet bytes: of a data file, or with `metadata` (and our version beside it) of an object of ours. Raises Unencodable."""
     with writable("rows"):
         return _encoded(table, metadata, statistics)
 
 
 @contextmanager
 def writable(what: str) -> Iterator[None]:
-    """What Arrow cannot turn into a file raises Unwritable."""
+    """What Arrow cannot turn into a file raises Unencodable."""
     try:
         yield
     except pa.ArrowException as error:
-        raise Unwritable(f"{what} cannot be written: {_line(error)}") from error
+        raise Unencodable(f"{what} cannot be written: {_line(error)}") from error
 
 
 def _encoded(table: pa.Table, metadata: Mapping[str, str] | None, statistics: bool | list[str]) -> bytes:

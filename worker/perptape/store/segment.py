@@ -31,7 +31,7 @@ class Segment:
 
 
 def encode_segment(segment: Segment) -> bytes:
-    """The same bytes for the same segment. Raises Unwritable."""
+    """The same bytes for the same segment. Raises Unencodable."""
     values = (segment.venue, segment.dataset, segment.name, segment.origin, claims_text(segment.claims), wants_text(segment.wants))
     return encode(in_order(segment.rows), sealed(dict(zip(_NAMES, values, strict=True))))
 
