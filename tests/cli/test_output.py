@@ -1,5 +1,6 @@
 """What is printed, in each form."""
 
+import contextlib
 import csv
 import io
 import json
@@ -119,3 +120,23 @@ def test_progress_in_a_pipe_is_a_line_now_and_then_and_one_at_the_end() -> None:
         "okx funding: 11 of 12, 110 rows",
         "okx funding: 12 of 12, 120 rows",
     ]
+
+
+class Writes(io.StringIO):
+    def __init__(self):
+        super().__init__()
+        self.each = []
+
+    def write(self, text):
+        self.each.append(text)
+        return super().write(text)
+
+
+def test_a_line_is_one_write_so_that_no_other_process_or_log_comes_between_it_and_its_end():
+    told, result = Writes(), Writes()
+    with contextlib.redirect_stderr(told), contextlib.redirect_stdout(result):
+        output.note("okx funding: 2 of 2")
+        output.error("full")
+        output.line("rows")
+    assert told.each == ["okx funding: 2 of 2\n", "error: full\n"]
+    assert result.each == ["rows\n"]

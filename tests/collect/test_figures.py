@@ -4,10 +4,12 @@ import json
 
 import pytest
 
+from perptape.claims import Claim, Want
 from perptape.collect.figures import Figures, figures, mark
 from perptape.collect.outcome import Outcome
-from perptape.collect.report import Standing
+from perptape.collect.report import Standing, of_coverage
 from perptape.collect.summary import Summary
+from perptape.coverage import Coverage
 from perptape.errors import Retry
 from perptape.exchanges.registry import traits
 from perptape.interval import DAY, HOUR, MINUTE, Interval
@@ -39,8 +41,8 @@ def test_the_watermark_is_the_least_over_instruments_and_holes_are_counted():
 
 def test_what_was_lost_before_anybody_wanted_it_is_no_hole():
     one = standing((0, 10, "lost"), (10, 20, "complete"), (20, 25, "lost"), (25, 30, "complete"))
-    assert figures([one], 30, since=15) == Figures(30, 30, lost=1)
-    assert figures([one], 30, since=0).lost == 2
+    assert figures([one], 30, since=15) == Figures(30, 30, lost=1, reach=10)
+    assert figures([one], 30, since=0) == Figures(30, 30, lost=2)
 
 
 def test_nothing_is_behind_where_nothing_is_due_yet():
@@ -53,6 +55,13 @@ def test_nothing_is_behind_where_nothing_is_due_yet():
 def test_a_watermark_is_never_in_the_future_and_a_delisted_contract_does_not_hold_it_back():
     sample = standing((0, 60, "complete"))
     assert figures([sample, standing((0, 10, "complete"), instrument="LUNA")], 45, since=0, over={"LUNA"}).watermark == 45
+
+
+def test_a_samples_slot_reaches_into_the_future_and_its_watermark_does_not():
+    claim = Claim("BTC-USD-PERP.HYPERLIQUID", "sample/5m", "complete", 0, FIVE)
+    want = Want("s", "s", claim.instrument, claim.grid, 0, FIVE, FIVE)
+    (found,) = of_coverage("hyperliquid", "open_interest", Coverage.of([claim], [want]), (), now=FIVE - 1)
+    assert found.watermark == FIVE - 1
 
 
 def read(summary):

@@ -22,7 +22,15 @@ def test_what_is_asked_is_said_in_a_sentence():
 def test_what_is_missing_is_said_in_a_sentence():
     one = Outcome("okx", "funding", rows=9, calls=2, instruments=1, figures=Figures(1_800_000_000_000, None, open=2, lost=1))
     assert Summary("a", "b", outcomes=[one]).lines() == [
-        "okx funding: 9 rows of 1 instruments in 2 calls; missing: 2 open, 1 lost, complete up to 2027-01-15T08:00:00Z"
+        "okx funding: 9 rows of 1 instrument in 2 calls; missing: 2 open, 1 lost, complete up to 2027-01-15T08:00:00Z"
+    ]
+
+
+def test_what_was_out_of_the_venues_reach_is_said_though_it_is_no_hole():
+    one = Outcome("okx", "funding", rows=1, calls=1, instruments=2, figures=Figures(1_800_000_000_000, reach=1_700_000_000_000))
+    assert Summary("a", "b", outcomes=[one]).lines() == [
+        "okx funding: 1 row of 2 instruments in 1 call; missing: nothing, complete up to 2027-01-15T08:00:00Z; "
+        "out of the venue's reach: up to 2023-11-14T22:13:20Z"
     ]
 
 

@@ -1,4 +1,3 @@
-# ruff: noqa: T201 - the one module that may
 """What the user sees: the only place that prints. Tables on a terminal, plain lines in a pipe, JSON, CSV and Parquet for programs.
 
 Results go to stdout, everything else (errors, notes, progress) to stderr.
@@ -41,22 +40,27 @@ class Listing:
 def line(text: str = "") -> None:
     """One line of a result. Raises Unread."""
     with read_by_somebody():
-        print(text)
+        _write(text, sys.stdout)
 
 
 def error(text: str) -> None:
     """What went wrong and what to do, on one line of stderr."""
-    print(f"error: {_one_line(text)}", file=sys.stderr)
+    _write(f"error: {_one_line(text)}", sys.stderr)
 
 
 def note(text: str) -> None:
     """Something to know, on one line of stderr."""
-    print(_one_line(text), file=sys.stderr)
+    _write(_one_line(text), sys.stderr)
 
 
 def raw(text: str) -> None:
     """Text for stderr as it is (a traceback)."""
-    print(text, file=sys.stderr)
+    _write(text, sys.stderr)
+
+
+def _write(text: str, stream: TextIO) -> None:
+    """At once, the end of the line too: `print` writes it apart, and a log's line may come between."""
+    stream.write(f"{text}\n")
 
 
 def _one_line(text: str) -> str:

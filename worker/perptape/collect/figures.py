@@ -22,6 +22,7 @@ class Figures:
     """Times are ms on the venue's clock; holes are numbers of intervals, over all instruments.
 
     watermark: the least over instruments, None while one of them has nothing. due: up to when rows could be had by now.
+    reach: up to when time was wanted that was out of the venue's reach before anybody wanted it, None where none was.
     """
 
     watermark: int | None = None
@@ -29,11 +30,12 @@ class Figures:
     open: int = 0
     lost: int = 0
     unproven: int = 0
+    reach: int | None = None
 
     def fields(self) -> dict[str, object]:
         """For the summary."""
         found: dict[str, object] = {"gaps": {"open": self.open, "lost": self.lost, "unproven": self.unproven}}
-        for name in ("watermark", "due"):
+        for name in ("watermark", "due", "reach"):
             if (value := getattr(self, name)) is not None:
                 found[name] = value
         return found
@@ -50,8 +52,7 @@ def wanted_by(spec: str, venue: str, dataset: str, coverage: Coverage, instrumen
 def figures(standings: Sequence[Standing], now: int, since: int, over: Container[str] = ()) -> Figures | None:
     """None where nothing is wanted. `since`: when it was first wanted; `over`: instruments that are not listed any more.
 
-    What was out of reach before anybody wanted it is no hole of ours: `lost` counts from `since` on. A sample's slot reaches into the
-    future, a watermark never does.
+    What was out of reach before anybody wanted it is no hole of ours: `lost` counts from `since` on, and `reach` says how far it goes.
     """
     wanted = [one for one in standings if one.states]
     if not wanted:
@@ -64,11 +65,16 @@ def figures(standings: Sequence[Standing], now: int, since: int, over: Container
         open=_count(wanted, "open"),
         lost=_count(wanted, "lost", since),
         unproven=_count(wanted, "unproven"),
+        reach=max((state.span.end for one in wanted for state in one.states if _beyond(state, since)), default=None),
     )
 
 
 def _count(standings: Iterable[Standing], status: str, since: int = 0) -> int:
     return sum(state.status == status and state.span.end > since for one in standings for state in one.states)
+
+
+def _beyond(state: State, since: int) -> bool:
+    return state.status == "lost" and state.span.end <= since
 
 
 def mark(one: Standing) -> int | None:

@@ -82,7 +82,8 @@ def of_coverage(venue: str, dataset: str, coverage: Coverage, instruments: Itera
         if grid is None:
             continue
         states = _over(lives.get(instrument, ()), grid, instrument, coverage, mine, now)
-        found.append(Standing(venue, dataset, instrument, name, states, watermark(states), coverage.trusted))
+        upto = watermark(states)  # a sample's slot reaches into the future, what is known does not
+        found.append(Standing(venue, dataset, instrument, name, states, None if upto is None else min(upto, now), coverage.trusted))
     return found
 
 

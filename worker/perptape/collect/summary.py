@@ -102,14 +102,22 @@ class Summary:
                 )
                 if value
             )
-            found = f"{one.rows} events" if one.streamed else f"{one.rows} rows"
-            asked = f"over {one.windows} connections, {one.stored} rows stored" if one.streamed else f"in {one.calls} calls"
-            out.append(f"{one.venue} {one.dataset}: {found} of {one.instruments} instruments {asked}{extra}{_standing(one)}")
+            found = _count(one.rows, "event" if one.streamed else "row")
+            asked = (
+                f"over {_count(one.windows, 'connection')}, {_count(one.stored, 'row')} stored"
+                if one.streamed
+                else f"in {_count(one.calls, 'call')}"
+            )
+            out.append(f"{one.venue} {one.dataset}: {found} of {_count(one.instruments, 'instrument')} {asked}{extra}{_standing(one)}")
             out.extend(f"  failed: {line}" for line in one.failed[:5])
             out.extend(f"  skipped: {line}" for line in one.skipped[:5])
             if one.error:
                 out.append(f"  {one.error}")
         return [*out, *(note for note in self.notes if note not in seen)]
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _standing(one: Outcome) -> str:
@@ -119,4 +127,5 @@ def _standing(one: Outcome) -> str:
     counts = ((one.figures.open, "open"), (one.figures.lost, "lost"), (one.figures.unproven, "unproven"))
     missing = ", ".join(f"{count} {kind}" for count, kind in counts if count) or "nothing"
     until = "" if one.figures.watermark is None else f", complete up to {iso(one.figures.watermark)}"
-    return f"; missing: {missing}{until}"
+    before = "" if one.figures.reach is None else f"; out of the venue's reach: up to {iso(one.figures.reach)}"
+    return f"; missing: {missing}{until}{before}"
