@@ -58,7 +58,7 @@ class World:
     async def pass_time(self):
         """Moves the clock from sleeper to sleeper, each time when nothing else is going on: no thread, and no task for a while."""
         while True:
-            for _ in range(30):
+            for _ in range(200):
                 await asyncio.sleep(0)
             if any(thread.name == "perptape-aside" for thread in threading.enumerate()):
                 await asyncio.sleep(0.001)

@@ -72,8 +72,11 @@ class Run:
         """The whole run. Raises UsageError (exit 2); everything else is in the summary."""
         deadline = None if self.request.deadline_s is None else self.environment.monotonic() + self.request.deadline_s
         try:
-            failures = self.failures = await self._opened(deadline)
-            if self.request.once:
+            await until(self.stop, self._opened(deadline))
+            failures = self.failures
+            if failures is None:
+                self._stopped()
+            elif self.request.once:
                 await self._once(failures)
             else:
                 from perptape.collect.stay import Stay  # what streams need is no load for a job
@@ -88,19 +91,17 @@ class Run:
             self.look()
         return self.summary
 
-    async def _opened(self, deadline: float | None) -> dict[str, str]:
+    async def _opened(self, deadline: float | None) -> None:
         """As `open`; a pod that stays asks a store that is away again: to end and be started again takes ever longer."""
-        while True:
+        while self.failures is None:
             try:
-                return await self.open(deadline)
+                self.failures = await self.open(deadline)
+                return
             except StoreError as error:
-                if self.request.once or not self.request.namespace or self.stop.is_set():
+                if self.request.once or not self.request.namespace:
                     raise
                 log.error("the store cannot be used: trying again", outcome="retry", error=str(error))
-            await until(self.stop, self._sleep(STORE_AGAIN))
-
-    async def _sleep(self, seconds: float) -> None:
-        await self.environment.sleep(seconds)
+            await self.environment.sleep(STORE_AGAIN)
 
     def look(self) -> None:
         """Brings the summary up to date with what goes on."""
@@ -235,7 +236,15 @@ class Run:
         await side_by_side([until(self.stop, one(name)) for name in self.request.venues])
         await self._adopt()
         if self.stop.is_set():
-            self.summary.notes.append("stopped before it was done: the next run goes on")
+            self._stopped()
+
+    def _stopped(self) -> None:
+        """Told to stop before all was done: what was not begun remains."""
+        self.summary.notes.append("stopped before it was done: the next run goes on")
+        begun = {(one.venue, one.dataset) for one in self.summary.outcomes}
+        if self.request.once:
+            asked = [(name, dataset) for name in self.request.venues for dataset in self.request.datasets]
+            self.summary.outcomes.extend(Outcome(*one, remaining=1) for one in asked if one not in begun)
 
     async def _adopt(self) -> None:
         """What a dead streamer left in its log goes into the store."""

@@ -57,7 +57,7 @@ class Stay:
         self._run.summary.scheduled = True
         if "liquidations" in request.datasets:
             settle_memory()
-        self._adopted = await self._adopt()
+        await until(self._stop, self._adopt_all())
         timer = None
         if self._deadline is not None:
             left = max(self._deadline - self._environment.monotonic(), 0)
@@ -74,6 +74,9 @@ class Stay:
         """What dead processes left in their logs goes into the store."""
         return await aside(lambda: adopted(self._run.tape, self._run.request.state, self._environment.clock))
 
+    async def _adopt_all(self) -> None:
+        self._adopted = await self._adopt()
+
     def _end(self) -> None:
         self._over = True
         self._stop.set()
@@ -83,8 +86,15 @@ class Stay:
         if self._stop.is_set() and name in self._failures:
             self._run.summary.outcomes.extend(Outcome(name, one, error=self._failures[name]) for one in self._run.request.datasets)
             return
-        venue = self._run.venues[name]
-        session = await self._run.session_of(venue)
+        venue, sessions = self._run.venues[name], list[Session]()
+
+        async def begin() -> None:
+            sessions.append(await self._run.session_of(venue))
+
+        await until(self._stop, begin())  # it asks the venue's clock, which a stop does not wait for
+        if not sessions:
+            return
+        (session,) = sessions
         wanted = self._run.request.spec.wanted()
         chosen = asyncio.Event() if self._run.request.spec.symbols.select is not None else None
         parts: list[Coroutine[Any, Any, None]] = []
