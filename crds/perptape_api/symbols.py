@@ -47,8 +47,8 @@ class Select(Model):
     """A regular expression, looked for in the plain name (BTCUSDT-PERP)."""
     top: Annotated[StrictInt, Field(ge=1, le=MAX_NAMES)] | None = None
     """At most so many per venue: those that come first when ordered by `by`."""
-    by: Literal["openInterest"] = "openInterest"
-    """What `top` orders by, greatest first."""
+    by: Literal["openInterest", "volume"] = "openInterest"
+    """What `top` orders by, greatest first, in USD: openInterest, or volume, which is what was traded in the last 24 hours."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(

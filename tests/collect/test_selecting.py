@@ -39,6 +39,32 @@ async def test_the_top_by_open_interest_are_collected(world, binance):
     assert summary.outcomes[0].instruments == 2
 
 
+async def test_the_top_by_volume_are_collected_and_stay(world, binance):
+    """XRP is the smallest and traded most; a day later ETH is traded most, and what was selected stays."""
+    traded = {"BTC": 1_000, "ETH": 2_000, "SOL": 3_000, "XRP": 9_000}
+    binance.volume_at = lambda one, time: str(traded[one.base])
+    top = "{select: {quote: USDT, top: 2, by: volume}}"
+    summary = await world.once(OI, top)
+    assert summary.exit_code == 0, summary.lines()
+    assert collected(world) == wanted(world) == ["SOL", "XRP"]
+    assert [call[0] for call in binance.calls].count("volume") == 1
+    assert not [call for call in binance.calls if call[0] == "open_interest"], "its size is not asked"
+    traded["ETH"] = 99_000
+    world.clock.forward(30 * MINUTE)
+    await world.once(OI, top)
+    assert wanted(world) == ["SOL", "XRP"], "a ranking holds for an hour"
+    world.clock.forward(DAY)
+    await world.once(OI, top)
+    assert wanted(world) == ["ETH", "SOL", "XRP"]
+
+
+async def test_a_volume_that_is_no_amount_comes_last(world, binance):
+    odd = {"BTC": "NaN", "ETH": None, "SOL": "-5", "XRP": "0.1"}
+    binance.volume_at = lambda one, time: odd[one.base]
+    await world.once(OI, "{select: {quote: USDT, top: 1, by: volume}}")
+    assert wanted(world) == ["XRP"]
+
+
 async def test_without_top_no_size_is_asked(world, binance):
     await world.once(OI, "{select: {match: '^(BTC|SOL)'}}")
     assert collected(world) == ["BTC", "SOL"]

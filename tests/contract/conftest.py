@@ -78,6 +78,8 @@ class Subject:
     settlements: Callable[[Instrument, Interval], list[int]]
     liquidate: Callable[[Instrument], object]
     tick: Callable[[], object]
+    volume: Callable[[Instrument], float]
+    """What was traded in the last 24 hours, in USD."""
     origin: str = "live"
     simulation: Simulation | None = None
 
@@ -93,6 +95,7 @@ def _faked(venue: str) -> Subject:
         fake, tuple(one for one in fake.listing if one.delisted is None), lambda: fake.clock.ms,
         lambda one, window, period: list(range(ceil(window.start, period), window.end, period)),
         lambda one, window: list(fake.settlements(one, window)), liquidate, fake.tick,
+        lambda one: float(fake.volume_at(one, fake.clock.ms) or "nan"),
     )  # fmt: skip
 
 
@@ -113,8 +116,14 @@ async def _simulated(venue: str) -> AsyncIterator[Subject]:
             def liquidate(one: Instrument) -> None:
                 simulation.inject(venue, one.venue_id)
 
+            def volume(one: Instrument) -> float:
+                contract = simulation.market.contract(venue, one.venue_id)
+                assert contract is not None
+                now = simulation.now(venue)
+                return float(simulation.market.volume(contract, now) * simulation.market.price(contract.base, now))
+
             yield Subject(
-                exchange, live, lambda: simulation.now(venue), open_interest, settlements, liquidate, simulation.tick,
+                exchange, live, lambda: simulation.now(venue), open_interest, settlements, liquidate, simulation.tick, volume,
                 origin=simulation.origin, simulation=simulation,
             )  # fmt: skip
         finally:

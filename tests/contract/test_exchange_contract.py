@@ -71,6 +71,17 @@ async def test_a_symbol_that_is_gone_does_not_take_the_others_with_it(subject: S
     assert any(subject.live[1].venue_id in line or "refused" in line for line in answer.dropped)
 
 
+async def test_a_days_volume_of_many_is_a_row_each_in_usd(subject: Subject) -> None:
+    answer = await subject.exchange.volume(subject.live)
+    traded = {row.instrument.id: float(row.usd) for row in answer.rows}
+    assert traded.keys() == {one.id for one in subject.live}
+    assert answer.calls <= len({one.settle for one in subject.live})
+    for one in subject.live:
+        assert traded[one.id] == pytest.approx(subject.volume(one), rel=0.02)
+    with pytest.raises(Skip):
+        await subject.exchange.volume([replace(subject.live[0], id="NOPE", venue_id="NOPE-USDT-SWAP", symbol="NOPE/USDT:USDT")])
+
+
 async def test_predictions_are_of_a_settlement_that_is_ahead(subject: Subject) -> None:
     answer = await subject.exchange.funding(subject.live)
     assert {row.instrument.id for row in answer.rows} == {one.id for one in subject.live}

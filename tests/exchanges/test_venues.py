@@ -75,7 +75,7 @@ def test_a_page_asks_for_as_many_rows_as_the_traits_say(venue: str) -> None:
 def test_an_answer_that_is_none_is_malformed_and_never_a_row(venue: str, payload: Any) -> None:
     """CCXT answers a structure of None on Binance, None on Hyperliquid, IndexError on Bybit and OKX."""
     told = import_module(f"perptape.exchanges.{venue}")
-    for ask in (told.open_interest, told.funding):
+    for ask in (told.open_interest, told.funding, told.volume):
         conversation = ask([BTC])
         calls = next(conversation)
         with pytest.raises((Malformed, Unlisted, LookupError, TypeError, ValueError, StopIteration)) as raised:
@@ -186,6 +186,27 @@ def test_deribits_figure_is_usd_on_an_inverse_perpetual_and_base_coin_on_a_linea
     (rows, _), calls = carried_out(deribit.open_interest([inverse, linear]), *pages)
     assert [(row.base, row.usd) for row in rows] == [(None, "9978911260"), ("9978911260", None)]
     assert [call.params["currency"] for call in calls] == ["BTC", "USDC"]
+
+
+def test_a_days_volume_in_usd_is_read_from_what_each_venue_sends() -> None:
+    """Recorded figures where there are some (Bybit, Hyperliquid, Deribit); the others by their documentation."""
+    universe = {"universe": [{"name": "MOODENG", "szDecimals": 0}]}
+    bybits = {"symbol": "BTCUSDT", "volume24h": "151185.5160", "turnover24h": "4273027716.4294"}
+    okxs = {"instId": "BTC-USDT-SWAP", "vol24h": "300", "volCcy24h": "3", "last": "60000.1"}
+    deribits = {"instrument_name": "BTC-PERPETUAL", "volume": "7377.18657991", "volume_usd": "661040250.0"}
+    inverse = one(deribit, "BTC-PERPETUAL", linear=False, settle="BTC")
+    asked: list[tuple[ModuleType, Instrument, Any, str]] = [
+        (binance, BTC, [{"symbol": "BTCUSDT", "volume": "2.5", "quoteVolume": "150000.50"}], "150000.50"),
+        (bybit, one(bybit, "BTCUSDT"), {"result": {"list": [bybits]}, "time": NOW}, "4273027716.4294"),
+        (okx, one(okx, "BTC-USDT-SWAP"), {"data": [okxs]}, "180000.3"),
+        (hyperliquid, one(hyperliquid, "MOODENG"), [universe, [{"dayNtlVlm": "7665220.55613"}]], "7665220.55613"),
+        (deribit, inverse, {"result": [deribits]}, "661040250.0"),
+    ]
+    assert {venue.TRAITS.venue for venue, *_ in asked} == set(VENUES)
+    for venue, instrument, payload, usd in asked:
+        (rows, dropped), calls = carried_out(venue.volume([instrument]), payload)
+        assert ([str(row.usd) for row in rows], dropped, len(calls)) == ([usd], [], 1), venue.TRAITS.venue
+        assert rows[0].instrument == instrument
 
 
 def test_deribits_settled_rate_is_the_hours_own_interest() -> None:

@@ -21,6 +21,7 @@ from perptape.exchanges.base import (
     RawLiquidation,
     RawOpenInterest,
     RawPrediction,
+    RawVolume,
     Sink,
     Traits,
 )
@@ -87,6 +88,8 @@ class FakeExchange:
     holes: Callable[[Instrument, int], bool] = lambda one, time: False
     """Whether the venue never has a row at this time."""
     open_interest_at: Callable[[Instrument, int], str | None] = open_interest_of
+    volume_at: Callable[[Instrument, int], str | None] = lambda one, time: _wave(one, time, 1_000_000, 9_000_000)
+    """USD traded in the day before a time."""
     rate_at: Callable[[Instrument, int], str | None] = rate_of
     settlements: Callable[[Instrument, Interval], Iterable[int]] = field(default_factory=settlements_every)
     jitter: Callable[[int], int] = lambda time: 0
@@ -160,6 +163,10 @@ class FakeExchange:
         now = self.clock.ms
         rows = [RawOpenInterest(one, now, base=self.open_interest_at(one, now), mark=self.mark) for one in map(self._known, instruments)]
         return self._answer(rows, len(rows) if self.traits.open_interest_calls == "each" else 1)
+
+    async def volume(self, instruments: Sequence[Instrument]) -> Answer[RawVolume]:
+        self._asked("volume", tuple(one.id for one in instruments))
+        return self._answer([RawVolume(one, self.volume_at(one, self.clock.ms)) for one in map(self._known, instruments)])
 
     async def open_interest_page(self, instrument: Instrument, period: int, window: Interval) -> Answer[RawOpenInterest]:
         self._asked("open_interest_page", instrument.id, period, window)

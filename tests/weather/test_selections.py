@@ -6,6 +6,7 @@ from functools import partial
 
 import pytest
 
+from perptape.simulation.market import Market
 from perptape.store.catalog import Tape
 
 pytestmark = pytest.mark.slow
@@ -44,6 +45,24 @@ def test_the_largest_of_a_venue_are_collected(simulated):
     assert len(chosen) == 3
     least, left = min(held[one] for one in chosen), max(size for one, size in held.items() if one not in chosen and one.endswith("USDT"))
     assert least > 0.98 * left, "sizes moved a little since"
+
+
+@pytest.mark.parametrize(("venue", "top"), [("binance", 5), ("bybit", 5), ("okx", 5), ("hyperliquid", 4), ("deribit", 6)])
+def test_those_traded_most_are_collected(simulated, venue, top):
+    """The simulator's ground truth says which; the `top` by open interest are others."""
+    quote = {"hyperliquid": "USDC", "deribit": "USDC"}.get(venue, "USDT")
+    found = selecting(simulated, venue, f"{{quote: {quote}, top: {top}, by: volume}}")()
+    assert found.returncode == 0, found.stdout + found.stderr
+    now = simulated.now(venue)
+    market = Market.standard(seed=1, symbols=12)  # those of `perptape simulate`
+    live = [one for one in market.contracts(venue, now) if one.quote == quote and one.linear]
+    traded = {one.id: float(market.volume(one, now) * market.price(one.base, now)) for one in live}
+    held = sorted(live, key=lambda one: -float(market.open_interest(one, now) * market.price(one.base, now)))
+    tape = Tape.open(str(simulated.folder / "tape"))
+    named = {one.id: one.venue_id for one in (seen.instrument for seen in tape.instruments(venue))}
+    chosen = {named[want.instrument] for want in tape.coverage(venue, "open_interest").wants}
+    assert chosen == set(sorted(traded, key=lambda id: -traded[id])[:top])
+    assert chosen != {one.id for one in held[:top]}, "a choice by open interest would show"
 
 
 def test_a_chosen_contract_that_is_delisted_is_told_and_what_was_missed_of_it_is_filled(simulated):

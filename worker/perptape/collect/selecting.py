@@ -1,10 +1,13 @@
 """Chooses a venue's instruments as `symbols.select` says: asks what is listed and how large it is, and reads what was selected before.
 
+A size is open interest or the volume of a day, in USD.
+
 Shell over `selection`. A venue that will not tell sizes leaves the choice as it was.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -17,7 +20,7 @@ from perptape.collect.venue import Venue
 from perptape.datasets.base import Invalid
 from perptape.datasets.open_interest import row
 from perptape.errors import Retry, Skip
-from perptape.exchanges.base import RawOpenInterest
+from perptape.exchanges.base import Number, RawOpenInterest
 from perptape.instruments import Instrument, Resolution
 
 log = structlog.get_logger("perptape")
@@ -51,11 +54,19 @@ def _wants(venue: Venue, datasets: Sequence[str]) -> list[Want]:
 
 async def _chosen(venue: Venue, selection: Selection) -> tuple[str, ...]:
     candidates = selection.candidates(venue.instruments)
-    sizes = await _sizes(venue, candidates) if selection.select.top is not None and len(candidates) > selection.select.top else {}
-    return selection.chosen(candidates, sizes)
+    select = selection.select
+    if select.top is None or len(candidates) <= select.top:
+        return selection.chosen(candidates, {})
+    return selection.chosen(candidates, await (_volumes if select.by == "volume" else _open_interest)(venue, candidates))
 
 
-async def _sizes(venue: Venue, candidates: Sequence[Instrument]) -> dict[str, float]:
+async def _volumes(venue: Venue, candidates: Sequence[Instrument]) -> dict[str, float]:
+    """What was traded in the last 24 hours, in USD."""
+    told = await venue.asking.ask(lambda: venue.exchange.volume(candidates))
+    return {raw.instrument.id: size for raw in told.rows if (size := amount(raw.usd)) is not None}
+
+
+async def _open_interest(venue: Venue, candidates: Sequence[Instrument]) -> dict[str, float]:
     """Open interest in USD; where the venue does not tell it, by its mark prices."""
     told = await venue.asking.ask(lambda: venue.exchange.open_interest(candidates))
     sizes = {raw.instrument.id: size for raw in told.rows if (size := usd(raw)) is not None}
@@ -66,6 +77,15 @@ async def _sizes(venue: Venue, candidates: Sequence[Instrument]) -> dict[str, fl
         priced = (replace(raw, mark=marks.get(raw.instrument.id)) for raw in bare)
         sizes |= {raw.instrument.id: size for raw in priced if (size := usd(raw)) is not None}
     return sizes
+
+
+def amount(sent: Number) -> float | None:
+    """A figure as sent, where it is an amount. Pure."""
+    try:
+        found = float(sent) if sent is not None else math.nan
+    except ValueError:
+        return None
+    return found if math.isfinite(found) and found >= 0 else None
 
 
 def usd(raw: RawOpenInterest) -> float | None:

@@ -17,7 +17,7 @@ from perptape.exchanges._ccxt_client import WATCH, Watch, made
 from perptape.exchanges._ccxt_errors import Seen, Translator
 from perptape.exchanges._ccxt_lite import errors
 from perptape.exchanges._ccxt_stream import Connection, listen
-from perptape.exchanges.base import Access, Answer, RawFunding, RawOpenInterest, RawPrediction, Sink, Traits
+from perptape.exchanges.base import Access, Answer, RawFunding, RawOpenInterest, RawPrediction, RawVolume, Sink, Traits
 from perptape.exchanges.calls import Call, Conversation, Reply, Rows, Venue
 from perptape.exchanges.host import Shared, place
 from perptape.exchanges.offset import Offset, measured
@@ -80,6 +80,9 @@ class CcxtExchange:
 
     async def open_interest(self, instruments: Sequence[Instrument]) -> Answer[RawOpenInterest]:
         return await self._answer(self._venue.open_interest(instruments))
+
+    async def volume(self, instruments: Sequence[Instrument]) -> Answer[RawVolume]:
+        return await self._answer(self._venue.volume(instruments))
 
     async def open_interest_page(self, instrument: Instrument, period: int, window: Interval) -> Answer[RawOpenInterest]:
         history = self.traits.open_interest_history

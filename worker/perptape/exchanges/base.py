@@ -35,6 +35,14 @@ class RawOpenInterest:
 
 
 @dataclass(frozen=True, slots=True)
+class RawVolume:
+    """What was traded of a contract in the last 24 hours, in USD (of a contract in USDT or USDC, in that)."""
+
+    instrument: Instrument
+    usd: Number
+
+
+@dataclass(frozen=True, slots=True)
 class RawFunding:
     """One settled rate. `time` as sent (venues jitter by milliseconds)."""
 
@@ -227,6 +235,9 @@ class Exchange(Protocol):
 
     async def open_interest(self, instruments: Sequence[Instrument]) -> Answer[RawOpenInterest]:
         """Current open interest in the fewest calls."""
+
+    async def volume(self, instruments: Sequence[Instrument]) -> Answer[RawVolume]:
+        """The volume of the last 24 hours, out of the venue's call for all contracts."""
 
     async def open_interest_page(self, instrument: Instrument, period: int, window: Interval) -> Answer[RawOpenInterest]:
         """One page of history, asked for `window` (limit and order as in `traits.open_interest_history`): every row of the answer,

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from perptape.exchanges.base import CallLimit, Feed, History, PageRule, RawFunding, RawOpenInterest, RawPrediction, Traits
+from perptape.exchanges.base import CallLimit, Feed, History, PageRule, RawFunding, RawOpenInterest, RawPrediction, RawVolume, Traits
 from perptape.exchanges.calls import Call, Conversation, Reaction, Reply, Rows, asked, at, decimal, items, read, some, whole
 from perptape.exchanges.frames import Hearing, Stream
 from perptape.instruments import Instrument
@@ -63,6 +63,7 @@ _NEVER = 4_133_404_800_000  # [seen] the deliveryDate of every perpetual that is
 _EIGHT_HOURS = 480  # [doc] fundingInfo lists only symbols whose terms were adjusted: the rest settle every 8 h
 _EXCHANGE_INFO = Call("fapiPublicGetExchangeInfo", cost={"weight": 1})
 _FUNDING_INFO = Call("fapiPublicGetFundingInfo", cost={"funding": 1})
+_TICKERS = Call("fapiPublicGetTicker24hr", cost={"weight": 40})
 _PREMIUM_INDEX = Call("fapiPublicGetPremiumIndex", cost={"weight": 10})
 
 
@@ -105,6 +106,12 @@ def open_interest(instruments: Sequence[Instrument]) -> Conversation[Rows[RawOpe
         return RawOpenInterest(one, whole(at(payload, "time")), base=at(payload, "openInterest"), mark=mark.get(one.venue_id))
 
     return read(zip(instruments, replies, strict=True), row)
+
+
+def volume(instruments: Sequence[Instrument]) -> Conversation[Rows[RawVolume]]:
+    """All symbols' day in one call; `quoteVolume` is in the quote coin."""
+    (reply,) = yield [_TICKERS]
+    return asked(some(reply.payload), lambda item: str(item["symbol"]), instruments, lambda item, one: RawVolume(one, item["quoteVolume"]))
 
 
 def open_interest_page(instrument: Instrument, period: int, window: Interval) -> Conversation[Rows[RawOpenInterest]]:

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import unquote
 
-from perptape.exchanges.base import CallLimit, Feed, History, PageRule, RawFunding, RawOpenInterest, RawPrediction, Traits
+from perptape.exchanges.base import CallLimit, Feed, History, PageRule, RawFunding, RawOpenInterest, RawPrediction, RawVolume, Traits
 from perptape.exchanges.calls import Call, Conversation, Reaction, Rows, asked, at, decimal, items, read, some, whole
 from perptape.exchanges.frames import Hearing, Stream, chunks, each
 from perptape.instruments import Instrument
@@ -106,6 +106,12 @@ def open_interest(instruments: Sequence[Instrument]) -> Conversation[Rows[RawOpe
         return RawOpenInterest(one, time, base=item["openInterest"], usd=item["openInterestValue"], mark=item["markPrice"])
 
     return asked(tickers, _symbol, instruments, row)
+
+
+def volume(instruments: Sequence[Instrument]) -> Conversation[Rows[RawVolume]]:
+    """`turnover24h` is in the quote coin, `volume24h` in base coins [doc, seen]."""
+    tickers, _ = yield from _tickers()
+    return asked(tickers, _symbol, instruments, lambda item, one: RawVolume(one, item["turnover24h"]))
 
 
 def open_interest_page(instrument: Instrument, period: int, window: Interval) -> Conversation[Rows[RawOpenInterest]]:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from perptape.exchanges.base import CallLimit, Feed, History, PageRule, RawFunding, RawOpenInterest, RawPrediction, Traits
+from perptape.exchanges.base import CallLimit, Feed, History, PageRule, RawFunding, RawOpenInterest, RawPrediction, RawVolume, Traits
 from perptape.exchanges.calls import Call, Conversation, Malformed, Reaction, Rows, asked, at, decimal, items, read, some, whole
 from perptape.exchanges.frames import Hearing, Stream, chunks, each
 from perptape.instruments import Instrument
@@ -99,6 +99,12 @@ def open_interest(instruments: Sequence[Instrument]) -> Conversation[Rows[RawOpe
         return RawOpenInterest(one, time, base=held, mark=mark) if one.linear else RawOpenInterest(one, time, usd=held, mark=mark)
 
     return asked(summaries, _name, instruments, row)
+
+
+def volume(instruments: Sequence[Instrument]) -> Conversation[Rows[RawVolume]]:
+    """`volume_usd` is sent for every future [doc]; `volume` is in base coins."""
+    summaries = yield from _summaries(instruments)
+    return asked(summaries, _name, instruments, lambda item, one: RawVolume(one, item["volume_usd"]))
 
 
 def open_interest_page(instrument: Instrument, period: int, window: Interval) -> Conversation[Rows[RawOpenInterest]]:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from perptape.exchanges.base import CallLimit, History, PageRule, RawFunding, RawOpenInterest, RawPrediction, Traits
+from perptape.exchanges.base import CallLimit, History, PageRule, RawFunding, RawOpenInterest, RawPrediction, RawVolume, Traits
 from perptape.exchanges.calls import Call, Conversation, Malformed, Reaction, Rows, asked, items, read, some, whole
 from perptape.instruments import Instrument
 from perptape.interval import HOUR, MINUTE, Interval, floor
@@ -61,6 +61,11 @@ def open_interest(instruments: Sequence[Instrument]) -> Conversation[Rows[RawOpe
         return RawOpenInterest(one, time, base=item[1]["openInterest"], mark=item[1]["markPx"])
 
     return asked(contexts, _name, instruments, row)
+
+
+def volume(instruments: Sequence[Instrument]) -> Conversation[Rows[RawVolume]]:
+    contexts, _, _ = yield from _contexts()
+    return asked(contexts, _name, instruments, lambda item, one: RawVolume(one, item[1]["dayNtlVlm"]))
 
 
 def open_interest_page(instrument: Instrument, period: int, window: Interval) -> Conversation[Rows[RawOpenInterest]]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from perptape.exchanges.base import CallLimit, Feed, History, PageRule, RawFunding, RawOpenInterest, RawPrediction, Traits
+from perptape.exchanges.base import CallLimit, Feed, History, PageRule, RawFunding, RawOpenInterest, RawPrediction, RawVolume, Traits
 from perptape.exchanges.calls import Call, Conversation, Reaction, Rows, asked, at, decimal, items, read, some, whole
 from perptape.exchanges.frames import Hearing, Stream, each
 from perptape.instruments import Instrument
@@ -49,6 +49,7 @@ TRAITS = Traits(
         CallLimit("instruments", 20, 2 * SECOND),
         CallLimit("open-interest", 20, 2 * SECOND),
         CallLimit("open-interest-history", 10, 2 * SECOND),
+        CallLimit("tickers", 20, 2 * SECOND),
         CallLimit("funding-rate", 10, 2 * SECOND),
         CallLimit("funding-rate-history", 10, 2 * SECOND),
     ),
@@ -111,6 +112,16 @@ def open_interest(instruments: Sequence[Instrument]) -> Conversation[Rows[RawOpe
 
     def row(item: Any, one: Instrument) -> RawOpenInterest:
         return RawOpenInterest(one, whole(item["ts"]), contracts=item["oi"], base=item["oiCcy"], usd=item.get("oiUsd"))
+
+    return asked(some(reply.payload, "data"), _id, instruments, row)
+
+
+def volume(instruments: Sequence[Instrument]) -> Conversation[Rows[RawVolume]]:
+    """`volCcy24h` is in base coins on every derivative [doc], so that the last price makes USD of it."""
+    (reply,) = yield [Call("publicGetMarketTickers", _SWAPS, {"tickers": 1})]
+
+    def row(item: Any, one: Instrument) -> RawVolume:
+        return RawVolume(one, format(Decimal(item["volCcy24h"]) * Decimal(item["last"]), "f"))
 
     return asked(some(reply.payload, "data"), _id, instruments, row)
 

@@ -89,7 +89,7 @@ def premium(market: Market, contract: Contract, now: int) -> dict[str, Any]:
 def day(market: Market, contract: Contract, now: int) -> dict[str, Any]:
     """One symbol of ticker/24hr."""
     last, before = market.price(contract.base, now), market.price(contract.base, now - DAY)
-    volume = market.open_interest(contract, now) * 2
+    volume = market.volume(contract, now)
     return {
         "symbol": contract.id,
         "priceChange": format(last - before, "f"),

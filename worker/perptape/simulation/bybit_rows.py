@@ -53,7 +53,7 @@ def ticker(market: Market, contract: Contract, now: int) -> dict[str, str]:
     """One symbol's ticker, over REST as on the WebSocket."""
     last, before = market.price(contract.base, now), market.price(contract.base, now - DAY)
     mark, held = market.mark(contract.base, now), market.open_interest(contract, now)
-    price, tick = format(last, "f"), contract.tick
+    price, tick, traded = format(last, "f"), contract.tick, market.volume(contract, now)
     return {
         "symbol": contract.id,
         "lastPrice": price,
@@ -66,8 +66,8 @@ def ticker(market: Market, contract: Contract, now: int) -> dict[str, str]:
         "prevPrice1h": format(market.price(contract.base, now - DAY // 24), "f"),
         "openInterest": format(held, "f"),
         "openInterestValue": format(held * mark, ".2f"),
-        "turnover24h": format(held * last * 2, ".4f"),
-        "volume24h": format(held * 2, ".4f"),
+        "turnover24h": format(traded * last, ".4f"),
+        "volume24h": format(traded, ".4f"),
         "fundingRate": format(market.predicted(contract, now), "f"),
         "nextFundingTime": str(market.next_settlement(contract, now)),
         "fundingIntervalHour": str(contract.funding_interval(now) // 60),

@@ -78,6 +78,8 @@ def _funding(market: Market, contract: Contract, now: int) -> dict[str, float]:
 def summary(market: Market, contract: Contract, now: int) -> dict[str, Any]:
     """A row of the book summaries (recorded shape)."""
     prices, open_interest = _prices(market, contract, now), held(market, contract, now)
+    volume = market.volume(contract, now)
+    notional = float(round(volume * market.price(contract.base, now), 2))
     return {
         "high": max(prices["last"], prices["day_ago"]),
         "low": min(prices["last"], prices["day_ago"]),
@@ -89,12 +91,12 @@ def summary(market: Market, contract: Contract, now: int) -> dict[str, Any]:
         "mark_price": prices["mark"],
         "creation_timestamp": now,
         "price_change": round(100 * (prices["last"] / prices["day_ago"] - 1), 4),
-        "volume": open_interest,
+        "volume": float(volume),
         "estimated_delivery_price": prices["index"],
         "base_currency": contract.base,
         "quote_currency": contract.quote,
-        "volume_usd": open_interest,
-        "volume_notional": open_interest,
+        "volume_usd": notional,
+        "volume_notional": notional,
         **_funding(market, contract, now),
         "mid_price": prices["last"],
     }

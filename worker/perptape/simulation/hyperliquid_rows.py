@@ -48,7 +48,7 @@ def context(market: Market, contract: Contract, now: int) -> dict[str, Any]:
             market.price(contract.base, now - _DAY),
         )
     )
-    volume = market.open_contracts(contract, now) * 3
+    volume = market.volume(contract, now)
     return {
         "funding": text(market.predicted(contract, now)),
         "openInterest": text(market.open_interest(contract, now)),

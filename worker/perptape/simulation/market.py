@@ -131,6 +131,18 @@ class Market:
             return contracts * contract.contract_size
         return (contracts * contract.contract_size / price).quantize(Decimal("1e-8"))
 
+    # -- volume
+
+    def volume(self, contract: Contract, t: int) -> Decimal:
+        """What was traded in the day before `t`, in base coin."""
+        traded = self.traded_contracts(contract, t)
+        return self.base_amount(contract, traded, self.price(contract.base, t))
+
+    def traded_contracts(self, contract: Contract, t: int) -> Decimal:
+        """The same in contracts: a third to thirty times what is held, so that the order by volume is not that by open interest."""
+        turnover = 10 ** (2 * uniform(self.seed, contract.venue, contract.id, "turnover") - 0.5)
+        return round(float(self.open_contracts(contract, t) / contract.lot) * turnover) * contract.lot
+
     def published(self, contract: Contract, stamp: int) -> int:
         """When the open interest stamped `stamp` (the start of its slot) shows up in the venue's history: late, by a delay of its own."""
         extra = bits(self.seed, contract.venue, contract.id, "late", stamp) % (self.publication_jitter_ms + 1)

@@ -133,7 +133,7 @@ def ticker(market: Market, contract: Contract, now: int) -> Row:
     last = market.on_tick(contract, market.price(contract.base, now))
     ask, bid = last + contract.tick, max(last - contract.tick, contract.tick)
     day_ago = market.on_tick(contract, market.price(contract.base, now - _DAY))
-    volume = market.open_contracts(contract, now) * 3
+    volume = market.traded_contracts(contract, now)
     return {
         "instType": "SWAP",
         "instId": contract.id,
