@@ -61,21 +61,26 @@ def images(cluster: Cluster, together: Path) -> Images:
 
 
 @pytest.fixture
-def namespaces(cluster: Cluster, images: Images, tests_at_once: None) -> Iterator[Callable[[], Namespace]]:
-    """Makes namespaces for one test, which no operator serves; their end is asked for, not waited for."""
+def namespaces(cluster: Cluster, images: Images, tests_at_once: None) -> Iterator[Callable[..., Namespace]]:
+    """Makes namespaces for one test, which no operator serves; their end is asked for, not waited for. One that has to have a certain
+    name is there only once, and nobody else's is touched: what an earlier session left is deleted first."""
     names: list[str] = []
 
-    def make() -> Namespace:
-        names.append(f"e2e-{secrets.token_hex(4)}")
-        cluster.kubectl("apply", "--validate=ignore", "--filename", "-", given=json.dumps(served.namespace(names[-1])))
-        return Namespace(cluster, names[-1], images)
+    def make(name: str = "") -> Namespace:
+        if name:
+            ours = f"--selector={served.LABEL},kubernetes.io/metadata.name={name}"
+            cluster.kubectl("delete", "namespace", ours, "--wait", "--timeout=120s", within=130)
+        made = name or f"e2e-{secrets.token_hex(4)}"
+        cluster.kubectl("create", "--validate=ignore", "--filename", "-", given=json.dumps(served.namespace(made)))
+        names.append(made)
+        return Namespace(cluster, made, images)
 
     yield make
     ended(cluster, *names)
 
 
 @pytest.fixture
-def namespace(namespaces: Callable[[], Namespace]) -> Namespace:
+def namespace(namespaces: Callable[..., Namespace]) -> Namespace:
     return namespaces()
 
 

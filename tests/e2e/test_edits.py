@@ -100,7 +100,7 @@ def test_somebody_elses_object_of_a_childs_name_is_left_alone_and_named(home: Na
     assert "perptape.io/spec" in home.get("configmap", "taken-collection")["metadata"]["labels"]
 
 
-def test_a_spec_of_an_older_form_and_unknown_fields_do_no_harm(home: Namespace) -> None:
+def test_unknown_fields_are_refused_by_kubectl_and_pruned_by_the_server(home: Namespace) -> None:
     document = asleep("future", "binance")
     document["spec"]["collect"]["moonPhases"] = {"every": "1d"}
     with pytest.raises(CommandFailed, match="moonPhases"):  # kubectl is strict by itself

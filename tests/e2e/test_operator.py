@@ -1,10 +1,13 @@
 """The operator itself: killed, away, without rights, with an image that is not there, cut off from the API server, upgraded, removed."""
 
 import json
+import time
 from typing import Any
 
 import pytest
+import yaml
 
+from support import watching, webhook
 from support.namespace import ROOT, Namespace, condition, line
 from support.node import on_node
 from support.specs import VOLUME, collection, some
@@ -91,6 +94,53 @@ def test_an_api_server_that_is_away_for_a_minute_changes_no_status(namespace: Na
     assert same["status"]["containerStatuses"][0]["restartCount"] == 0
 
 
+def test_an_api_server_that_refuses_for_a_while_is_asked_again_and_no_status_changes(namespace: Namespace) -> None:
+    """409, 429 and 500 to what the operator writes, by a webhook; then 429 to all that it asks, by the server's own flow control."""
+    namespace.operator()
+    namespace.apply(asleep("steady"))
+    before = namespace.until_told("steady", suspended)
+    account = f"system:serviceaccount:{namespace.name}:perptape"
+    configuration = webhook.refuse(namespace, account, 409, 429, 500)
+    try:
+        namespace.apply(asleep("steady", symbols=["ETHUSDT-PERP"]))
+        after = namespace.until_told("steady", suspended, 180)
+        said = namespace.kubectl("logs", "deployment/refuser").splitlines()
+    finally:
+        namespace.kubectl("delete", "validatingwebhookconfiguration", configuration)
+    assert [line.split()[0] for line in said] == ["409", "429", "500"]
+    assert condition(after, "Ready") == condition(before, "Ready")
+
+    limits = jail(f"jail-{namespace.name}", namespace.name)
+    try:
+        namespace.apply(*limits)
+        namespace.apply(asleep("steady", symbols=["SOLUSDT-PERP"]))
+        watching.until_logged(namespace.cluster, namespace.name, "deployment/perptape", "Too many requests", 180)
+        jailed = namespace.get("cspec", "steady")
+    finally:
+        for one in limits:
+            namespace.kubectl("delete", one["kind"], one["metadata"]["name"], "--ignore-not-found")
+    assert jailed["status"]["observedGeneration"] < jailed["metadata"]["generation"]
+    assert jailed["status"]["conditions"] == after["conditions"]
+    after = namespace.until_told("steady", suspended, 180)
+    assert condition(after, "Ready") == condition(before, "Ready")
+    assert "SOLUSDT-PERP" in namespace.children("steady")["ConfigMap/steady-collection"]["data"]["collection.json"]
+
+
+def jail(name: str, namespace: str) -> list[dict[str, Any]]:
+    """What has the API server answer 429 to all that the operator of a namespace asks. Pure."""
+    resources = {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"], "namespaces": ["*"], "clusterScope": True}
+    account = {"kind": "ServiceAccount", "serviceAccount": {"name": "perptape", "namespace": namespace}}
+    none = {"nominalConcurrencyShares": 0, "lendablePercent": 0, "borrowingLimitPercent": 0, "limitResponse": {"type": "Reject"}}
+    level = {"type": "Limited", "limited": none}
+    flow = {
+        "priorityLevelConfiguration": {"name": name},
+        "matchingPrecedence": 2,
+        "rules": [{"subjects": [account], "resourceRules": [resources]}],
+    }
+    common = {"apiVersion": "flowcontrol.apiserver.k8s.io/v1", "metadata": {"name": name}}
+    return [{**common, "kind": "FlowSchema", "spec": flow}, {**common, "kind": "PriorityLevelConfiguration", "spec": level}]
+
+
 @pytest.mark.alone
 def test_a_release_of_an_earlier_chart_is_upgraded_with_its_crd(namespace: Namespace) -> None:
     """The CRD belongs to the cluster, so no other test may run meanwhile; it ends as it was."""
@@ -117,3 +167,29 @@ def test_a_release_of_an_earlier_chart_is_upgraded_with_its_crd(namespace: Names
             namespace.kubectl("annotate", crd, f"meta.helm.sh/{key}-")
         namespace.kubectl("label", crd, "app.kubernetes.io/managed-by-")
         namespace.kubectl("apply", "--server-side", "--force-conflicts", "--filename", str(ROOT / "crds/collectionspec.yaml"))
+
+
+@pytest.mark.alone
+def test_a_field_of_a_newer_crd_is_ignored_and_named(home: Namespace) -> None:
+    """The CRD belongs to the cluster, so no other test may run meanwhile; it ends as it was."""
+    ours = ROOT / "crds/collectionspec.yaml"
+    newer = yaml.safe_load(ours.read_text())
+    newer["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["flavour"] = {"type": "string"}
+    forced = ("apply", "--server-side", "--force-conflicts", "--filename")
+    try:
+        home.kubectl(*forced, "-", given=json.dumps(newer))
+        deadline = time.monotonic() + 60
+        while not flavoured(home):
+            assert time.monotonic() < deadline, "the API server does not know the new field"
+        status = home.until_told("newer", lambda told: "spec.flavour" in condition(told, "Ready").get("message", ""))
+        assert condition(status, "Ready")["reason"] == "Suspended"
+        assert len(home.children("newer")) == 5
+    finally:
+        home.kubectl("delete", "cspec", "newer", "--ignore-not-found")
+        home.kubectl(*forced, str(ours))
+
+
+def flavoured(home: Namespace) -> bool:
+    """Applies a spec with the new field; whether it is kept: until the API server has read the new CRD, it prunes it."""
+    home.apply(asleep("newer", flavour="vanilla"))
+    return "flavour" in home.get("cspec", "newer")["spec"]

@@ -4,7 +4,7 @@ import itertools
 from typing import Any
 
 from perptape.simulation.market import Market
-from support import reader
+from support import reader, served
 from support.control import Control
 from support.namespace import Namespace, condition, ending, line
 from support.reader import Reader
@@ -119,3 +119,30 @@ def test_a_spec_of_five_hundred_symbols_works(home: Namespace) -> None:
     home.apply(collection("many", some(simulated.endpoints, "bybit"), {"openInterest": {"every": "1h", "backfill": "1h"}}, VOLUME, names))
     status = home.until_told("many", lambda told: line(told, "bybit", "open_interest").get("lastSuccess"), 400)
     assert line(status, "bybit", "open_interest")["instruments"]["collected"] == 500
+
+
+def test_a_resident_collector_follows_what_is_selected_and_all_of_it_is_scraped(home: Namespace) -> None:
+    simulated = home.venues("--symbols", "6")
+    document = collection("chosen", some(simulated.endpoints, "bybit"), {"funding": {"every": "1m", "backfill": "1d"}}, VOLUME)
+    document["spec"]["symbols"] = {"select": {"quote": "USDT", "top": 2, "by": "openInterest"}}
+    home.apply(document)
+    status = home.until_told("chosen", lambda told: line(told, "bybit", "funding").get("lastSuccess"), 300)
+    told = line(status, "bybit", "funding")
+    assert (told["child"], told["schedule"]) == ("deployment/chosen-bybit-funding", "resident, every 1m")
+    assert (told["instruments"]["wanted"], told["instruments"]["collected"]) == (2, 2)
+    assert [name for name in home.children("chosen") if name.startswith(("CronJob/", "Deployment/"))] == [
+        "CronJob/chosen-publish",
+        "Deployment/chosen-bybit-funding",
+    ]
+    later = home.until_told("chosen", lambda one: line(one, "bybit", "funding")["lastRun"] > told["lastRun"], 180)
+    assert line(later, "bybit", "funding")["state"] == "Ok"
+    tape = reader.of_claim(home, "chosen-tape")
+    assert len(tape.standing("funding", "bybit")) == 2
+
+    (pod,) = home.get("pods", "--selector", "perptape.io/child=bybit-funding")["items"]
+    collectors = home.scraped(f"pods/{pod['metadata']['name']}:8080")
+    assert collectors['perptape_instruments{dataset="funding",venue="bybit"}'] == 2
+    operators = served.operators(home).scraped("services/perptape:8080")
+    labels = f'dataset="funding",exchange="bybit",namespace="{home.name}",spec="chosen"'
+    assert operators[f"perptape_collection_rows_total{{{labels}}}"] >= 2
+    assert operators[f'perptape_spec_ready{{namespace="{home.name}",spec="chosen"}}'] == 1

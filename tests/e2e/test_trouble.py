@@ -69,6 +69,21 @@ def test_a_claim_that_is_not_there_is_named_and_its_coming_is_noticed(home: Name
     home.until_told("claimless", lambda told: condition(told, "Ready").get("reason") == "Collecting", 400)
 
 
+def test_a_pod_that_needs_more_memory_than_its_limit_is_told_and_a_higher_limit_helps(home: Namespace) -> None:
+    simulated = home.venues("--symbols", "3")
+    tight = {"requests": {"memory": "16Mi"}, "limits": {"memory": "40Mi"}}
+    document = collection("tight", some(simulated.endpoints, "binance"), FUNDING, VOLUME, worker={"resources": tight})
+    home.apply(document)
+    status = home.until_told("tight", lambda told: line(told, "binance", "funding").get("reason") == "OOMKilled", 240)
+    assert "raise spec.worker.resources.limits.memory" in line(status, "binance", "funding")["message"]
+    assert condition(status, "Ready")["reason"] == "Failing"
+    del document["spec"]["worker"]
+    home.apply(document)
+    home.until("cronjob", "tight-binance-funding", lambda one: "40Mi" not in json.dumps(one["spec"]))
+    home.run_now("tight-binance-funding", "with-memory")
+    home.until_told("tight", lambda told: condition(told, "Ready").get("reason") == "Collecting", 240)
+
+
 def test_a_full_volume_is_told_as_full_and_filled_on_when_there_is_room(home: Namespace) -> None:
     simulated = home.venues("--symbols", "3")
     node = home.get("nodes", "--selector", "!node-role.kubernetes.io/control-plane")["items"][0]["metadata"]["name"]

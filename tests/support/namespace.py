@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from prometheus_client.parser import text_string_to_metric_families
+
 from support import watching, workloads
 from support.images import Images
 from support.inside import Inside
@@ -97,6 +99,16 @@ class Namespace:
             "configmaps,pvc,cronjobs,deployments,networkpolicies,poddisruptionbudgets", "--selector", f"perptape.io/spec={spec}"
         )
         return {f"{one['kind']}/{one['metadata']['name']}": one for one in listed["items"]}
+
+    def scraped(self, where: str) -> dict[str, float]:
+        """The metrics of `pods/NAME:PORT` or `services/NAME:PORT`: each sample's value by its name and labels, in their order."""
+        text = self.cluster.kubectl("get", "--raw", f"/api/v1/namespaces/{self.name}/{where}/proxy/metrics")
+        samples = (sample for family in text_string_to_metric_families(text) for sample in family.samples)
+        found = {}
+        for sample in samples:
+            labels = ",".join(f'{name}="{value}"' for name, value in sorted(sample.labels.items()))
+            found[f"{sample.name}{{{labels}}}"] = float(sample.value)
+        return found
 
     def venues(self, *arguments: str) -> Inside:
         """Starts the simulated venues."""

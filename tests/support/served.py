@@ -9,7 +9,7 @@ import fcntl
 import json
 import secrets
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from support.images import Images
@@ -67,3 +67,8 @@ def pool(cluster: Cluster, images: Images, directory: Path) -> Pool:
             known.write_text(session)
         session = known.read_text()
     return Pool(session, directory / f"taken.{session}")
+
+
+def operators(home: Namespace) -> Namespace:
+    """Where the operator is that serves a namespace of the pool."""
+    return replace(home, name=home.name.rpartition("-")[0])

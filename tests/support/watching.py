@@ -63,3 +63,22 @@ def until(cluster: Cluster, namespace: str, kind: str, name: str, holds: Callabl
             return last
     said = json.dumps(last.get("status"), indent=1) if last else "it is not there"
     raise NotSeen(f"{kind} {name} in {namespace}: not as expected after {within:g} s; its status is\n{said}")
+
+
+def until_logged(cluster: Cluster, namespace: str, what: str, said: str, within: float = 120) -> str:
+    """The first line that contains `said` of all that a pod or workload logs from now on. Raises NotSeen with the last line."""
+    follow = ["kubectl", "--context", cluster.context, "--namespace", namespace, "logs", what, "--follow", "--since=1s"]
+    process = subprocess.Popen(follow, env=cluster.environment(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    end = threading.Timer(within, process.kill)
+    end.start()
+    last = ""
+    try:
+        assert process.stdout is not None
+        for last in process.stdout:
+            if said in last:
+                return last
+    finally:
+        end.cancel()
+        process.kill()
+        process.wait()
+    raise NotSeen(f"{what} in {namespace} did not say {said!r} within {within:g} s; its last line is\n{last}")
