@@ -27,14 +27,15 @@ SPEC_MOUNT = {"name": "spec", "mountPath": "/spec"}
 
 @dataclass(frozen=True, slots=True)
 class Halves:
-    """The contracts that a simulated venue lists, divided between two specs by their coins."""
+    """The contracts that a simulated venue lists now, divided between two specs by their coins."""
 
     venue: str
     contracts: tuple[Contract, ...]
 
     @classmethod
     def of(cls, venue: str, coins: int) -> Self:
-        return cls(venue, tuple(Market.standard(seed=1, symbols=coins).contracts(venue)))
+        contracts = Market.standard(seed=1, symbols=coins).contracts(venue)
+        return cls(venue, tuple(contract for contract in contracts if contract.delisted is None))
 
     def coins(self, name: str) -> list[str]:
         """Those of the spec `one` or `two`."""

@@ -31,11 +31,12 @@ def golden(example: str, worker: str, operator_labels: dict[str, str]) -> list[M
 
 def as_written(namespace: Namespace, manifests: list[Manifest]) -> dict[str, Manifest]:
     """What the API server would make of them, its defaults included."""
-    text = json.dumps({"apiVersion": "v1", "kind": "List", "items": manifests})
-    made = json.loads(
-        namespace.kubectl("create", "--validate=ignore", "--dry-run=server", "--output", "json", "--filename", "-", given=text)
+    text = "\n---\n".join(json.dumps(one) for one in manifests)
+    said = namespace.kubectl(
+        "create", "--validate=ignore", "--dry-run=server", "--output", "jsonpath={@}{'\\n'}", "--filename", "-", given=text
     )
-    return {f"{one['kind']}/{one['metadata']['name']}": comparable(one) for one in made["items"]}
+    made = [json.loads(printed) for printed in said.splitlines()]
+    return {f"{one['kind']}/{one['metadata']['name']}": comparable(one) for one in made}
 
 
 def comparable(child: Manifest) -> Manifest:
