@@ -1,5 +1,6 @@
 """A contract is delisted, or listed again: nothing stays open for ever, and each life stands for itself."""
 
+import asyncio
 from dataclasses import replace
 from decimal import Decimal
 
@@ -7,7 +8,7 @@ import pytest
 
 from perptape.collect.report import standings
 from perptape.interval import DAY, HOUR, MINUTE
-from support.fake_exchange import open_interest_of
+from support.fake_exchange import open_interest_of, perpetual
 
 FIVE = 5 * MINUTE
 BOTH = "BTCUSDT-PERP, ETHUSDT-PERP"
@@ -136,3 +137,42 @@ async def test_a_contract_delisted_before_anybody_wanted_it_gives_its_past(world
     assert summary.exit_code == 0, summary.lines()
     assert standing(world).length("complete") == DAY
     assert standing(world).length("open", "lost", "pending") == 0
+
+
+async def meanwhile(world, change, collect):
+    """A run that stays for an hour and a half, in which the venue's list changes after forty minutes."""
+
+    async def turn():
+        await world.sleep(40 * 60)
+        change()
+
+    task = asyncio.ensure_future(world.stay(90 * MINUTE, collect, BOTH))
+    while world.until is None:
+        await asyncio.sleep(0)
+    turned = asyncio.ensure_future(turn())
+    summary = await task
+    await turned
+    return summary
+
+
+async def test_a_run_that_stays_takes_note_of_a_delisting(world):
+    exchange = world.venue("binance")
+    end = world.clock.ms + 40 * MINUTE
+    summary = await meanwhile(world, lambda: relist(exchange, delisted=end), "{openInterest: {every: 15m, backfill: 1h}}")
+    assert summary.exit_code == 0
+    assert any("has delisted BTCUSDT-PERP" in line for line in summary.notes)
+    (btc,) = [seen.instrument for seen in world.tape.instruments("binance") if seen.instrument.id.startswith(BTC)]
+    assert btc.delisted == end
+    assert standing(world).wanted[-1].end == end - end % (15 * MINUTE)
+
+
+async def test_a_run_that_stays_collects_what_is_listed_meanwhile(world):
+    world.venue("binance")  # where both are known
+    exchange = world.venue("hyperliquid", ["BTC"])
+    came = perpetual(exchange.traits, "ETH", listed=None)
+    since = world.clock.ms
+    await meanwhile(world, lambda: setattr(exchange, "listing", [*exchange.listing, came]), "{openInterest: {every: 5m, backfill: 1h}}")
+    found = standing(world, venue="hyperliquid", instrument="ETH")
+    assert found.length("complete") >= 20 * MINUTE
+    assert found.length("lost", "open") == 0, "nobody could have it before"
+    assert found.wanted[0].start >= since + 55 * MINUTE

@@ -19,7 +19,7 @@ from perptape.collect.outcome import Outcome
 from perptape.collect.request import Request
 from perptape.collect.selection import Selection
 from perptape.collect.summary import Summary
-from perptape.collect.targets import Session, resolved
+from perptape.collect.targets import Session, followed, resolved
 from perptape.collect.together import aside, side_by_side, until
 from perptape.collect.venue import Venue
 from perptape.errors import Fatal, OriginConflict, Retry, Skip, StoreError
@@ -177,6 +177,12 @@ class Run:
             self._tell(venue.name, [Resolution("", venue.name, None, f"{venue.name} lists nothing that spec.symbols.select asks for")])
         self._tell(venue.name, venue.targets)
 
+    async def list_again(self, venue: Venue) -> None:
+        """The same for a venue under way: what was delisted or listed since is followed. Raises UsageError too."""
+        await self.list(venue)
+        self.resolve(self.failures or {})
+        await venue.remember()
+
     async def settle_origin(self, failures: Mapping[str, str]) -> None:
         """Holds the store's origin against every venue's before anything is written. Raises OriginConflict, FormatConflict."""
         reached = {venue.exchange.origin or "live": name for name, venue in self.venues.items() if name not in failures}
@@ -195,7 +201,8 @@ class Run:
         everything = not failures and set(self.request.venues) == {venue.exchange for venue in self.request.spec.venues}
         found = resolved(symbols.names, known, traits, exact=symbols.exact, all_reached=everything)
         for name, resolutions in found.items():
-            self.venues[name].targets = resolutions
+            venue = self.venues[name]
+            venue.targets = followed(venue.targets, resolutions, venue.clock())
             self._tell(name, resolutions)
 
     def _tell(self, name: str, resolutions: Sequence[Resolution]) -> None:

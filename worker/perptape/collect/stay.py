@@ -96,14 +96,14 @@ class Stay:
             return
         (session,) = sessions
         wanted = self._run.request.spec.wanted()
-        chosen = asyncio.Event() if self._run.request.spec.symbols.select is not None else None
+        listed = asyncio.Event()
         parts: list[Coroutine[Any, Any, None]] = []
         for dataset in self._run.request.datasets:
             settings = wanted[dataset]
             outcome = Outcome(venue.name, dataset)
             self._run.summary.outcomes.append(outcome)
             if isinstance(settings, Liquidations):
-                parts.append(self._stream(venue, settings, session, outcome, chosen))
+                parts.append(self._stream(venue, settings, session, outcome, listed))
             else:
                 parts.append(until(self._stop, self._schedule(venue, settings, session, outcome)))
         over = asyncio.Event()
@@ -114,15 +114,12 @@ class Stay:
             finally:
                 over.set()
 
-        await side_by_side([collecting(), *([until(over, self._choosing(venue, chosen))] if chosen is not None else [])])
+        await side_by_side([collecting(), until(over, self._listing(venue, listed))])
 
-    async def _stream(self, venue: Venue, settings: Liquidations, session: Session, outcome: Outcome, chosen: asyncio.Event | None) -> None:
-        """A venue's liquidations until the stop; where the spec chooses, of what is chosen."""
+    async def _stream(self, venue: Venue, settings: Liquidations, session: Session, outcome: Outcome, listed: asyncio.Event) -> None:
+        """A venue's liquidations until the stop, of what is wanted at any time."""
         state, since = self._run.request.state, self._adopted.since(venue.name, outcome.dataset)
         replicas = 1 if self._run.request.namespace else settings.replicas  # in a cluster each is a pod
-        if chosen is None:
-            await stream(venue, session, replicas, outcome, state=state, since=since, stop=self._stop)
-            return
 
         def begin(outcome: Outcome, stop: asyncio.Event, handed_over: Callable[[], bool], *, first: bool) -> Coroutine[Any, Any, None]:
             holes = since if first else {}  # what an earlier process missed is told once
@@ -137,19 +134,18 @@ class Stay:
 
         feed = venue.exchange.traits.feed
         push = 0 if feed is None else feed.push_interval
-        await Following(begin, wanted, outcome, self._stop, chosen, replaced, self._environment.sleep, push).carry_out()
+        await Following(begin, wanted, outcome, self._stop, listed, replaced, self._environment.sleep, push).carry_out()
 
-    async def _choosing(self, venue: Venue, chosen: asyncio.Event) -> None:
-        """Once an hour the venue's choice is made anew; fetches take it as it is then, streams are told."""
+    async def _listing(self, venue: Venue, listed: asyncio.Event) -> None:
+        """Once an hour what the venue lists, and what is wanted of it, is looked at anew; fetches take it as it is then, streams are told."""
         while True:
-            late = spread(self._run.request.spec_id, venue.name, "select", AGAIN)
+            late = spread(self._run.request.spec_id, venue.name, "list", AGAIN)
             await self._environment.sleep((AGAIN + late) / SECOND)
             try:
-                await self._run.list(venue)
-                await venue.remember()
-                chosen.set()
+                await self._run.list_again(venue)
+                listed.set()
             except PerptapeError as error:
-                log.warning("the choice of instruments stays as it is", venue=venue.name, outcome="retry", error=str(error))
+                log.warning("what is wanted stays as it is", venue=venue.name, outcome="retry", error=str(error))
 
     async def _reached(self, name: str) -> None:
         """Comes back when the venue lists its instruments."""

@@ -46,6 +46,14 @@ def resolved(
     return out
 
 
+def followed(before: Sequence[Resolution], found: Sequence[Resolution], now: int) -> list[Resolution]:
+    """What symbols are after a venue was listed again. A contract that comes to a run under way is not wanted before: nobody could."""
+    if not before:
+        return list(found)
+    since = {one.instrument.id: one.since for one in before if one.instrument is not None}
+    return [one if one.instrument is None else replace(one, since=since.get(one.instrument.id, now)) for one in found]
+
+
 def former(targets: Iterable[Resolution]) -> Iterator[tuple[Resolution, ...]]:
     """The lives that ended as targets of their own, the latest of each first; in one tuple no instrument is twice."""
     lists = [[replace(target, instrument=one, message="", ended=()) for one in reversed(target.ended)] for target in _each(targets)]
@@ -87,7 +95,8 @@ class Session:
             return self._slot(grid, one, resolution.asked, now, mine)
         start = max(self.since - grid.backfill, 0)
         if grid.sampled or (grid.period is None and not grid.backfill):
-            start = max(min(start, self._resumed(mine, grid)), resolution.since)
+            came = ceil(resolution.since, grid.every) if grid.sampled else resolution.since  # of a slot under way nobody owes a row
+            start = max(min(start, self._resumed(mine, grid)), came)
         return Want(self.spec, self._life(mine), one, grid.name, start, now, None, resolution.asked)
 
     def want_stream(self, grid: Grid, resolution: Resolution, now: int, coverage: Coverage, first: int | None) -> Want:
