@@ -147,11 +147,8 @@ async def meanwhile(world, change, collect):
         change()
 
     task = asyncio.ensure_future(world.stay(90 * MINUTE, collect, BOTH))
-    while world.until is None:
-        await asyncio.sleep(0)
-    turned = asyncio.ensure_future(turn())
-    summary = await task
-    await turned
+    await asyncio.sleep(0)  # from here on waiting takes the fake clock's time
+    summary, _ = await asyncio.gather(task, turn())
     return summary
 
 

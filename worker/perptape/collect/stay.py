@@ -137,7 +137,9 @@ class Stay:
         await Following(begin, wanted, outcome, self._stop, listed, replaced, self._environment.sleep, push).carry_out()
 
     async def _listing(self, venue: Venue, listed: asyncio.Event) -> None:
-        """Once an hour what the venue lists, and what is wanted of it, is looked at anew; fetches take it as it is then, streams are told."""
+        """Once an hour what the venue lists, and what is wanted of it, is looked at anew. Fetches take it as it is then, streams are
+        told.
+        """
         while True:
             late = spread(self._run.request.spec_id, venue.name, "list", AGAIN)
             await self._environment.sleep((AGAIN + late) / SECOND)
