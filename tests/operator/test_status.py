@@ -414,6 +414,21 @@ def test_status_is_what_the_schema_allows(one: Any) -> None:
     Status.model_validate(one.cluster.named(COLLECTION)["majors"]["status"], by_alias=True, by_name=False)
 
 
+def test_a_stream_that_is_killed_for_memory_again_and_again_says_what_to_do(streams: Any) -> None:
+    looping = {
+        "name": "worker",
+        "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 5m0s"}},
+        "lastState": {"terminated": {"reason": "OOMKilled", "exitCode": 137}},
+    }
+    for number in range(2):
+        pod = streams.stream("majors-okx-liquidations", number, None, ready=False)
+        streams.cluster.edit(POD, NS, pod["metadata"]["name"], lambda m: m["status"].update(containerStatuses=[looping]))
+    streams.settle(61)
+    line = streams.line("okx", "liquidations")
+    assert (line["state"], line["reason"]) == ("Failing", "OOMKilled")
+    assert "raise spec.worker.resources.limits.memory" in line["message"]
+
+
 def test_a_resumed_spec_has_missed_nothing(one: Any) -> None:
     one.run(OI, collected(one))
     one.settle(61)

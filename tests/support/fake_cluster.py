@@ -42,6 +42,8 @@ class FakeCluster:
     watchers: list[Watcher] = field(default_factory=list)
     fail: Callable[[str, str, str], Exception | None] = lambda verb, kind, name: None
     """May say that a request fails: verb, kind, name."""
+    lose: Callable[[str, str, str], Exception | None] = lambda verb, kind, name: None
+    """May say that the answer to a write that was carried out is lost: verb, kind, name."""
     owners: dict[str, dict[str, set[Path]]] = field(default_factory=dict)
     _serial: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
@@ -64,7 +66,7 @@ class FakeCluster:
     async def apply(self, manifest: Manifest, manager: str = MANAGER) -> Manifest:
         await self._request("apply", manifest["kind"], name_of(manifest))
         self.writes.append(("apply", manifest["kind"], name_of(manifest)))
-        return self._applied(manifest, manager, status=False)
+        return self._answered("apply", manifest["kind"], name_of(manifest), self._applied(manifest, manager, status=False))
 
     async def apply_status(self, namespace: str, name: str, uid: str, status: Mapping[str, Any]) -> Manifest:
         await self._request("status", COLLECTION.name, name)
@@ -75,7 +77,7 @@ class FakeCluster:
         json.dumps(status)  # only plain values may reach the server
         about = {"name": name, "namespace": namespace}
         body = {"apiVersion": COLLECTION.api_version, "kind": COLLECTION.name, "metadata": about, "status": dict(status)}
-        return self._applied(body, STATUS_MANAGER, status=True)
+        return self._answered("status", COLLECTION.name, name, self._applied(body, STATUS_MANAGER, status=True))
 
     async def delete(self, kind: Kind, namespace: str, name: str, uid: str) -> None:
         await self._request("delete", kind.name, name)
@@ -83,6 +85,7 @@ class FakeCluster:
         live = self.objects.get((kind.name, namespace, name))
         if live is not None and uid_of(live) == uid:
             self.remove(kind, namespace, name)
+        self._answered("delete", kind.name, name, {})
 
     async def event(self, namespace: str, event: Manifest) -> None:
         await self._request("event", "Event", "")
@@ -99,6 +102,12 @@ class FakeCluster:
         error = self.fail(verb, kind, name)
         if error is not None:
             raise error
+
+    def _answered(self, verb: str, kind: str, name: str, answer: Manifest) -> Manifest:
+        error = self.lose(verb, kind, name)
+        if error is not None:
+            raise error
+        return answer
 
     # What users, controllers and the collector do
 

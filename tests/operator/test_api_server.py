@@ -1,0 +1,180 @@
+"""An API server that is busy, fails or goes away: what it refuses is asked again, no status says so, and nothing comes twice."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+import pytest
+from aiohttp import web
+from kubernetes.aio import client
+
+from perptape_operator.cluster import ApiServer, ClusterError, Expired, refusal
+from perptape_operator.kinds import COLLECTION, CONFIG_MAP, CRON_JOB, DEPLOYMENT, JOB
+
+NS = "trading"
+AWAY_S = 60
+TROUBLES = {
+    "409": ClusterError("PATCH x: Operation cannot be fulfilled on x: the object has been modified", 409),
+    "429": ClusterError("PATCH x: too many requests", 429, 5.0),
+    "500": ClusterError("PATCH x: etcdserver: request timed out", 500),
+    "away": ClusterError("the API server cannot be reached: connection refused", 0),
+}
+EDIT = {"symbols": {"names": ["BTCUSDT-PERP"]}, "venues": [{"exchange": "binance"}, {"exchange": "okx"}]}
+
+
+@pytest.fixture(params=TROUBLES.values(), ids=TROUBLES.keys())
+def trouble(request: pytest.FixtureRequest) -> ClusterError:
+    error: ClusterError = request.param
+    return error
+
+
+@pytest.fixture(params=["fail", "lose"], ids=["before it is done", "after it is done"])
+def when(request: pytest.FixtureRequest) -> str:
+    """Whether a request fails before anything happened, or only its answer is lost."""
+    return str(request.param)
+
+
+def break_for(world: Any, when: str, trouble: ClusterError, seconds: float, most: int | None = None) -> list[float]:
+    """The server fails from now on for a while; at which times it was asked."""
+    end, asked = world.at + seconds * 1000, []
+
+    def answer(verb: str, kind: str, name: str) -> ClusterError | None:
+        if world.at >= end or (most is not None and len(asked) >= most):
+            return None
+        asked.append(world.at / 1000)
+        return trouble
+
+    setattr(world.cluster, when, answer)
+    return asked
+
+
+def shape(world: Any) -> dict[tuple[str, str], Any]:
+    return {at: child.get("spec") for at, child in world.children().items()}
+
+
+def statuses(world: Any) -> Iterator[dict[str, Any]]:
+    """Every status that the spec has from now on."""
+    seen: list[dict[str, Any]] = []
+    world.cluster.watchers.append(lambda what, m: seen.append(m.get("status") or {}) if m["kind"] == COLLECTION.name else None)
+    return iter(seen)
+
+
+def test_a_new_spec_gets_its_children_once_the_server_is_well(worlds: Callable[[], Any], trouble: ClusterError, when: str) -> None:
+    world, calm = worlds(), worlds()
+    asked = break_for(world, when, trouble, AWAY_S)
+    for one in (world, calm):
+        one.spec()
+    world.settle(3 * AWAY_S)
+    calm.settle(3 * AWAY_S)
+    assert asked
+    assert shape(world) == shape(calm)
+    assert [name for _, name in world.children(JOB)] == [name for _, name in calm.children(JOB)], "one first Job each"
+    assert world.condition("Ready")["reason"] == "Starting"
+    assert [event["reason"] for event in world.cluster.events] == (["Starting"] if when == "fail" else []), "told at most once"
+    again = len(world.cluster.writes)
+    asyncio.run(world.operation.resync())
+    world.settle(120)
+    assert len(world.cluster.writes) == again
+
+
+def test_an_edit_is_carried_out_later_and_status_tells_nothing_meanwhile(
+    worlds: Callable[[], Any], trouble: ClusterError, when: str
+) -> None:
+    world, calm = worlds(), worlds()
+    for one in (world, calm):
+        one.spec()
+        one.settle(120)
+    before = world.status()
+    asked = break_for(world, when, trouble, AWAY_S)
+    seen = statuses(world)
+    for one in (world, calm):
+        one.spec(**EDIT)
+    world.settle(AWAY_S - 1)
+    assert len(asked) >= 2, "it is tried again"
+    assert all(str(trouble) not in json.dumps(status) for status in seen)
+    if when == "fail":
+        assert world.status() == before
+    world.settle(3 * AWAY_S)
+    calm.settle(4 * AWAY_S)
+    assert shape(world) == shape(calm)
+    assert world.status()["observedGeneration"] == 2
+    assert str(trouble) not in json.dumps(world.status())
+    assert not world.operation.queue.schedule.failing()
+
+
+def test_a_busy_server_is_left_alone_as_long_as_it_asks(world: Any) -> None:
+    asked = break_for(world, "fail", ClusterError("busy", 429, 40.0), AWAY_S, most=2)
+    world.spec()
+    world.settle(39)
+    assert len(asked) == 1
+    world.settle(3)
+    assert len(asked) == 2
+
+
+def test_one_child_that_is_contested_holds_up_no_other_spec(world: Any) -> None:
+    world.spec("first")
+    world.settle()
+    contested = TROUBLES["409"]
+    world.cluster.fail = lambda verb, kind, name: contested if name == "first-binance-funding" and verb == "apply" else None
+    world.spec("first", **EDIT)
+    world.spec("other", store={"s3": {"bucket": "tape", "prefix": "other"}})
+    world.settle(5)
+    assert world.condition("Ready", "other")["reason"] == "Starting"
+    assert {name for _, name in world.children(CRON_JOB)} >= {"other-binance-funding", "first-okx-funding"}
+
+
+@pytest.mark.parametrize(
+    ("status", "after", "wait"),
+    [(429, "5", 5.0), (429, None, None), (503, "1", 1.0), (429, "soon", None), (429, "86400", 60.0), (409, None, None)],
+)
+def test_how_long_a_server_asks_to_be_left_alone_is_heard(status: int, after: str | None, wait: float | None) -> None:
+    error = refusal(status, json.dumps({"message": "no"}), after, "PATCH x")
+    assert (type(error), error.status, error.retry_after) == (ClusterError, status, wait)
+
+
+@pytest.fixture
+async def real() -> AsyncIterator[tuple[ApiServer, list[Any]]]:
+    """The operator's own client before an HTTP server that gives the answers of a list, one after another."""
+    answers: list[Any] = []
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        status, body, headers = answers.pop(0)
+        if status == 0:
+            assert request.transport is not None
+            request.transport.abort()
+        return web.json_response(body, status=status or 500, headers=headers)
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    settings = client.Configuration()
+    settings.host = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    api = ApiServer(client.ApiClient(configuration=settings), 4)
+    try:
+        yield api, answers
+    finally:
+        await api.close()
+        await runner.cleanup()
+
+
+async def test_the_client_gives_every_refusal_to_whoever_retries_and_retries_nothing_itself(real: tuple[ApiServer, list[Any]]) -> None:
+    api, answers = real
+    manifest = {"apiVersion": "v1", "kind": CONFIG_MAP.name, "metadata": {"name": "x", "namespace": NS}}
+    for status, headers, wait in (
+        (409, {}, None),
+        (429, {"Retry-After": "7"}, 7.0),
+        (500, {}, None),
+        (503, {"Retry-After": "1"}, 1.0),
+        (0, {}, None),
+    ):
+        answers[:] = [(status, {"message": "no"}, headers), (200, manifest, {})]
+        with pytest.raises(ClusterError) as raised:
+            await api.apply(manifest)
+        assert (raised.value.status, raised.value.retry_after) == (status, wait)
+        assert len(answers) == 1, "asked once"
+    answers[:] = [(200, {"items": [], "metadata": {"continue": "more"}}, {}), (410, {"message": "too old"}, {})]
+    with pytest.raises(Expired):
+        await api.list(DEPLOYMENT, NS)
