@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -139,6 +139,14 @@ def test_what_was_stored_is_not_asked_for_again(perptape: Perptape, venues: Envi
     assert again.rows == first.rows
     segments = list(Path("tape/perptape/segments/bybit/funding").glob("*.parquet"))
     assert len(segments) == 1
+
+
+def test_a_coarser_history_is_printed_though_the_catalog_has_a_finer_one(perptape: Perptape, venues: Environ) -> None:
+    day = (datetime.now(UTC) - timedelta(days=2)).date().isoformat()
+    asked = ("fetch-oi", "BTCUSDT-PERP", "-e", "binance", "--from", day, "--to", day, "-f", "json", "--every")
+    assert len(perptape(*asked, "5m", "--store", "--catalog", "tape", environ=venues).rows) == 288
+    coarser = perptape(*asked, "1h", "--catalog", "tape", environ=venues)
+    assert [row["period_minutes"] for row in coarser.rows] == [60] * 24
 
 
 def test_a_store_that_cannot_be_written_costs_no_printed_row(perptape: Perptape, venues: Environ, tmp_path: Path) -> None:

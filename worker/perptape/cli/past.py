@@ -179,9 +179,10 @@ class Past:
             if not wanted or not await asyncio.to_thread(kept.holds, part.exchange.origin or "live"):
                 return Coverage()
             coverage = await asyncio.to_thread(kept.coverage, venue, self.dataset)
-            if coverage.claims:
+            mine = [claim for claim in coverage.claims if claim.grid == grid.name]  # a finer grid's satisfy a want, and are no rows of this
+            if mine:
                 part.tables.append(await asyncio.to_thread(kept.read, self.dataset, wanted, self.span, grid.period))
-            return coverage
+            return Coverage.of(mine, coverage.wants, coverage.damage, trusted=coverage.trusted)
         except StoreError as error:
             part.notes.append(f"{venue}: the catalog cannot be read, so that all is asked for: {error}")
             return Coverage()
