@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
 from datetime import UTC, datetime
 from email.utils import format_datetime
 
@@ -121,6 +124,22 @@ def test_retry_after_is_read_in_seconds_as_a_date_and_as_bybits_time_of_reset() 
     assert retry_after({"retry-after": "soon"}, NOW) is None
     assert retry_after({"x-bapi-limit-reset-timestamp": str(NOW + 1500)}, NOW) == 1.5
     assert retry_after({}, NOW) is None
+
+
+FAR = format_datetime(datetime(9999, 1, 1, tzinfo=UTC), usegmt=True)
+
+
+@pytest.mark.parametrize("said", ["1e15", "inf", "1795928400", FAR, "Sun, 29 Nov 99999999999999999999 05:00:00 GMT"])
+def test_a_pause_that_no_venue_can_mean_is_none(said: str) -> None:
+    assert retry_after({"retry-after": said}, NOW) is None
+    assert retry_after({"x-bapi-limit-reset-timestamp": "9" * 40}, NOW) is None
+
+
+def test_a_date_is_utc_on_every_machine() -> None:
+    said = ("Sun, 29 Nov 2026 05:00:00 GMT", "Sun, 29 Nov 2026 05:00:00 -0000", "Sun, 29 Nov 2026 06:00:00 +0100")
+    code = f"from perptape.exchanges._ccxt_errors import http_date; print(*map(http_date, {said}))"
+    found = subprocess.run([sys.executable, "-c", code], env={**os.environ, "TZ": "America/New_York"}, capture_output=True, check=True)
+    assert found.stdout.split() == [b"1795928400000"] * 3
 
 
 def test_a_cancelled_call_stays_cancelled() -> None:

@@ -9,12 +9,11 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
 from perptape.errors import PerptapeError, Retry, Skip
 from perptape.exchanges._ccxt_client import WATCH, Watch, made
-from perptape.exchanges._ccxt_errors import Seen, Translator
+from perptape.exchanges._ccxt_errors import Seen, Translator, http_date
 from perptape.exchanges._ccxt_lite import errors
 from perptape.exchanges._ccxt_stream import Connection, listen
 from perptape.exchanges.base import Access, Answer, RawFunding, RawOpenInterest, RawPrediction, RawVolume, Sink, Traits
@@ -258,7 +257,4 @@ def _shared(venue: Venue, access: Access) -> Shared | None:
 
 def _date(header: str | None) -> int | None:
     """The venue's time (ms) of a Date header, at most 999 ms before the answer."""
-    try:
-        return int(parsedate_to_datetime(header).timestamp() * 1000) if header else None
-    except ValueError:
-        return None
+    return http_date(header) if header else None

@@ -10,6 +10,7 @@ import asyncio
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -22,6 +23,8 @@ BAN = 120.0
 TOO_FREQUENT = 600.0
 """"403, access too frequent": wait at least 10 minutes [Bybit]."""
 MAINTENANCE = 60.0
+LONGEST_PAUSE = 3 * 86_400.0
+"""Seconds. The longest ban that a venue tells of is three days [Binance]; a header that says more (the time of day, say) says nothing."""
 REFUSALS = 3
 """How many answers in a row that no wait will change (403, 404, 451: a country, a wrong address) before the venue is given up."""
 
@@ -103,19 +106,30 @@ class Translator:
 
 
 def retry_after(headers: Mapping[str, str], now: int) -> float | None:
-    """Seconds to wait, as the answer's headers say (seconds, a date, or Bybit's time of reset in ms)."""
-    said = headers.get("retry-after", "").strip()
+    """Seconds to wait, as the answer's headers say (seconds, a date, or Bybit's time of reset in ms); None where no pause can be meant."""
+    said, reset = headers.get("retry-after", "").strip(), headers.get("x-bapi-limit-reset-timestamp", "").strip()
     if said:
-        try:
-            return max(0.0, float(said))
-        except ValueError:
-            pass
-        try:
-            return max(0.0, parsedate_to_datetime(said).timestamp() - now / 1000)
-        except ValueError:
-            return None
-    reset = headers.get("x-bapi-limit-reset-timestamp", "").strip()
-    return max(0.0, (int(reset) - now) / 1000) if reset.isdigit() else None
+        after = _pause(said, now)
+    else:
+        after = (int(reset) - now) / 1000 if reset.isdecimal() and len(reset) < 20 else None
+    return None if after is None or not after <= LONGEST_PAUSE else max(0.0, after)
+
+
+def _pause(said: str, now: int) -> float | None:
+    try:
+        return float(said)
+    except ValueError:
+        date = http_date(said)
+        return None if date is None else (date - now) / 1000
+
+
+def http_date(text: str) -> int | None:
+    """The time (ms) of a Date header, which is UTC whatever zone it names or leaves out; None for what is no date."""
+    try:
+        found = parsedate_to_datetime(text)
+        return int((found if found.tzinfo is not None else found.replace(tzinfo=UTC)).timestamp() * 1000)
+    except (ValueError, OverflowError):
+        return None
 
 
 def _reason(error: BaseException, seen: Seen) -> str:
