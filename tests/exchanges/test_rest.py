@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -309,3 +310,14 @@ async def test_many_symbols_are_asked_for_at_the_venues_pace_and_never_refused()
             await exchange.close()
         assert not [call for call in simulation.truth.requests("binance") if call.status != 200]
         assert took < 300 * 0.006 * 1.3 + 0.5
+
+
+async def test_what_is_closed_leaves_no_file_open(simulation: Simulation, tmp_path: Path) -> None:
+    open_files = Path("/proc/self/fd")
+    before = {path.readlink() for path in open_files.iterdir() if path.is_symlink()}
+    for _ in range(3):
+        exchange = connect("okx", Access(simulation.endpoints["okx"], shared=str(tmp_path)))
+        await exchange.now()
+        await exchange.close()
+    left = {path.readlink() for path in open_files.iterdir() if path.is_symlink()} - before
+    assert not [path for path in left if path.is_relative_to(tmp_path)]

@@ -121,6 +121,8 @@ class CcxtExchange:
         for client in (self._client, self._streaming):
             if client is not None:
                 await client.close()
+        if self._access.turns is None:
+            self._turns.close()
 
     # -- conversations
 

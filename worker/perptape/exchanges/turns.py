@@ -107,6 +107,11 @@ class Turns:
         since = self._failing_since
         return "" if since is None or self._monotonic() - since < SILENT_S else self._failure
 
+    def close(self) -> None:
+        """Leaves the file that is shared; another call would open it again."""
+        if self._shared is not None:
+            self._shared.close()
+
     def observe(self, headers: Mapping[str, str]) -> None:
         """What an answer says of the use of the whole IP."""
         if self._shared is None:
