@@ -105,6 +105,17 @@ async def test_a_list_that_is_short_for_a_while_ends_nothing(world):
     assert standing(world).wanted[-1].end > world.clock.ms - FIVE
 
 
+async def test_a_list_that_cannot_be_understood_whole_ends_nothing(world):
+    exchange = world.venue("binance")
+    await world.once()
+    exchange.listing, exchange.listed_whole = exchange.listing[1:], False
+    for _ in range(3):
+        world.clock.forward(DAY)
+        await world.once()
+    assert [seen.instrument.delisted for seen in world.tape.instruments("binance")] == [None, None]
+    assert standing(world).wanted[-1].end > world.clock.ms - FIVE
+
+
 async def test_a_ticker_listed_again_has_two_lives_each_with_its_units_and_its_standing(world):
     exchange = world.venue("binance")
     await world.once()

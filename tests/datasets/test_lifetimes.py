@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from perptape.datasets.instruments import SeenInstrument, join, seen_instruments, seen_rows
-from perptape.datasets.lifetimes import MISSING_FOR, lives, news
+from perptape.datasets.lifetimes import MISSING_FOR, Life, lives, news
 from perptape.exchanges.registry import traits
 from perptape.instruments import Instrument
 from perptape.interval import DAY, HOUR
@@ -29,7 +29,7 @@ def ended(one: Instrument, at: int) -> Instrument:
 
 def after(remembered: list[SeenInstrument], listing: list[Instrument], now: int = NOW) -> list[SeenInstrument]:
     """What the store remembers after a run."""
-    fresh = news(lives(remembered, listing, now), remembered, {BTC.id, ETH.id}, now)
+    fresh = news(lives(remembered, listing, now), remembered, {BTC.id, ETH.id})
     return list(seen_instruments(join([seen_rows(remembered), seen_rows(fresh)])))
 
 
@@ -64,6 +64,13 @@ def test_a_contract_that_no_list_names_is_doubted_for_a_day_and_then_ended_where
     assert (later.doubted, later.instrument.delisted) == (True, None)
     gone = lives(told, [ETH], NOW + MISSING_FOR)[0]
     assert (gone.doubted, gone.instrument.delisted) == (False, NOW)
+
+
+def test_a_contract_that_may_be_one_that_could_not_be_understood_goes_on() -> None:
+    for later in (NOW, NOW + 2 * MISSING_FOR):
+        (kept, _) = lives([seen(BTC)], [ETH], later, whole=False)
+        assert kept == Life(seen(BTC))
+        assert news([kept], [seen(BTC)], {BTC.id}) == ()
 
 
 @pytest.mark.parametrize("away", [HOUR, 3 * DAY])

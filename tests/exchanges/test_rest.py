@@ -321,3 +321,15 @@ async def test_what_is_closed_leaves_no_file_open(simulation: Simulation, tmp_pa
         await exchange.close()
     left = {path.readlink() for path in open_files.iterdir() if path.is_symlink()} - before
     assert not [path for path in left if path.is_relative_to(tmp_path)]
+
+
+@pytest.mark.parametrize("kind", ["missing", "nan", "negative"])
+async def test_a_list_of_which_something_cannot_be_understood_is_told_apart_from_a_whole_one(
+    simulation: Simulation, made: Made, kind: str
+) -> None:
+    exchange = made("okx")
+    whole = await exchange.instruments()
+    assert exchange.listed_whole
+    simulation.faults.add([Fault(kind, venue="okx", path="public/instruments")])
+    assert len(await exchange.instruments()) == len(whole) - 1
+    assert not exchange.listed_whole

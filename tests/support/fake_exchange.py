@@ -158,6 +158,8 @@ class FakeExchange:
         self._asked("instruments")
         return tuple(self.listing)
 
+    listed_whole = True
+
     async def open_interest(self, instruments: Sequence[Instrument]) -> Answer[RawOpenInterest]:
         self._asked("open_interest", tuple(one.id for one in instruments))
         now = self.clock.ms

@@ -46,10 +46,13 @@ class Instrument:
     delisted: int | None = None
 
     def __post_init__(self) -> None:
-        """Raises ValueError for what no row can hold: one such contract would keep the list of all out of the store."""
+        """Raises ValueError for what no row can hold (one such contract would keep the list of all out of the store), and for a size by
+        which amounts would be none."""
         texts = (self.venue, self.id, self.symbol, self.venue_id, self.base, self.quote, self.settle)
         if not all(isinstance(text, str) and text.isprintable() for text in texts):
             raise ValueError(f"a contract is named in text, not by {texts}")
+        if not all(size.is_finite() and size > 0 for size in (self.contract_size, self.multiplier)):
+            raise ValueError(f"no contract has this size: {self.contract_size}, multiplier {self.multiplier}")
         times = (self.funding_minutes, self.listed, self.delisted)
         if not all(time is None or 0 <= time < LATEST for time in times):
             raise ValueError(f"no contract lives so long: {times}")

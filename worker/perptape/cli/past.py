@@ -147,7 +147,7 @@ class Past:
             if not listed:
                 part.outcome.error = "lists no instruments; not believed: try again"
             remembered = await asyncio.to_thread(kept.instruments, part.outcome.venue, part.exchange.origin or "live")
-            part.lives = lives(remembered, listed, await part.exchange.now())
+            part.lives = lives(remembered, listed, await part.exchange.now(), whole=part.exchange.listed_whole)
         except (VenueStopped, Retry, Skip, Fatal) as error:
             part.outcome.error = str(error)
 

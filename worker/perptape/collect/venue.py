@@ -61,15 +61,14 @@ class Venue:
         if abs(self.exchange.offset) > OFF:
             log.warning("this machine's clock and the venue's differ: the venue's counts", venue=self.name, ahead_ms=self.exchange.offset)
         self._remembered = await aside(lambda: self.tape.instruments(self.name))
-        self._lives = lives(self._remembered, fresh, now)
+        self._lives = lives(self._remembered, fresh, now, whole=self.exchange.listed_whole)
         self.instruments = tuple(life.instrument for life in self._lives)
         return self.instruments
 
     async def remember(self) -> None:
         """Stores what changed of the contracts: terms, ends, returns, and that the wanted ones are still listed. Raises StoreError."""
-        now = await self.now()
         wanted = {one.id for target in self.targets for one in (*target.ended, target.instrument) if one is not None}
-        fresh = news(self._lives, self._remembered, wanted, now)
+        fresh = news(self._lives, self._remembered, wanted)
         known = {seen.instrument.id for seen in self._remembered}
         for one in (seen.instrument for seen in fresh if seen.instrument.delisted is None and seen.seen_from == seen.seen_to):
             if one.id in known:

@@ -38,10 +38,10 @@ def _key(one: Instrument) -> _Key:
     return one.id, one.terms
 
 
-def lives(remembered: Iterable[SeenInstrument], listing: Iterable[Instrument], now: int) -> tuple[Life, ...]:
+def lives(remembered: Iterable[SeenInstrument], listing: Iterable[Instrument], now: int, *, whole: bool = True) -> tuple[Life, ...]:
     """All lives, by id, oldest first. `now` is ms on the venue's clock; an ended life keeps the time it was last seen alive.
 
-    A contract that is listed again (or missing for a moment) with its old terms goes on; with other terms it begins a new life,
+    whole: False where the list holds contracts that could not be understood, so that one which is missing may be among them. A contract that is listed again (or missing for a moment) with its old terms goes on; with other terms it begins a new life,
     and its old one ended at the latest when the new one began.
     """
     known = {_key(seen.instrument): seen for seen in remembered}
@@ -49,7 +49,7 @@ def lives(remembered: Iterable[SeenInstrument], listing: Iterable[Instrument], n
     told = {_key(one): one for one in order}  # of one key the live one, else the one that ended last
     newest = {one.id: one for one in order}
     found = [_told(one, known.get(key), now) for key, one in told.items()]
-    found += [_missing(seen, newest.get(key[0]), now) for key, seen in known.items() if key not in told]
+    found += [_missing(seen, newest.get(key[0]), now, whole) for key, seen in known.items() if key not in told]
     return tuple(_one_after_another(sorted(found, key=_age)))
 
 
@@ -66,10 +66,12 @@ def _told(one: Instrument, seen: SeenInstrument | None, now: int) -> Life:
     return Life(replace(seen, instrument=_ended(one, seen, one.delisted)))
 
 
-def _missing(seen: SeenInstrument, successor: Instrument | None, now: int) -> Life:
+def _missing(seen: SeenInstrument, successor: Instrument | None, now: int, whole: bool) -> Life:
     if successor is not None:
         began = now if successor.listed is None else successor.listed
         return Life(replace(seen, instrument=_ended(seen.instrument, seen, max(began, seen.seen_to))))
+    if not whole and seen.instrument.delisted is None:
+        return Life(seen)
     ended = _ended(seen.instrument, seen, now)
     assert ended.delisted is not None
     return Life(replace(seen, instrument=ended), doubted=now - ended.delisted < MISSING_FOR)
@@ -92,7 +94,7 @@ def _one_after_another(found: Sequence[Life]) -> Iterable[Life]:
         yield life
 
 
-def news(found: Iterable[Life], remembered: Iterable[SeenInstrument], wanted: Collection[str], now: int) -> tuple[SeenInstrument, ...]:
+def news(found: Iterable[Life], remembered: Iterable[SeenInstrument], wanted: Collection[str]) -> tuple[SeenInstrument, ...]:
     """What is to be remembered of it: every end and every return of what is remembered; of what is `wanted` (ids) also what is new,
     has changed, or was last written a day ago."""
     known = {_key(seen.instrument): seen for seen in remembered}
@@ -106,7 +108,7 @@ def news(found: Iterable[Life], remembered: Iterable[SeenInstrument], wanted: Co
         elif before.instrument.delisted is not None:
             fresh = True
         else:
-            fresh = one.id in wanted and (one != before.instrument or now - before.seen_to > DAY)
+            fresh = one.id in wanted and (one != before.instrument or life.seen.seen_to - before.seen_to > DAY)
         if fresh:
             out.append(life.seen)
     return tuple(out)

@@ -45,6 +45,7 @@ class CcxtExchange:
         self._shift = 0
         self._origin: str | None = None
         self._streaming: Any = None
+        self.listed_whole = True
         self._ahead: asyncio.Task[Answer[Instrument]] | None = None
 
     @property
@@ -75,6 +76,7 @@ class CcxtExchange:
         answer = await (self._answer(self._venue.instruments()) if asked is None else asked)
         for line in answer.dropped:
             _LOG.warning("%s lists a contract that cannot be understood: %s", self.traits.venue, line)
+        self.listed_whole = not answer.dropped
         return tuple(answer.rows)
 
     async def open_interest(self, instruments: Sequence[Instrument]) -> Answer[RawOpenInterest]:

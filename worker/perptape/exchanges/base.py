@@ -233,6 +233,10 @@ class Exchange(Protocol):
     async def instruments(self) -> tuple[Instrument, ...]:
         """All perpetuals, delisted ones too where the venue lists them. Cached by the caller."""
 
+    @property
+    def listed_whole(self) -> bool:
+        """Whether the last list could be understood whole: else what is missing from it may still be listed."""
+
     async def open_interest(self, instruments: Sequence[Instrument]) -> Answer[RawOpenInterest]:
         """Current open interest in the fewest calls."""
 
