@@ -41,7 +41,9 @@ def _key(one: Instrument) -> _Key:
 def lives(remembered: Iterable[SeenInstrument], listing: Iterable[Instrument], now: int, *, whole: bool = True) -> tuple[Life, ...]:
     """All lives, by id, oldest first. `now` is ms on the venue's clock; an ended life keeps the time it was last seen alive.
 
-    whole: False where the list holds contracts that could not be understood, so that one which is missing may be among them. A contract that is listed again (or missing for a moment) with its old terms goes on; with other terms it begins a new life,
+    whole: False where the list holds contracts that could not be understood, so that one which is missing may be among them.
+
+    A contract that is listed again (or missing for a moment) with its old terms goes on; with other terms it begins a new life,
     and its old one ended at the latest when the new one began.
     """
     known = {_key(seen.instrument): seen for seen in remembered}

@@ -107,11 +107,8 @@ class Translator:
 
 def retry_after(headers: Mapping[str, str], now: int) -> float | None:
     """Seconds to wait, as the answer's headers say (seconds, a date, or Bybit's time of reset in ms); None where no pause can be meant."""
-    said, reset = headers.get("retry-after", "").strip(), headers.get("x-bapi-limit-reset-timestamp", "").strip()
-    if said:
-        after = _pause(said, now)
-    else:
-        after = (int(reset) - now) / 1000 if reset.isdecimal() and len(reset) < 20 else None
+    said = headers.get("retry-after", "").strip()
+    after = _pause(said, now) if said else _until_reset(headers.get("x-bapi-limit-reset-timestamp", "").strip(), now)
     return None if after is None or not after <= LONGEST_PAUSE else max(0.0, after)
 
 
@@ -121,6 +118,10 @@ def _pause(said: str, now: int) -> float | None:
     except ValueError:
         date = http_date(said)
         return None if date is None else (date - now) / 1000
+
+
+def _until_reset(said: str, now: int) -> float | None:
+    return (int(said) - now) / 1000 if said.isdecimal() and len(said) < 20 else None
 
 
 def http_date(text: str) -> int | None:
