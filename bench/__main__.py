@@ -1,4 +1,5 @@
-"""Measures what is promised: `python -m bench [NAME]…` runs all benches or the named, each in a process of its own.
+"""Measures what is promised: `python -m bench [NAME]… [--option…]` runs all benches or the named, each in a process of its own.
+Options are handed to the benches as they are.
 
 Ends with a table of every figure that has a limit, and exits 1 when one is over it. No test suite depends on that.
 """
@@ -15,7 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-BENCHES = ("start", "fill", "marks", "burst", "write", "query", "kills")
+BENCHES = ("start", "fill", "marks", "burst", "write", "query", "kills", "operator")
+FILES = {"operator": "specs.py"}
+"""Where a file of the bench's name would hide a module of the standard library."""
 FIGURE = re.compile(
     r"^  (?P<name>.+?): (?P<value>\S+) ?(?P<unit>.*?), limit (?P<limit>.+?), ratio (?P<ratio>\S+?)(?P<over>  over(?: here)?)?(?: \(|$)"
 )
@@ -34,9 +37,11 @@ class Bench:
     """The share of this machine's CPU time that went to other processes meanwhile: where it is not near 0, times are too long."""
 
 
-def measured(name: str) -> Bench:
+def measured(name: str, options: list[str]) -> Bench:
     began, before = time.monotonic(), (busy(), ours())
-    process = subprocess.Popen([sys.executable, "-u", str(HERE / f"{name}.py")], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-u", str(HERE / FILES.get(name, f"{name}.py")), *options], stdout=subprocess.PIPE, text=True
+    )
     assert process.stdout is not None
     figures = []
     for line in process.stdout:
@@ -79,14 +84,15 @@ def say(text: str) -> None:
 
 
 def main() -> int:
-    names = sys.argv[1:] or list(BENCHES)
+    first = next((place for place, one in enumerate(sys.argv) if one.startswith("--")), len(sys.argv))
+    names, options = sys.argv[1:first] or list(BENCHES), sys.argv[first:]
     if wrong := [name for name in names if name not in BENCHES]:
         sys.stderr.write(f"no bench {', '.join(wrong)}: one of {', '.join(BENCHES)}\n")
         return 2
     done = []
     for name in names:
         say(f"== {name}, {time.strftime('%Y-%m-%d %H:%M', time.gmtime())} UTC, load {os.getloadavg()[0]:.1f}")
-        done.append(measured(name))
+        done.append(measured(name, options))
         verdict = "within its limits" if done[-1].code == 0 else f"over or failed (exit {done[-1].code})"
         say(f"== {name}: {verdict}, {done[-1].seconds:.0f} s, other processes took {done[-1].others:.0%} of the CPUs\n")
     say("\n".join(table(done)))

@@ -23,8 +23,8 @@ def say(text: str) -> None:
 
 def against(name: str, value: float, limit: float, unit: str, how: str) -> bool:
     """Prints a figure, its limit and their ratio; True when it is within. `python -m bench` reads these lines."""
-    within = value <= limit
-    say(f"  {name}: {value:.3g} {unit}, limit {limit:g}, ratio {value / limit:.2f}{'' if within else '  over'} ({how})")
+    within, ratio = value <= limit, value / limit if limit else value
+    say(f"  {name}: {value:.3g} {unit}, limit {limit:g}, ratio {ratio:.2f}{'' if within else '  over'} ({how})")
     return within
 
 
