@@ -49,6 +49,13 @@ def test_prometheus_reads_every_figure():
     assert found["perptape_collection_failing", "okx", "open_interest"] == 1
 
 
+def test_the_share_of_a_venues_limit_is_told_where_somebody_shares_it_out():
+    assert not [one for one in samples(metrics.text(summary(), ready=True)) if "budget" in one[0]]
+    found = samples(metrics.text(summary(), ready=True, shares={"bybit": 0.25, "okx": 0.0}))
+    assert found["perptape_venue_budget_share_ratio", "bybit"] == 0.25
+    assert found["perptape_venue_budget_share_ratio", "okx"] == 0, "nothing may be asked now"
+
+
 def test_names_have_their_units_and_counters_end_in_total():
     for family in metrics.families(summary(), ready=False):
         assert re.fullmatch(r"perptape_[a-z_]+", family.name)
@@ -58,4 +65,4 @@ def test_names_have_their_units_and_counters_end_in_total():
 
 def test_the_docs_name_them_all():
     documented = set(re.findall(r"^\| `(perptape_\w+)` \|", DOCS.read_text(), re.MULTILINE))
-    assert {family.name for family in metrics.families(summary(), ready=False)} <= documented
+    assert {family.name for family in metrics.families(summary(), ready=False, shares={})} <= documented

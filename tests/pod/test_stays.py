@@ -7,6 +7,7 @@ import time
 import pytest
 
 from perptape.store.catalog import Tape
+from perptape_api import names
 from perptape_operator import report
 from perptape_operator.report import Report
 from support.simulator import ended
@@ -24,7 +25,7 @@ def told(pod) -> Report:
 def test_a_streamer_is_ready_when_it_listens_to_all_and_could_write(pods):
     spec = pods.mount("{liquidations: {replicas: 2}}", "bybit")
     pods.simulated.fault(kind="mute", venue="bybit", path="tickers|orderbook|publicTrade")
-    pod = pods.stays(spec, "bybit", "liquidations")
+    pod = pods.stays(spec, "bybit", "liquidations", **{names.ENV_BUDGET_FALLBACK: "0.5"})
     end = time.monotonic() + 60
     while "control topic" not in pod.ready():
         assert time.monotonic() < end, pod.ready()
@@ -42,6 +43,7 @@ def test_a_streamer_is_ready_when_it_listens_to_all_and_could_write(pods):
     status, text = pod.get("/metrics")
     assert status == 200
     assert 'perptape_stream_connections{venue="bybit"} 1' in text.splitlines(), "in a cluster each replica is a pod"
+    assert 'perptape_venue_budget_share_ratio{venue="bybit"} 0.5' in text.splitlines()
     pods.simulated.fault(kind="abort", venue="bybit")
     pods.simulated.fault(kind="no_ack", venue="bybit")
     end = time.monotonic() + 20

@@ -123,6 +123,11 @@ class Turns:
             state.buckets = self.pace.held(self._ms())
 
     @property
+    def granted(self) -> float:
+        """The part of the venue's limits that may be used now."""
+        return self.pace.share if self.leave else 0.0
+
+    @property
     def paused(self) -> float:
         """Seconds left of a pause."""
         return max(0.0, self._paused_until - self._monotonic())

@@ -98,7 +98,7 @@ class Client:
     @property
     def share(self) -> float:
         """The part of the venue's limit that is used now; 0 before anything may be asked."""
-        return self._turns.pace.share if self._turns.leave else 0.0
+        return self._turns.granted
 
     async def run(self) -> None:
         """Until cancelled."""

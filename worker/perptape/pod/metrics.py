@@ -5,7 +5,7 @@ Written by hand, since a client library would be imported by every streamer for 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -36,12 +36,15 @@ class Family:
             yield f"{self.name}{{{told}}} {value:.15g}" if told else f"{self.name} {value:.15g}"
 
 
-def text(summary: Summary, *, ready: bool) -> str:
-    """The whole answer."""
-    return "\n".join(line for family in families(summary, ready=ready) for line in family.lines()) + "\n"
+NO_SHARES: Mapping[str, float] = {}
 
 
-def families(summary: Summary, *, ready: bool) -> Iterator[Family]:
+def text(summary: Summary, *, ready: bool, shares: Mapping[str, float] = NO_SHARES) -> str:
+    """The whole answer. `shares`: venue -> the part of its limit that this process may use, where somebody shares it out."""
+    return "\n".join(line for family in families(summary, ready=ready, shares=shares) for line in family.lines()) + "\n"
+
+
+def families(summary: Summary, *, ready: bool, shares: Mapping[str, float] = NO_SHARES) -> Iterator[Family]:
     """Every metric there is."""
     everything = [*summary.outcomes, *summary.waiting]
     yield Family("perptape_ready", "gauge", "Whether the pod is ready: it listens and can write.", [({}, float(ready))])
@@ -51,6 +54,8 @@ def families(summary: Summary, *, ready: bool) -> Iterator[Family]:
     yield from _streams([one for one in everything if one.live is not None])
     paused = [({"venue": venue}, until / 1000) for venue, until in sorted(summary.pauses.items())]
     yield Family("perptape_venue_paused_until_timestamp_seconds", "gauge", "Until when a venue asked not to be asked.", paused)
+    granted = [({"venue": venue}, share) for venue, share in sorted(shares.items())]
+    yield Family("perptape_venue_budget_share_ratio", "gauge", "The part of a venue's limit that this pod may use now.", granted)
 
 
 def _collections(found: Iterable[Outcome]) -> Iterator[Family]:

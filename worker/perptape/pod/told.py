@@ -54,7 +54,9 @@ class Told:
 
     def metrics(self) -> str:
         self._look()
-        return metrics.text(self._run.summary, ready=not self.unready())
+        access = self._run.request.access
+        shares = {venue: one.turns.granted for venue, one in access.items() if one.turns is not None}
+        return metrics.text(self._run.summary, ready=not self.unready(), shares=shares)
 
     def unready(self) -> str:
         """Why the pod is not ready."""
