@@ -13,11 +13,13 @@ from perptape.datasets.base import Invalid
 from perptape.exchanges.base import RawFunding, RawLiquidation, RawOpenInterest, RawPrediction
 from perptape.exchanges.calls import read
 from perptape.exchanges.registry import traits
-from perptape.interval import DAY, LATEST, MINUTE
+from perptape.interval import DAY, EARLIEST, LATEST, MINUTE, NS
 from support.fake_exchange import START, perpetual
 
 ONE = perpetual(traits("okx"))
-wild_times = st.sampled_from([START * 1_000, START * 1_000_000, LATEST - 1, LATEST, 2**63, 10**30, 0, -1, 1.5, True, "1", None, START])
+wild_times = st.sampled_from(
+    [START, START // 1_000, EARLIEST - 1, EARLIEST, START * 1_000, START * 10**6, LATEST - 1, LATEST, 2**63, 0, -1, 1.5, True, "1", None]
+)
 wild_amounts = st.sampled_from(["1e400", "-1e400", "1e999999", "1e-999999", "NaN", "", None, 10**200, 1e300, True, [1], "0", "5", 5])
 wild_ids = st.sampled_from([None, "7", 7, 1.5, ["7"]])
 
@@ -30,7 +32,7 @@ def kept(dataset: str, make: Callable[[], tuple[Any, ...]]) -> None:
     table = DATASETS[dataset].table([row])
     table.validate(full=True)
     stamp = table["ts_event"][0].as_py()
-    assert 0 < stamp <= table["ts_init"][0].as_py()
+    assert EARLIEST * NS <= stamp <= table["ts_init"][0].as_py()
 
 
 @given(wild_times, wild_amounts, wild_amounts, st.sampled_from([0, 5, DAY // MINUTE]))
@@ -66,3 +68,29 @@ def test_a_contract_that_no_row_can_hold_is_left_out_of_the_list_and_the_others_
     rows, dropped = read([{}, bad, {}], lambda item: replace(ONE, **item))
     assert rows == [ONE, ONE]
     assert len(dropped) == 1
+
+
+SECONDS = START // 1_000
+"""What a venue sends that changes from milliseconds to seconds."""
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda time: open_interest.row(RawOpenInterest(ONE, time, base="5", mark="1"), 5, START),
+        lambda time: funding_prediction.row(RawPrediction(ONE, time, "0.1", START + DAY), START),
+        lambda time: funding_prediction.row(RawPrediction(ONE, START, "0.1", time + DAY), START),
+        lambda time: liquidations.row(RawLiquidation(ONE, time, "BUY", "1", None, "1"), "base", 0, START * NS),
+    ],
+    ids=["open interest", "prediction", "coming", "liquidation"],
+)
+def test_seconds_that_are_taken_for_milliseconds_are_no_time(make: Callable[[int], tuple[Any, ...]]) -> None:
+    assert make(START)
+    with pytest.raises(Invalid, match="is none that can be kept"):
+        make(SECONDS)
+
+
+def test_a_settlement_in_seconds_is_dropped_by_itself() -> None:
+    rows, dropped = funding.rows([RawFunding(ONE, SECONDS, "0.1"), RawFunding(ONE, START, "0.1")], START)
+    assert [row[-1] for row in rows] == [START * NS]
+    assert dropped == [f"{ONE.id}: time: '{SECONDS}' is none that can be kept"]

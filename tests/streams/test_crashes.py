@@ -20,7 +20,7 @@ from perptape.interval import Interval, gaps
 from perptape.store.log import Logs, Owner
 from perptape.store.log_record import Closed, Mark, encode
 
-START, SECONDS, ROLL = 1_000_000, 13, 4
+START, SECONDS, ROLL = 1_750_000_000_000, 13, 4
 LOSSES = ("killed", "kept", "torn", "zeroed", "dropped")
 
 
@@ -57,11 +57,11 @@ class Life:
                 self.roll(log, now)
         end = self.start + 1_000 * SECONDS
         log.write(Batch([], [Mark("closed", self.connection, end)]))
-        self.roll(log, end)
+        self.roll(log, end, last=True)
         log.close()
 
-    def roll(self, log: StreamLog, now: int) -> None:
-        log.roll(now, (Want("file", "session", self.kit.BTC, "stream", START, now),))
+    def roll(self, log: StreamLog, now: int, *, last: bool = False) -> None:
+        log.roll(now, (Want("file", "session", self.kit.BTC, "stream", START, now),), last=last)
         try:
             for segment in log.unconfirmed:
                 put(self.store, segment)

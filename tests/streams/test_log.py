@@ -16,6 +16,7 @@ from perptape.errors import StoreError
 from perptape.store.log import Logs, Owner
 from perptape.store.log_disk import LocalLogDisk
 from perptape.store.log_record import Begun, Closed, Confirmed, Events, Mark, Marks, Record, Rolled, decode, encode
+from support.fake_exchange import START
 
 
 def head(kit, name: str = "0123") -> Begun:
@@ -33,7 +34,7 @@ def of_version(record: Begun, version: int) -> bytes:
 def everything(kit) -> list[Record]:
     """One record of each kind."""
     want = Want("file", "session", kit.BTC, "stream", 0, 1_000, None, "BTCUSDT-PERP")
-    rows = LIQUIDATIONS.table([kit.liquidation(5_000), kit.liquidation(5_000, 1)]).to_batches()[0]
+    rows = LIQUIDATIONS.table([kit.liquidation(START), kit.liquidation(START, 1)]).to_batches()[0]
     marks = Marks((Mark("control", "c", 5_000), Mark("malformed", "c", 6_000, text='{"half')))
     return [head(kit), Events(rows), marks, Rolled(1, 3, "name", 7_000, (want,)), Confirmed("name"), Closed()]
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from perptape.collect.ordinals import Ordinals
 from perptape.datasets import LIQUIDATIONS
 from perptape.datasets.base import join
+from support.fake_exchange import START
 
 EVENTS = st.lists(st.integers(0, 5), max_size=40)
 
@@ -34,7 +35,7 @@ def test_the_union_over_two_connections_is_the_greater_of_their_counts(left: lis
 
 
 def test_the_same_holds_for_rows_joined_by_their_natural_key(kit) -> None:
-    one, two = ([kit.liquidation(1_000, n) for n in range(count)] for count in (3, 2))
+    one, two = ([kit.liquidation(START, n) for n in range(count)] for count in (3, 2))
     tables = [LIQUIDATIONS.table(rows) for rows in (one, two)]
     assert join(LIQUIDATIONS, tables)["ordinal"].to_pylist() == [0, 1, 2]
 

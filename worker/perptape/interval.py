@@ -14,6 +14,8 @@ HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 NS = 1_000_000
 """Nanoseconds in a millisecond."""
+EARLIEST = 1_230_940_800_000
+"""ms: 2009-01-03, the day of Bitcoin's first block. No market has an earlier time; seconds taken for milliseconds are of January 1970."""
 LATEST = 2**63 // NS - 2 * DAY
 """ms: a later time (or the `ts_init` that follows from it) fits no row; micro- or nanoseconds taken for milliseconds are such times."""
 

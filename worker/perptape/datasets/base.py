@@ -14,7 +14,7 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from perptape.interval import LATEST
+from perptape.interval import EARLIEST, LATEST
 
 Format = Literal["nautilus1", "nautilus2"]
 FORMATS: tuple[Format, ...] = ("nautilus1", "nautilus2")
@@ -164,7 +164,7 @@ def kept_time(value: int | None, field: str = "time") -> int:
     """A venue's time in ms. Raises Invalid where it gave none, or one that no row can hold: it would keep its whole batch out."""
     if value is None or (type(value) is int and value <= 0):
         raise Invalid(f"{field}: the venue gave none")
-    if type(value) is not int or value >= LATEST:
+    if type(value) is not int or not EARLIEST <= value < LATEST:
         raise Invalid(f"{field}: {str(value)[:40]!r} is none that can be kept")
     return value
 

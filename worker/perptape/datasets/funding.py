@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from perptape.datasets.base import UTC, Dataset, Format, Invalid, kept_time, number, plain, schema_of
 from perptape.exchanges.base import RawFunding
-from perptape.interval import DAY, JITTER, LATEST, MINUTE, NS
+from perptape.interval import DAY, EARLIEST, JITTER, LATEST, MINUTE, NS
 
 LONGEST = DAY
 """ms: no venue settles less often. Where nothing is known for longer, a settlement is missing."""
@@ -104,7 +104,7 @@ def rows(raws: Sequence[RawFunding], received: int, fixed_interval: int | None =
             found[settled_at(time)] = plain(rate)
         except Invalid as error:
             dropped.append(f"{raw.instrument.id}: {error}")
-            if raw.time is not None and raw.time < LATEST:
+            if raw.time is not None and EARLIEST <= raw.time < LATEST:
                 unusable.add(settled_at(raw.time))
     out: list[Row] = []
     before: int | None = None
