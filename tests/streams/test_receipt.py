@@ -1,10 +1,15 @@
 """What a connection says before and after its acknowledgements: ordinals are counted for the whole subscription."""
 
+from typing import Any
+
+import pytest
+
+from perptape.collect.stream_adopt import Adopted
 from perptape.collect.stream_batch import ConnectionSink, Counts, Intake
 from perptape.datasets.liquidations import LIQUIDATIONS
 from perptape.exchanges.base import RawLiquidation
 from perptape.exchanges.registry import traits
-from perptape.interval import LATEST
+from perptape.interval import LATEST, NS
 from support.fake_exchange import START, perpetual
 
 ONE = perpetual(traits("bybit"))
@@ -51,3 +56,25 @@ def test_another_subscription_counts_anew() -> None:
         one.acknowledged(connection, NOW)
         one.liquidation(connection, event(), NOW)
     assert ordinals == [0, 0]
+
+
+@pytest.mark.parametrize("time", [START + 0.5, START / 1_000, START // 1_000, "1", True, 0, LATEST])
+def test_a_control_message_of_a_time_that_is_none_is_malformed_and_proves_nothing(time: Any) -> None:
+    one, _ = sink()
+    one.acknowledged("a", NOW)
+    one.control("a", time, NOW + NS)
+    assert (one.proven, one.first, one._intake.counts.malformed) == (False, None, 1)
+    assert [mark.kind for mark in one._intake.take().marks] == ["acknowledged", "malformed"]
+    one.control("a", START, NOW + NS)
+    assert (one.proven, one.first) == (True, START)
+
+
+def test_what_one_log_said_for_longer_stays_known_when_another_is_brought_in() -> None:
+    first, later = Adopted(), Adopted(waiting=["left"])
+    first.hear("bybit", "liquidations", {"BTC": 50, "ETH": 10})
+    later.hear("bybit", "liquidations", {"BTC": 20, "ETH": 30})
+    later.hear("okx", "liquidations", {"BTC": 5})
+    first.go_on(later)
+    assert first.since("bybit", "liquidations") == {"BTC": 50, "ETH": 30}
+    assert first.since("okx", "liquidations") == {"BTC": 5}
+    assert first.waiting == ["left"]

@@ -225,8 +225,7 @@ class Stay:
         except StoreError as error:
             log.error("logs cannot be brought in: trying again next time", outcome="retry", error=str(error))
             return
-        self._adopted.said.update(latest.said)
-        self._adopted.waiting = latest.waiting
+        self._adopted.go_on(latest)
 
     async def _publish(self) -> bool:
         try:

@@ -6,6 +6,7 @@ point: the next one makes the same.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -48,6 +49,18 @@ class Adopted:
     def since(self, venue: str, dataset: str) -> dict[str, int]:
         return self.said.get((venue, dataset), {})
 
+    def hear(self, venue: str, dataset: str, said: Mapping[str, int]) -> None:
+        """A log said everything up to these times; what another one said for longer stays known."""
+        known = self.said.setdefault((venue, dataset), {})
+        for instrument, time in said.items():
+            known[instrument] = max(time, known.get(instrument, time))
+
+    def go_on(self, later: Adopted) -> None:
+        """Takes over what a later adoption found, of the logs that were waiting."""
+        for (venue, dataset), said in later.said.items():
+            self.hear(venue, dataset, said)
+        self.waiting = later.waiting
+
 
 def adopt(logs: Logs, segments: Segments) -> Adopted:
     """Brings every log of this store whose lock is free into it, whatever venue's it is. A store that is away leaves them for the
@@ -74,9 +87,7 @@ def _adopt_one(log: Log, tail: Tail, segments: Segments, found: Adopted) -> None
     found.logs += 1
     try:
         _end(log, tail)
-        said = found.said.setdefault((head.venue, head.dataset), {})
-        for instrument, time in tail.said.items():
-            said[instrument] = max(time, said.get(instrument, time))
+        found.hear(head.venue, head.dataset, tail.said)
         for segment in tail.unconfirmed.values():
             put(segments, segment)
             found.rows += segment.rows.num_rows

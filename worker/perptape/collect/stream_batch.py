@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 
 from perptape.collect.ordinals import Ordinals
-from perptape.datasets.base import Invalid
+from perptape.datasets.base import Invalid, kept_time
 from perptape.datasets.liquidations import Row, Unit, key, row
 from perptape.exchanges.base import RawLiquidation
 from perptape.interval import NS, SECOND
@@ -176,6 +176,11 @@ class ConnectionSink:
 
     def control(self, connection: str, time: int | None, received: int) -> None:
         if connection == self.connection:
+            try:
+                time = None if time is None else kept_time(time)
+            except Invalid as error:
+                self.malformed(connection, f"control topic: {error}", received)
+                return
             self.proven = True
             self.heard = self._clock()
             at = received // NS
