@@ -58,6 +58,14 @@ class Outcome:
             counts = self.live.counts
             self.rows, self.dropped, self.windows = counts.events, counts.malformed + counts.dropped, counts.connections
 
+    def go_on(self, latest: Outcome) -> None:
+        """Takes over the latest of many fetches: counts add up, what is wrong is as it is now."""
+        for name in ("rows", "windows", "calls", "dropped", "suspicious"):
+            setattr(self, name, getattr(self, name) + getattr(latest, name))
+        for name in ("instruments", "remaining", "failed", "skipped", "error", "symbols"):
+            setattr(self, name, getattr(latest, name))
+        self.figures = latest.figures or self.figures
+
     @property
     def nothing_obtained(self) -> bool:
         """Whether something was asked for and every attempt failed."""

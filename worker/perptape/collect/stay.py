@@ -169,7 +169,7 @@ class Stay:
                 try:
                     stored = await self._fetched(venue, settings, session, batches, latest)
                 finally:
-                    _accumulate(outcome, latest)
+                    outcome.go_on(latest)
                     outcome.last_run = began
                 if stored and not (latest.failed or latest.error):
                     outcome.last_success = self._environment.clock()
@@ -237,17 +237,6 @@ class Stay:
             said = {name: value for name, value in dataclasses.asdict(report).items() if value or name in ("segments", "rows")}
             log.info("published", outcome="failed" if report.error else "published", **said)
         return not any(report.error for report in reports)
-
-
-def _accumulate(total: Outcome, latest: Outcome) -> None:
-    total.rows += latest.rows
-    total.windows += latest.windows
-    total.calls += latest.calls
-    total.dropped += latest.dropped
-    total.suspicious += latest.suspicious
-    total.instruments = latest.instruments
-    total.remaining, total.failed, total.skipped, total.error = latest.remaining, latest.failed, latest.skipped, latest.error
-    total.symbols, total.figures = latest.symbols, latest.figures or total.figures
 
 
 def spread(spec: str, venue: str, dataset: str, every: int) -> int:
