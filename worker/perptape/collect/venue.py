@@ -178,7 +178,7 @@ class Venue:
 
     async def end(self, dataset: str, settings: Settings, session: Session, batches: Mapping[str, Batch]) -> None:
         """Ends what the session wanted of a dataset: after a clean stop nothing more is missed. Raises StoreError."""
-        now = await self.now()
+        now = self.clock()  # a stop waits for no answer
         for grid in self.grids(dataset, settings):
             coverage = await aside(partial(self.tape.coverage, self.name, grid.dataset))
             wants = [session.want(grid, target, now, coverage) for target in self.targets if target.instrument is not None]
