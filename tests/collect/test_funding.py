@@ -13,9 +13,10 @@ from perptape.collect.paginate import request
 from perptape.collect.plan import OVERLAP, Window, windows
 from perptape.collect.report import standings
 from perptape.errors import Doubtful, Skip
-from perptape.exchanges.base import PageRule, RawFunding
+from perptape.exchanges.base import PageRule
 from perptape.exchanges.registry import traits
 from perptape.interval import DAY, HOUR, MINUTE, Interval, gaps, total, union
+from perptape.raw import RawFunding
 from support.fake_exchange import perpetual
 
 NOW = 20_000 * DAY

@@ -10,9 +10,10 @@ from perptape.collect.harvest import history_page
 from perptape.collect.paginate import page, request
 from perptape.collect.plan import Window, ordered, windows
 from perptape.errors import Retry
-from perptape.exchanges.base import PageRule, RawOpenInterest
+from perptape.exchanges.base import PageRule
 from perptape.exchanges.registry import traits
 from perptape.interval import DAY, MINUTE, Interval, floor, slots, union
+from perptape.raw import RawOpenInterest
 from perptape.standing import GridRules
 from support.fake_exchange import perpetual
 

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 import pytest
 import pytest_asyncio
 
-from perptape.exchanges.base import Access, Exchange, RawLiquidation
+from perptape.exchanges.base import Access, Exchange
 from perptape.exchanges.registry import VENUES, connect, traits
 from perptape.instruments import Instrument
 from perptape.interval import DAY, HOUR, MINUTE, Interval, ceil
+from perptape.raw import RawLiquidation
 from perptape.simulation import truth
 from perptape.simulation.market import Market
 from perptape.simulation.server import Simulation

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from perptape.datasets import DATASETS, funding, funding_prediction, liquidations, open_interest
 from perptape.datasets.base import Invalid
-from perptape.exchanges.base import RawFunding, RawLiquidation, RawOpenInterest, RawPrediction
 from perptape.exchanges.calls import read
 from perptape.exchanges.registry import traits
 from perptape.interval import DAY, EARLIEST, LATEST, MINUTE, NS
+from perptape.raw import RawFunding, RawLiquidation, RawOpenInterest, RawPrediction
 from support.fake_exchange import START, perpetual
 
 ONE = perpetual(traits("okx"))

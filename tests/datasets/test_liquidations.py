@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from perptape.datasets.base import Invalid
 from perptape.datasets.liquidations import Unit, row
-from perptape.exchanges.base import RawLiquidation
 from perptape.exchanges.registry import traits
 from perptape.instruments import Instrument
+from perptape.raw import RawLiquidation
 from support.fake_exchange import START, perpetual
 
 UNITS: tuple[Unit, ...] = ("base", "contracts", "quote")

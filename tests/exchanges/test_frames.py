@@ -10,8 +10,8 @@ import pytest
 
 from perptape.exchanges import binance, bybit, deribit, okx
 from perptape.exchanges._ccxt_stream import Connection
-from perptape.exchanges.base import RawLiquidation
 from perptape.exchanges.frames import Stream
+from perptape.raw import RawLiquidation
 from support.fake_exchange import perpetual
 
 

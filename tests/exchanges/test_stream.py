@@ -11,9 +11,10 @@ import pytest
 import pytest_asyncio
 
 from perptape.errors import Retry
-from perptape.exchanges.base import Access, Exchange, RawLiquidation
+from perptape.exchanges.base import Access, Exchange
 from perptape.exchanges.registry import connect
 from perptape.instruments import Instrument
+from perptape.raw import RawLiquidation
 from perptape.simulation.burst import Burst
 from perptape.simulation.faults import Fault
 from perptape.simulation.market import Market

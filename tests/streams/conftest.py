@@ -19,9 +19,9 @@ from perptape.collect.marks import Rules
 from perptape.collect.stream_batch import Batch
 from perptape.datasets.liquidations import row
 from perptape.errors import StoreError
-from perptape.exchanges.base import RawLiquidation
 from perptape.instruments import Instrument
 from perptape.interval import NS
+from perptape.raw import RawLiquidation
 from perptape.store.log_record import Mark
 
 

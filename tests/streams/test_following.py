@@ -20,10 +20,10 @@ from perptape.coverage import Coverage
 from perptape.datasets import LIQUIDATIONS
 from perptape.datasets.base import join
 from perptape.errors import Retry
-from perptape.exchanges.base import RawLiquidation
 from perptape.exchanges.registry import traits
 from perptape.instruments import Resolution
 from perptape.interval import DAY
+from perptape.raw import RawLiquidation
 from perptape.store.log import Logs
 from support.fake_exchange import START, FakeExchange, perpetual
 

@@ -25,10 +25,10 @@ from perptape.coverage import Coverage
 from perptape.datasets import LIQUIDATIONS
 from perptape.datasets import base as datasets
 from perptape.errors import Fatal, Retry, Skip
-from perptape.exchanges.base import RawLiquidation
 from perptape.exchanges.registry import traits
 from perptape.instruments import Resolution
 from perptape.interval import DAY, Interval, gaps, union
+from perptape.raw import RawLiquidation
 from perptape.standing import REASONS
 from perptape.store.log import Logs
 from support.fake_exchange import START, FakeExchange, perpetual

@@ -7,9 +7,9 @@ import pytest
 from perptape.collect.stream_adopt import Adopted
 from perptape.collect.stream_batch import ConnectionSink, Counts, Intake
 from perptape.datasets.liquidations import LIQUIDATIONS
-from perptape.exchanges.base import RawLiquidation
 from perptape.exchanges.registry import traits
 from perptape.interval import LATEST, NS
+from perptape.raw import RawLiquidation
 from support.fake_exchange import START, perpetual
 
 ONE = perpetual(traits("bybit"))

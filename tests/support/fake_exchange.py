@@ -14,19 +14,10 @@ from decimal import Decimal
 from typing import TypeVar
 
 from perptape.errors import PerptapeError, Skip
-from perptape.exchanges.base import (
-    Answer,
-    History,
-    RawFunding,
-    RawLiquidation,
-    RawOpenInterest,
-    RawPrediction,
-    RawVolume,
-    Sink,
-    Traits,
-)
+from perptape.exchanges.base import History, Sink, Traits
 from perptape.instruments import Instrument
 from perptape.interval import DAY, HOUR, MINUTE, Interval, ceil
+from perptape.raw import Answer, RawFunding, RawLiquidation, RawOpenInterest, RawPrediction, RawVolume
 
 T = TypeVar("T")
 

@@ -11,9 +11,10 @@ from perptape.collect.report import of_coverage
 from perptape.coverage import Coverage
 from perptape.damage import Damage, repaired
 from perptape.errors import Doubtful
-from perptape.exchanges.base import PageRule, RawFunding, RawOpenInterest
+from perptape.exchanges.base import PageRule
 from perptape.exchanges.registry import traits
 from perptape.interval import DAY, HOUR, MINUTE, NS, Interval
+from perptape.raw import RawFunding, RawOpenInterest
 from perptape.standing import GridRules
 from support.fake_exchange import perpetual
 

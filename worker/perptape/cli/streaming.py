@@ -22,9 +22,10 @@ from perptape.collect.targets import resolved
 from perptape.datasets.base import Invalid
 from perptape.datasets.liquidations import row
 from perptape.errors import Fatal, PerptapeError, Retry, Skip
-from perptape.exchanges.base import Access, Exchange, RawLiquidation
+from perptape.exchanges.base import Access, Exchange
 from perptape.exchanges.registry import traits
 from perptape.instruments import Instrument
+from perptape.raw import RawLiquidation
 from perptape.settings import Settings
 
 if TYPE_CHECKING:

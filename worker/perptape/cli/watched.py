@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from perptape.exchanges.base import Exchange, RawLiquidation, Sink
+from perptape.exchanges.base import Exchange, Sink
 from perptape.instruments import Instrument
+from perptape.raw import RawLiquidation
 
 Watcher = Callable[[RawLiquidation, int], None]
 """(event, received in ns). Quick, and raises nothing: it runs in the read loop."""

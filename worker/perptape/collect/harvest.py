@@ -17,8 +17,9 @@ from perptape.collect.plan import Window
 from perptape.datasets import funding, funding_prediction, open_interest
 from perptape.datasets.base import Invalid
 from perptape.errors import Doubtful
-from perptape.exchanges.base import PageRule, RawFunding, RawOpenInterest, RawPrediction
+from perptape.exchanges.base import PageRule
 from perptape.interval import DAY, MINUTE, NS, Interval, floor, gaps, intersection, slot_of, slots, total, union
+from perptape.raw import RawFunding, RawOpenInterest, RawPrediction
 
 EVER = Interval(0, 1 << 62)
 """The lifetime of a contract of which nobody knows when it was listed."""

@@ -9,9 +9,9 @@ from perptape.claims import SETTLED, Claim
 from perptape.collect.harvest import Harvest
 from perptape.collect.plan import Window
 from perptape.damage import Damage, repaired
-from perptape.exchanges.base import RawFunding
 from perptape.instruments import Instrument
 from perptape.interval import Interval
+from perptape.raw import RawFunding
 from perptape.standing import REFUSED
 
 

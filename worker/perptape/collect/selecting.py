@@ -20,8 +20,8 @@ from perptape.collect.venue import Venue
 from perptape.datasets.base import Invalid
 from perptape.datasets.open_interest import row
 from perptape.errors import Retry, Skip
-from perptape.exchanges.base import Number, RawOpenInterest
 from perptape.instruments import Instrument, Resolution
+from perptape.raw import Number, RawOpenInterest
 
 log = structlog.get_logger("perptape")
 

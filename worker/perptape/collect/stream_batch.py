@@ -12,8 +12,8 @@ from operator import itemgetter
 from perptape.collect.ordinals import Ordinals
 from perptape.datasets.base import Invalid, kept_time
 from perptape.datasets.liquidations import Row, Unit, key, row
-from perptape.exchanges.base import RawLiquidation
 from perptape.interval import NS, SECOND
+from perptape.raw import RawLiquidation
 from perptape.store.log_record import Mark, MarkKind
 
 COALESCED = 200  # ms; marks of one topic that are nearer than that say nothing more than the last of them

@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from perptape.datasets.base import UTC, Dataset, Format, Invalid, kept_time, number, plain, schema_of
-from perptape.exchanges.base import RawFunding
 from perptape.interval import DAY, EARLIEST, JITTER, LATEST, MINUTE, NS
+from perptape.raw import RawFunding
 
 LONGEST = DAY
 """ms: no venue settles less often. Where nothing is known for longer, a settlement is missing."""

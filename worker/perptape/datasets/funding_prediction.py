@@ -5,8 +5,8 @@ from __future__ import annotations
 import pyarrow as pa
 
 from perptape.datasets.base import Dataset, Invalid, as_float, custom_from_file, custom_to_file, kept_time, number, schema_of
-from perptape.exchanges.base import RawPrediction
 from perptape.interval import LATEST, NS
+from perptape.raw import RawPrediction
 
 SCHEMA = schema_of(
     pa.field("rate", pa.float64(), False),

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from perptape.datasets.base import LARGEST, Dataset, Invalid, custom_from_file, custom_to_file, kept_time, number, schema_of
-from perptape.exchanges.base import Number, RawLiquidation
 from perptape.instruments import Instrument
 from perptape.interval import NS
+from perptape.raw import Number, RawLiquidation
 
 SCHEMA = schema_of(
     pa.field("side", pa.string(), False),

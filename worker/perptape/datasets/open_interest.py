@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from perptape.datasets.base import Dataset, Invalid, as_float, custom_from_file, custom_to_file, kept_time, number, schema_of
-from perptape.exchanges.base import RawOpenInterest
 from perptape.interval import MINUTE, NS
+from perptape.raw import RawOpenInterest
 
 AVAILABLE_AFTER = 5 * MINUTE
 """A bucket is taken to be known this long after its end: venues stamp it by its start or its end and publish it minutes late."""

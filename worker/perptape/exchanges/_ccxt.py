@@ -16,13 +16,14 @@ from perptape.exchanges._ccxt_client import WATCH, Watch, made
 from perptape.exchanges._ccxt_errors import Seen, Translator, http_date
 from perptape.exchanges._ccxt_lite import errors
 from perptape.exchanges._ccxt_stream import Connection, listen
-from perptape.exchanges.base import Access, Answer, RawFunding, RawOpenInterest, RawPrediction, RawVolume, Sink, Traits
+from perptape.exchanges.base import Access, Sink, Traits
 from perptape.exchanges.calls import Call, Conversation, Reply, Rows, Venue
 from perptape.exchanges.host import Shared, place
 from perptape.exchanges.offset import Offset, measured
 from perptape.exchanges.turns import Turns
 from perptape.instruments import Instrument
 from perptape.interval import LATEST, MINUTE, SECOND, Interval
+from perptape.raw import Answer, RawFunding, RawOpenInterest, RawPrediction, RawVolume
 
 T = TypeVar("T")
 ORIGIN = "x-perptape-origin"

@@ -14,10 +14,11 @@ import orjson
 
 from perptape.errors import Retry
 from perptape.exchanges._ccxt_pro import socket as socket_of
-from perptape.exchanges.base import RawLiquidation, Sink
+from perptape.exchanges.base import Sink
 from perptape.exchanges.frames import Stream
 from perptape.exchanges.text import short
 from perptape.instruments import Instrument
+from perptape.raw import RawLiquidation
 
 _new = tuple.__new__  # half the time of a named tuple's own
 

@@ -10,11 +10,12 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from perptape.exchanges.base import CallLimit, Feed, History, PageRule, RawFunding, RawOpenInterest, RawPrediction, RawVolume, Traits
+from perptape.exchanges.base import CallLimit, Feed, History, PageRule, Traits
 from perptape.exchanges.calls import Call, Conversation, Reaction, Reply, Rows, asked, at, decimal, items, read, some, whole
 from perptape.exchanges.frames import Hearing, Stream
 from perptape.instruments import Instrument
 from perptape.interval import DAY, HOUR, MINUTE, Interval
+from perptape.raw import RawFunding, RawOpenInterest, RawPrediction, RawVolume
 
 TRAITS = Traits(
     venue="binance",

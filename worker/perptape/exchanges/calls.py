@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Any, Literal, Protocol, TypeVar
 
-from perptape.exchanges.base import RawFunding, RawOpenInterest, RawPrediction, RawVolume, Traits
+from perptape.exchanges.base import Traits
 from perptape.exchanges.frames import Stream
 from perptape.exchanges.text import short
 from perptape.instruments import Instrument
 from perptape.interval import Interval
+from perptape.raw import RawFunding, RawOpenInterest, RawPrediction, RawVolume
 
 T = TypeVar("T")
 

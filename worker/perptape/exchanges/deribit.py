@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from perptape.exchanges.base import CallLimit, Feed, History, PageRule, RawFunding, RawOpenInterest, RawPrediction, RawVolume, Traits
+from perptape.exchanges.base import CallLimit, Feed, History, PageRule, Traits
 from perptape.exchanges.calls import Call, Conversation, Malformed, Reaction, Rows, asked, at, decimal, items, read, some, whole
 from perptape.exchanges.frames import Hearing, Stream, chunks, each
 from perptape.instruments import Instrument
 from perptape.interval import DAY, HOUR, MINUTE, SECOND, Interval, floor
+from perptape.raw import RawFunding, RawOpenInterest, RawPrediction, RawVolume
 
 TRAITS = Traits(
     venue="deribit",

@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from perptape.exchanges.base import CallLimit, History, PageRule, RawFunding, RawOpenInterest, RawPrediction, RawVolume, Traits
+from perptape.exchanges.base import CallLimit, History, PageRule, Traits
 from perptape.exchanges.calls import Call, Conversation, Malformed, Reaction, Rows, asked, items, read, some, whole
 from perptape.instruments import Instrument
 from perptape.interval import HOUR, MINUTE, Interval, floor
+from perptape.raw import RawFunding, RawOpenInterest, RawPrediction, RawVolume
 
 TRAITS = Traits(
     venue="hyperliquid",
