@@ -5,8 +5,9 @@ import asyncio
 import pytest
 
 from perptape.collect.report import standings
+from perptape.collect.rhythm import Rhythm
 from perptape.errors import Fatal, Retry, StoreError
-from perptape.interval import DAY, HOUR, MINUTE
+from perptape.interval import DAY, HOUR, MINUTE, SECOND
 from perptape.store.catalog import Tape
 
 FIVE = 5 * MINUTE
@@ -50,6 +51,28 @@ async def test_samples_of_runs_side_by_side_are_one_want(world):
     wants = world.tape.coverage("hyperliquid", "open_interest").wants
     assert len(wants) == 1
     assert wants[0].ended - wants[0].start == 6 * FIVE
+
+
+async def test_a_sample_that_failed_is_asked_for_again_before_its_slot_is_over(world):
+    exchange = world.venue("hyperliquid", ["BTC"])
+    real, answers = exchange.open_interest_at, iter(["NaN", "NaN"])
+    exchange.open_interest_at = lambda one, time: next(answers, None) or real(one, time)
+    world.clock.forward(HOUR - world.clock.ms % HOUR + MINUTE)
+    summary = await world.stay(30 * MINUTE, "{openInterest: {every: 1h}}", BTC)
+    assert summary.exit_code == 0, summary.lines()
+    assert world.tape.read("open_interest").num_rows == 1
+    assert [call[0] for call in world.data_calls("hyperliquid")] == ["open_interest"] * 3
+
+
+@pytest.mark.parametrize(("every", "asked"), [(HOUR, [0, 1, 3, 7, 15, 31, 60]), (FIVE, [0, 1, 3, 5]), (MINUTE, [0, 1])])
+def test_what_fails_is_asked_for_ever_later_within_its_slot_and_anew_in_the_next(every, asked):
+    late = 5 * SECOND
+    rhythm, times = Rhythm(every, late), [DAY + late]
+    while times[-1] < DAY + every:
+        times.append(times[-1] + rhythm.wait(times[-1], failed=True))
+    assert times == [DAY + late + minutes * MINUTE for minutes in asked]
+    assert rhythm.wait(times[-1], failed=True) == MINUTE
+    assert rhythm.wait(times[-1], failed=False) == every
 
 
 async def test_a_clean_stop_leaves_nothing_wanted_behind_it(world):

@@ -61,7 +61,7 @@ async def stopped(world, waiting, run):
 
 
 @pytest.mark.parametrize("collect", COLLECT.values(), ids=COLLECT)
-@pytest.mark.parametrize(("call", "answers"), [("instruments", 0), ("now", 0), ("now", 1), ("now", 2)])
+@pytest.mark.parametrize(("call", "answers"), [("instruments", 0), ("now", 0), ("now", 1)])
 async def test_a_run_that_stays_waits_for_no_answer_of_a_venue(world, venue, call, answers, collect):
     one = venue(call, answers)
     summary = await stopped(world, one.waiting, world.stay(HOUR, collect, BTC))

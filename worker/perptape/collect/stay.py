@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import hashlib
 from collections.abc import Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ from perptape.collect.batch import Batch
 from perptape.collect.following import Following
 from perptape.collect.live import settle_memory
 from perptape.collect.outcome import Outcome
+from perptape.collect.rhythm import Rhythm, spread
 from perptape.collect.selection import AGAIN
 from perptape.collect.stream_adopt import Adopted
 from perptape.collect.streams import adopted, stream
@@ -24,7 +24,7 @@ from perptape.collect.targets import Session
 from perptape.collect.together import aside, side_by_side, until
 from perptape.collect.venue import Settings, Venue
 from perptape.errors import PerptapeError, StoreError
-from perptape.interval import MINUTE, SECOND
+from perptape.interval import SECOND
 from perptape_api.collection import Liquidations
 
 if TYPE_CHECKING:
@@ -160,8 +160,9 @@ class Stay:
                 await self._environment.sleep(TRY_AGAIN)
 
     async def _schedule(self, venue: Venue, settings: Settings, session: Session, outcome: Outcome) -> None:
-        """Fetches a dataset once per `every`, each time within its budget; goes straight on when a budget left work."""
-        every = settings.every.ms
+        """Fetches a dataset in its rhythm, each time within its budget; goes straight on when a budget left work."""
+        late = spread(self._run.request.spec_id, venue.name, outcome.dataset, settings.every.ms)
+        rhythm = Rhythm(settings.every.ms, late)
         batches = venue.batches(outcome.dataset, settings)
         try:
             while True:
@@ -171,14 +172,13 @@ class Stay:
                 finally:
                     outcome.go_on(latest)
                     outcome.last_run = began
-                if stored and not (latest.failed or latest.error):
+                failed = bool(latest.failed or latest.error)
+                if stored and not failed:
                     outcome.last_success = self._environment.clock()
                 if not stored:
                     await self._environment.sleep(STORE_AGAIN)
                 elif not latest.remaining or latest.error:
-                    now = await venue.now()
-                    late = spread(self._run.request.spec_id, venue.name, outcome.dataset, every)
-                    await self._environment.sleep((every - now % every + late) / SECOND)
+                    await self._environment.sleep(rhythm.wait(await venue.now(), failed=failed) / SECOND)
         finally:
             if self._stop.is_set() and not session.shared:
                 await self._ended(venue, settings, session, batches, outcome)
@@ -237,9 +237,3 @@ class Stay:
             said = {name: value for name, value in dataclasses.asdict(report).items() if value or name in ("segments", "rows")}
             log.info("published", outcome="failed" if report.error else "published", **said)
         return not any(report.error for report in reports)
-
-
-def spread(spec: str, venue: str, dataset: str, every: int) -> int:
-    """ms after a slot's edge at which this collection asks: a stable hash, so that many do not ask in one moment."""
-    digest = hashlib.blake2b(f"{spec}/{venue}/{dataset}".encode(), digest_size=4).digest()
-    return 2 * SECOND + int.from_bytes(digest, "big") % max(min(every // 10, MINUTE), 1)
