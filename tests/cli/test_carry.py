@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 from perptape.cli.carry import Order, overridden, request
-from perptape.cli.daemon import document, every
+from perptape.cli.daemon import document, every, made, wanting
 from perptape.cli.present import verdict
+from perptape.cli.streaming import Streaming
 from perptape.collect.current import Said
 from perptape.errors import Retry, UsageError
 from perptape.instruments import Resolution
@@ -89,3 +90,16 @@ DOWN = Retry("refused")
 def test_how_a_question_to_several_venues_ends(answers: dict[str, Said | Retry], code: int, errors: int) -> None:
     found = verdict(answers)
     assert (found.code, len(found.errors)) == (code, errors)
+
+
+def test_the_same_command_given_again_is_who_wanted_before_and_one_that_asks_for_something_else_is_not() -> None:
+    def daemon(*symbols: str, minutes: int = 5) -> str:
+        return wanting("daemon", made(list(symbols), ("binance",), minutes, 60, True).spec)
+
+    def stream(*words: str) -> str:
+        return Streaming(words, ("binance",), {}, "table", False, True, None, None).request(settings({})).spec_id
+
+    btc, eth = "BTCUSDT-PERP", "ETHUSDT-PERP"
+    assert daemon(btc, eth) == daemon(eth, btc)
+    assert len({daemon(btc), daemon(eth), daemon(btc, eth), daemon(btc, minutes=1)}) == 4
+    assert stream(btc) == stream(btc) != stream(eth)

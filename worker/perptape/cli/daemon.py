@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +13,7 @@ from perptape.cli import options
 from perptape.errors import UsageError
 
 if TYPE_CHECKING:
-    from perptape_api.collection import Collection
+    from perptape_api.collection import Collection, CollectionSpec
 
 daemon = typer.Typer(help="Collect until stopped.", no_args_is_help=True, rich_markup_mode=None)
 SOURCE = "daemon"
@@ -40,7 +42,8 @@ def start(
     )
     output.line(dump(collection).rstrip())
     output.flush()
-    return carry.out(carry.Order(collection, source=SOURCE, endpoints=tuple(endpoint or ()), catalog=catalog), ctx.obj)
+    source = wanting(SOURCE, collection.spec)
+    return carry.out(carry.Order(collection, source=source, endpoints=tuple(endpoint or ()), catalog=catalog), ctx.obj)
 
 
 def made(symbols: list[str], venues: tuple[str, ...], oi_minutes: int, funding_minutes: int, liquidations: bool) -> Collection:
@@ -71,6 +74,13 @@ def document(
             "store": {"persistentVolumeClaim": {}},
         },
     }
+
+
+def wanting(command: str, spec: CollectionSpec) -> str:
+    """Who wants what these options say: the same command given again. One that asks for something else is somebody else, beside whom
+    it may run: of one who wants, the later process ends what it does not list any more. Pure."""
+    text = json.dumps([sorted(spec.symbols.names or ()), spec.symbols.exact, spec.collect.model_dump(mode="json", by_alias=True)])
+    return f"{command}-{hashlib.blake2b(text.encode(), digest_size=6).hexdigest()}"
 
 
 def every(minutes: int, option: str) -> str:

@@ -46,6 +46,7 @@ COLUMNS = (
     "ts_received",
 )
 Form = Literal["table", "json", "csv"]
+COMMAND = "stream-liquidations"
 LISTING = 10.0
 """Seconds for a venue to list its instruments."""
 
@@ -168,22 +169,18 @@ class Streaming:
 
     # -- kept too
 
-    async def _kept(self, settings: Settings, stop: asyncio.Event) -> int:
+    def request(self, settings: Settings) -> Request:
+        """What the collector is asked to carry out."""
         from perptape.cli.carry import writer
-        from perptape.cli.daemon import document
-        from perptape.cli.tapes import tape
+        from perptape.cli.daemon import document, wanting
         from perptape.collect.request import Request
-        from perptape.collect.run import run
         from perptape_api.document import parse
 
-        assert self.place is not None
-        spec = parse(
-            document("stream-liquidations", self.words, self.venues, {"liquidations": {"replicas": 1}}, exact=self.exact),
-            "stream-liquidations",
-        ).spec
-        request: Request = Request(
-            name="stream-liquidations",
-            source="cli",
+        collect: dict[str, object] = {"liquidations": {"replicas": 1}}
+        spec = parse(document(COMMAND, self.words, self.venues, collect, exact=self.exact), COMMAND).spec
+        return Request(
+            name=COMMAND,
+            source=wanting("cli", spec),
             spec=spec,
             venues=self.venues,
             datasets=("liquidations",),
@@ -193,8 +190,14 @@ class Streaming:
             deadline_s=self.seconds,
             state=settings.state,
         )
+
+    async def _kept(self, settings: Settings, stop: asyncio.Event) -> int:
+        from perptape.cli.tapes import tape
+        from perptape.collect.run import run
+
+        assert self.place is not None
         summary: Summary = await run(
-            request,
+            self.request(settings),
             tape(self.place),
             connect=lambda venue, access: Watched(connect(venue, access), self._shown(stop)),
             environment=environment(),
