@@ -209,6 +209,22 @@ def test_a_broken_store_is_said_by_every_reader_and_mended_by_the_command_that_t
     assert "cannot be read" not in perptape("status").err
 
 
+def test_of_a_store_of_which_nothing_can_be_read_nobody_says_that_nothing_is_missing(
+    perptape: Perptape, venues: Environ, spec: str, tmp_path: Path
+) -> None:
+    assert perptape("run", spec, "--once", "--exchange", "binance", environ=venues).code == 0
+    broken = sorted((tmp_path / "tape/perptape/segments").rglob("*.parquet"))
+    for path in broken:
+        path.write_bytes(b"garbage")
+    shown = perptape("status")
+    assert all(f"{path.name} cannot be read" in shown.err for path in broken if path.parent.name != "instruments")
+    assert "nothing was asked for yet" not in shown.err
+    assert perptape("gaps", "--fail").code == perptape("gaps", spec, "--fail").code == 1
+    published = perptape("publish")
+    assert all(f"{path.name} cannot be read" in published.err for path in broken)
+    assert "a copy is in perptape/quarantine/binance/open_interest" in published.err
+
+
 def test_a_second_run_in_the_same_slot_asks_for_nothing(perptape: Perptape, venues: Environ, spec: str) -> None:
     arguments = ("run", spec, "--once", "--format", "json", "--exchange", "binance", "--dataset", "funding")
     assert perptape(*arguments, environ=venues).code == 0

@@ -21,6 +21,7 @@ from perptape.store.landing import DataFiles, Place, landing
 from perptape.store.parquet import Unencodable, decode, encode
 from perptape.store.publish import Publisher
 from perptape.store.record import CLAIMS, sealed, wants_text
+from perptape.store.repair import repair
 from support.storage import Bucket, MemoryFileSystem
 from support.tapes import START, VENUES, missing, name_of, open_interest, write
 
@@ -86,6 +87,51 @@ def test_a_segment_of_other_rows_is_kept_aside_and_the_rest_is_published(table: 
     assert one.paths(f"perptape/quarantine/{VENUE}")
     assert missing(one.tape, one.done) == []
     assert len(one.paths("data/custom_open_interest")) == 4
+
+
+def test_a_segment_that_cannot_be_read_is_put_aside_an_hour_later_and_the_store_is_as_it_should_be_again() -> None:
+    one = World()
+    path = layout.segment(VENUE, "open_interest", layout.segment_name(one.ms, "bad", 0))
+    one.put(path, b"garbage")
+    one.publish()
+    assert [(found.path, found.kind) for found in one.tape.verify()] == [(path, "coverage")]
+    one.ms += HOUR - 1
+    one.publish()
+    assert one.paths(path)
+    one.ms += 1
+    one.publish()
+    assert not one.paths(path)
+    (copy,) = one.paths("perptape/quarantine")
+    assert one.bucket.objects[copy][0] == b"garbage"
+    assert one.publish() == []
+    assert one.tape.verify() == []
+    assert missing(one.tape, one.done) == []
+
+
+def test_a_list_of_instruments_that_cannot_be_read_is_found_and_made_anew() -> None:
+    one = World()
+    one.publish()
+    path = layout.instruments(VENUE)
+    one.put(path, b"garbage")
+    (found,) = one.tape.verify()
+    assert (found.path, found.kind) == (path, "unreadable")
+    (line,) = repair(one.tape, [found], "r")
+    assert path in line
+    assert one.tape.verify() == []
+
+
+def test_what_is_said_of_more_than_one_object_has_a_path_all_the_same() -> None:
+    one = World()
+    one.publish()
+    for path in one.paths(layout.SEGMENTS):
+        del one.bucket.objects[path]
+    for path in one.paths(layout.coverage(VENUE, "open_interest")):
+        one.put(path, b"garbage")
+    record = f"{layout.quarantine(VENUE, 'open_interest')}/x.json"
+    one.put(record, b"{")
+    folder = layout.coverage(VENUE, "open_interest")
+    paths = {found.path for found in one.tape.verify() if found.kind == "coverage"}
+    assert paths == {folder, record, *one.paths(f"{folder}/")}
 
 
 @pytest.mark.parametrize("bad", [nested, holed])

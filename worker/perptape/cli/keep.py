@@ -13,6 +13,7 @@ from perptape.cli import left, options, places
 from perptape.cli.shell import FAILED, OK, PARTLY, now
 from perptape.output import Listing
 from perptape.settings import Settings
+from perptape.store import layout
 from perptape.times import span
 from perptape_api import names
 
@@ -41,6 +42,8 @@ def publish(
     reports = tape(where).publish(writer=settings.writer)
     output.emit(published(reports, now()), form.value, to)
     for report in reports:
+        for line in report.damaged:
+            output.error(f"{report.venue} {report.dataset}: {line}; a copy is in {layout.quarantine(report.venue, report.dataset)}")
         if report.error is not None:
             output.error(f"{report.venue} {report.dataset}: {report.error}")
     if reports and not any(report.lease for report in reports):
@@ -121,7 +124,7 @@ def remedy(kinds: Collection[Kind]) -> str:
     if not {"unreadable", "claim"}.isdisjoint(kinds):
         return "`perptape verify --repair` keeps broken files aside, and the next run asks for what is gone"
     if not {"unpublished", "coverage"}.isdisjoint(kinds):
-        return "`perptape publish` mends what can still be read elsewhere"
+        return "`perptape publish` mends what can still be read elsewhere, and an hour after it was written puts aside what cannot be read"
     return "something else than perptape wrote under data/: move it away"
 
 

@@ -11,6 +11,7 @@ from perptape.cli import options, places
 from perptape.cli.shell import OK, PARTLY, now
 from perptape.output import Listing
 from perptape.settings import Settings
+from perptape.store import layout
 from perptape.times import iso, span
 
 if TYPE_CHECKING:
@@ -36,14 +37,14 @@ def status(
 ) -> int:
     """How complete the catalog is: per venue, dataset and instrument, what is covered, missing and lost for good."""
     output.check_form(form.value, to)
-    opened, found = _standings(ctx.obj, catalog, None, exchange, dataset)
+    opened, found, chosen = _standings(ctx.obj, catalog, None, exchange, dataset)
     output.emit(overview(found) if form == options.Format.table else figures(found), form.value, to)
     _distrusted(found)
-    _unread(opened, found)
+    unread = _unread(opened, chosen)
     for venue in sorted({one.venue for one in found}):
         for line in lifetimes(venue, opened.instruments(venue)):
             output.note(line)
-    if not found:
+    if not found and not unread:
         output.note("nothing was asked for yet: `perptape run FILE` does")
     return OK
 
@@ -51,7 +52,9 @@ def status(
 def gaps(
     ctx: typer.Context,
     file: Annotated[str | None, typer.Argument(metavar="[FILE]", help="Only what this CollectionSpec wants.", show_default=False)] = None,
-    fail: Annotated[bool, typer.Option("--fail", help="Exit 1 when something that can still be had is missing.")] = False,
+    fail: Annotated[
+        bool, typer.Option("--fail", help="Exit 1 when something that can still be had is missing, or nobody can tell.")
+    ] = False,
     exchange: options.Exchanges = None,
     dataset: options.Datasets = None,
     catalog: options.Catalog = None,
@@ -60,19 +63,21 @@ def gaps(
 ) -> int:
     """Holes in what was wanted: open (can still be had), lost (and why), unproven (nobody knows)."""
     output.check_form(form.value, to)
-    opened, found = _standings(ctx.obj, catalog, file, exchange, dataset)
+    opened, found, chosen = _standings(ctx.obj, catalog, file, exchange, dataset)
     output.emit(holes(found, times=_seconds if form == options.Format.table else _plain), form.value, to)
     _distrusted(found)
-    _unread(opened, found)
-    if file is not None and not found:
+    unread = _unread(opened, chosen)
+    never = file is not None and not found and not unread
+    if never:
         output.note(f"{file} was not run on this catalog yet: everything that it wants is missing")
-        return PARTLY if fail else OK
-    return PARTLY if fail and any(one.length("open") for one in found) else OK
+    unknown = never or unread or not all(one.trusted for one in found)  # what was wanted, too, may be in what cannot be read
+    return PARTLY if fail and (unknown or any(one.length("open") for one in found)) else OK
 
 
 def _standings(
     settings: Settings, catalog: str | None, file: str | None, exchange: list[str] | None, dataset: list[str] | None
-) -> tuple[Catalog, list[Standing]]:
+) -> tuple[Catalog, list[Standing], list[tuple[str, str]]]:
+    """The catalog, the standings, and of which venues and datasets they are."""
     from perptape.cli.tapes import WantedBy, reader
     from perptape.collect.report import standings
     from perptape.datasets import DATASETS
@@ -86,7 +91,9 @@ def _standings(
     opened = reader(places.place(catalog, store, settings))
     chosen = places.datasets(dataset, among=("open_interest", "funding", "liquidations"))
     names = [name for name in DATASETS if name in chosen or (name == "funding_prediction" and "funding" in chosen)]
-    return opened, standings(opened if spec is None else WantedBy(opened, spec), now(), places.venues(exchange), names)
+    venues = places.venues(exchange)
+    found = standings(opened if spec is None else WantedBy(opened, spec), now(), venues, names)
+    return opened, found, [pair for pair in opened.datasets() if pair[0] in venues and pair[1] in names]
 
 
 def _distrusted(found: Sequence[Standing]) -> None:
@@ -94,11 +101,13 @@ def _distrusted(found: Sequence[Standing]) -> None:
         output.error(f"{venue} {dataset}: no coverage could be read: rebuilt from rows, stream time is unproven; see `perptape verify`")
 
 
-def _unread(opened: Catalog, found: Sequence[Standing]) -> None:
-    """Says which objects could not be read, so that what they claimed is missing above."""
-    for venue, dataset in sorted({(one.venue, one.dataset) for one in found}):
-        for line in opened.known(venue, dataset).unreadable:
-            output.error(f"{venue} {dataset}: {line}; `perptape publish` keeps it aside")
+def _unread(opened: Catalog, chosen: Sequence[tuple[str, str]]) -> bool:
+    """Says which objects could not be read, so that what they claimed is missing above. Whether there are any."""
+    lines = [(venue, dataset, line) for venue, dataset in chosen for line in opened.known(venue, dataset).unreadable]
+    for venue, dataset, line in lines:
+        kept = line.startswith((layout.SEGMENTS, layout.COVERAGE))
+        output.error(f"{venue} {dataset}: {line}{'; `perptape publish` keeps it aside' if kept else ''}")
+    return bool(lines)
 
 
 def lifetimes(venue: str, seen: Iterable[SeenInstrument]) -> list[str]:

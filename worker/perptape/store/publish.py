@@ -96,6 +96,7 @@ class Publisher:
         told = {id(segment) for segment in claimable}
         self._folded = {path for path, segment in segments.items() if id(segment) in told}
         self.delete_segments(self.deletable(listed, segments))
+        self.put_aside([entry for entry in listed if entry.path not in segments])
         self.delete_coverage({f.path: f.modified for f in covered.files})
 
     def listed(self) -> Sequence[Entry]:
@@ -212,6 +213,11 @@ class Publisher:
     def delete_segments(self, paths: Sequence[str]) -> None:
         for path in paths:
             self.fs.delete(path)
+
+    def put_aside(self, unreadable: Sequence[Entry]) -> None:
+        """Segments that could not be read go once they are old."""
+        for entry in fold.old_enough(unreadable, self.fs.now(), self.keep) if unreadable else ():
+            quarantine.move(self.fs, self.venue, self.landing, entry.path)
 
     def delete_coverage(self, listed: dict[str, int]) -> None:
         """Listed at the start, read again now: a coverage file that a later one contains goes, but for the newest eight."""

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import suppress
 
 from perptape.damage import Damage
 from perptape.interval import NS, Interval
 from perptape.store import layout
 from perptape.store.filesystem import Absent, FileSystem
-from perptape.store.landing import Place
+from perptape.store.landing import Landing, Place
+from perptape.store.parquet import Unreadable
+from perptape.store.segment import decode_segment
 
 
 def _name(path: str, data: bytes) -> str:
@@ -25,6 +28,17 @@ def keep(fs: FileSystem, venue: str, dataset: str, path: str, data: bytes) -> st
     if not any(entry.path == copy for entry in fs.list(layout.quarantine(venue, dataset))):
         fs.create(copy, data)
     return copy
+
+
+def move(fs: FileSystem, venue: str, landing: Landing, path: str) -> None:
+    """A segment that cannot be read goes, unless it can be read by now; what it is is kept first."""
+    with suppress(Absent):
+        data = fs.read(path).data
+        try:
+            decode_segment(data, path, landing.schema)
+        except Unreadable:
+            keep(fs, venue, landing.dataset, path, data)
+            fs.delete(path)
 
 
 def record(fs: FileSystem, venue: str, dataset: str, place: Place, data: bytes, now: int) -> None:
@@ -57,5 +71,5 @@ def damage_records(fs: FileSystem, venue: str, dataset: str) -> tuple[tuple[Dama
         except Absent:
             continue
         except (ValueError, KeyError, TypeError) as error:
-            garbled.append(f"the damage record {entry.path} cannot be read: {error}")
+            garbled.append(f"{entry.path} cannot be read: {error}: no claim is believed without this record of damage")
     return tuple(found), tuple(garbled)

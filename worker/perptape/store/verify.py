@@ -46,9 +46,11 @@ def findings(catalog: Catalog, form: Format) -> list[Finding]:
         if place is None:
             continue
         known = catalog.known(venue, dataset)
-        out.extend(Finding(line.split(" ", 1)[0], "coverage", line) for line in known.unreadable)
+        out.extend(Finding(_path_in(line, layout.coverage(venue, dataset)), "coverage", line) for line in known.unreadable)
         out.extend(_unpublished(catalog.fs, place, venue))
-        if dataset in DATASETS:
+        if dataset not in DATASETS:
+            out.extend(_instruments(catalog.fs, place, venue))
+        else:
             out.extend(_claims_without_rows(catalog, venue, DATASETS[dataset]))
     return sorted(out)
 
@@ -93,6 +95,24 @@ def _data_file(fs: FileSystem, files: DataFiles, place: Place) -> Iterator[Findi
     once = files.joined([rows, rows.slice(0, 0)])[0].num_rows
     if once != rows.num_rows:
         yield Finding(place.path, "duplicate", f"holds {rows.num_rows - once} rows twice")
+
+
+def _path_in(line: str, other: str) -> str:
+    """The path with which a line about an object begins; `other` where it is about more than one."""
+    first = line.split(" ", 1)[0]
+    return first if first.startswith(f"{layout.OWN}/") else other
+
+
+def _instruments(fs: FileSystem, place: Landing, venue: str) -> Iterator[Finding]:
+    path = layout.instruments(venue)
+    at = place.place(path)
+    assert at is not None
+    try:
+        place.decode(at, fs.read(path).data)
+    except Absent:
+        return
+    except Unreadable as error:
+        yield Finding(path, "unreadable", str(error))
 
 
 def _strays(fs: FileSystem, form: Format) -> Iterator[Finding]:
