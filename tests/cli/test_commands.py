@@ -274,6 +274,23 @@ def test_liquidations_are_printed_as_they_happen(endpoints: dict[str, str], venu
         assert stream.wait(10) == 0
 
 
+def test_a_venue_that_never_takes_the_subscription_has_failed(perptape: Perptape, endpoints: dict[str, str], venues: Environ) -> None:
+    def control(method: str, body: object = None) -> None:
+        data = None if body is None else json.dumps(body).encode()
+        urlopen(Request(f"{endpoints['okx']}/_control/faults", data, method=method), timeout=5).close()
+
+    asked = ("stream-liquidations", "BTCUSDT-PERP", "--for", "3s", "-e", "okx")
+    control("POST", {"kind": "status", "status": 503, "venue": "okx", "path": "/ws/"})
+    try:
+        alone, beside = (perptape(*asked, *more, environ=venues) for more in ((), ("-e", "bybit")))
+    finally:
+        control("DELETE")
+    assert (alone.code, beside.code) == (3, 1), alone.err
+    assert "dialling again" in alone.err
+    assert "--timeout" not in alone.err
+    assert perptape(*asked, environ=venues).code == 0
+
+
 def test_a_venue_without_a_feed_is_nothing_that_failed(perptape: Perptape) -> None:
     found = perptape("stream-liquidations", "BTCUSDT-PERP", "-e", "hyperliquid")
     assert (found.code, found.out) == (0, "")

@@ -119,13 +119,14 @@ class Streaming:
             return exchange, tuple(await exchange.instruments())
 
         async with each(self.venues, self.access, LISTING, instruments, connect=connect) as answers:
-            failures = {venue: named(venue, one) for venue, one in answers.items() if isinstance(one, PerptapeError)}
+            failures = {venue: named(venue, one, "try again") for venue, one in answers.items() if isinstance(one, PerptapeError)}
             reached = {venue: one for venue, one in answers.items() if not isinstance(one, PerptapeError)}
             for failure in failures.values():
                 output.error(logs.redacted(failure, settings.secrets))
+            silent: dict[str, str] = {}
             wanted = self._wanted({venue: listed for venue, (_, listed) in reached.items()}, bool(failures))
             streams = [
-                asyncio.create_task(self._stream(reached[venue][0], mine, failures, stop, settings))
+                asyncio.create_task(self._stream(reached[venue][0], mine, failures, silent, stop, settings))
                 for venue, mine in wanted.items()
                 if mine
             ]
@@ -136,7 +137,8 @@ class Streaming:
                 for task in (*streams, everything, ended):
                     task.cancel()
                 await asyncio.gather(*streams, everything, ended, return_exceptions=True)
-        return OK if not failures else FAILED if len(failures) == len(self.venues) else PARTLY
+        failed = failures.keys() | silent.keys()
+        return OK if not failed else FAILED if len(failed) == len(self.venues) else PARTLY
 
     def _wanted(self, known: Mapping[str, tuple[Instrument, ...]], away: bool) -> dict[str, tuple[Instrument, ...]]:
         """The instruments that the words mean on each venue. Raises UsageError for a word that nobody knows."""
@@ -147,23 +149,36 @@ class Streaming:
         return {venue: tuple(one.instrument for one in each_of if one.instrument is not None) for venue, each_of in found.items()}
 
     async def _stream(
-        self, exchange: Exchange, instruments: tuple[Instrument, ...], failures: dict[str, str], stop: asyncio.Event, settings: Settings
+        self,
+        exchange: Exchange,
+        instruments: tuple[Instrument, ...],
+        failures: dict[str, str],
+        silent: dict[str, str],
+        stop: asyncio.Event,
+        settings: Settings,
     ) -> None:
-        """One venue: connects again and again, after a while that grows with each failure in a row."""
-        venue, attempt = exchange.traits.venue, 0
+        """One venue: connects again and again, after a while that grows with each failure in a row. It is `silent` as long as none of
+        its connections came about."""
+        venue, attempt, heard = exchange.traits.venue, 0, False
         watched = Watched(exchange, self._shown(stop))
         while not stop.is_set():
             talk = Talk(venue, output.note)
             try:
                 await watched.liquidations(instruments, talk)
             except Retry as error:
-                output.error(logs.redacted(named(venue, error), settings.secrets))
+                output.error(logs.redacted(named(venue, error, "dialling again"), settings.secrets))
+                if not heard:
+                    silent[venue] = str(error)
                 if error.after is not None:
                     await asyncio.sleep(error.after)
             except (Skip, Fatal) as error:
                 failures[venue] = str(error)
                 output.error(logs.redacted(named(venue, error), settings.secrets))
                 return
+            finally:
+                if talk.acknowledgements:
+                    heard = True
+                    silent.pop(venue, None)
             attempt = 1 if talk.acknowledgements else attempt + 1
             await asyncio.sleep(backoff(attempt, random.random()))
 

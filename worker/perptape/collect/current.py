@@ -80,14 +80,14 @@ async def each(
                 await asyncio.gather(*(exchange.close() for exchange in exchanges), return_exceptions=True)
 
 
-def named(venue: str, error: PerptapeError) -> str:
-    """A venue's failure on one line, with what to do where that is known. Pure."""
+def named(venue: str, error: PerptapeError, todo: str = "try again, or give more time with --timeout") -> str:
+    """A venue's failure on one line, with what to do where that is known; `todo` where asking again may help. Pure."""
     text = str(error).removeprefix(f"{venue}: ").removeprefix(f"{venue} ")
     if not isinstance(error, Retry):
         return f"{venue}: {text}"
     if error.after:
         return f"{venue}: {text}; ask again in {span(ceil(error.after) * SECOND)}, not before"
-    return f"{venue}: {text}; try again, or give more time with --timeout"
+    return f"{venue}: {text}; {todo}"
 
 
 def chosen(
