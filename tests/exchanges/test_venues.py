@@ -145,6 +145,16 @@ def test_bybits_listing_follows_the_cursors_of_the_live_and_of_the_closed() -> N
     assert [call.params.get("cursor") for call in calls] == [None, None, "first=1"]
 
 
+def test_bybits_listing_does_not_follow_cursors_that_go_round_in_circles() -> None:
+    def page(*cursors: str) -> list[Any]:
+        return [{"result": {"list": [{}], "nextPageCursor": cursor}} for cursor in cursors]
+
+    with pytest.raises(Malformed, match="no end"):
+        carried_out(bybit.instruments(), *page("a", "", "b", "a", "b", "a"))
+    _, calls = carried_out(bybit.instruments(), *page("a", "a", "b", "b", "", ""))
+    assert len(calls) == 6
+
+
 def test_okx_stores_what_was_paid_and_not_the_last_prediction() -> None:
     row = {"fundingRate": "0.0001", "realizedRate": "0.00009", "fundingTime": str(NOW)}
     (rows, _), _ = carried_out(okx.funding_page(BTC, WINDOW), {"data": [row]})

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -140,6 +141,44 @@ def test_what_cannot_be_meant_is_refused(tmp_path: Path, instruments: list[str] 
     list(write(tape, clock, "w"))
     with pytest.raises(UsageError, match=said):
         tape.read("open_interest", instruments, start, end)
+
+
+def test_times_without_a_zone_are_utc_on_every_machine(tmp_path: Path) -> None:
+    tape = Tape.open(str(tmp_path / "tape"))
+    list(write(tape, clock, "w"))
+    expected = tape.read("open_interest", None, START, START + 3 * HOUR).num_rows
+    code = f"""
+import datetime, perptape
+found = perptape.open({str(tmp_path / "tape")!r})
+start = datetime.datetime.fromtimestamp({START / 1000}, datetime.UTC).replace(tzinfo=None)
+print(found.read("open_interest", None, start, {START + 3 * HOUR}).num_rows)
+"""
+    for zone in ("UTC", "America/New_York", "Asia/Tokyo"):
+        ran = subprocess.run([sys.executable, "-c", code], env={**os.environ, "TZ": zone}, capture_output=True, check=True)
+        assert int(ran.stdout) == expected > 0
+
+
+def test_one_instrument_and_a_path_are_taken_as_they_are(tmp_path: Path) -> None:
+    tape = Tape.open(str(tmp_path / "tape"))
+    list(write(tape, clock, "w"))
+    one = name_of("okx")
+    assert perptape.open(tmp_path / "tape").read("open_interest", one).equals(tape.read("open_interest", [one]))
+
+
+def test_folders_that_were_moved_away_with_a_link_in_their_place_are_read(tmp_path: Path) -> None:
+    tape = Tape.open(str(tmp_path / "tape"))
+    list(write(tape, clock, "w"))
+    before = {dataset: tape.read(dataset) for dataset in ("open_interest", "funding")}
+    tape.publish()
+    shutil.rmtree(tmp_path / "tape/perptape/segments")
+    for folder in ("custom_open_interest", f"funding_rate_update/{name_of('okx')}"):
+        (tmp_path / folder).parent.mkdir(exist_ok=True)
+        (tmp_path / "tape/data" / folder).rename(tmp_path / folder)
+        (tmp_path / "tape/data" / folder).symlink_to(tmp_path / folder)
+    (tmp_path / "custom_open_interest/round").symlink_to(tmp_path)
+    (tmp_path / "custom_open_interest/nowhere").symlink_to(tmp_path / "nothing")
+    assert {dataset: tape.read(dataset) for dataset in before} == before
+    assert {finding.kind for finding in tape.verify()} <= {"stray"}
 
 
 def test_one_period_is_read_the_finest_that_covers_the_range(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import pytest
 from perptape.errors import StoreError
 from perptape.interval import DAY
 from perptape.store.catalog import StoreOptions, Tape
+from perptape.store.s3 import S3
 from perptape.store.s3_errors import Away, NoBucket, Refused
 from support.minio import Minio, free_port
 from support.tapes import KINDS, missing, write
@@ -28,6 +29,13 @@ def test_a_tape_is_written_published_read_and_verified(minio: Minio) -> None:
     assert tape.verify() == []
     assert tape.sql("SELECT count(*) AS n FROM funding").to_pylist() == [{"n": 6}]
     assert "replaces only what it was told to" in tape.usable()
+
+
+def test_what_consoles_put_in_place_of_folders_is_no_object(minio: Minio) -> None:
+    store = S3(minio.bucket(), "p", endpoint=minio.endpoint, key=minio.access_key, secret=minio.secret_key, region=minio.region)
+    store.create("data/", b"")
+    store.create("data/one", b"1")
+    assert [entry.path for entry in store.list("data")] == ["data/one"]
 
 
 def test_while_one_holds_the_lease_another_does_nothing_and_says_so(minio: Minio) -> None:

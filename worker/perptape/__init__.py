@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -10,8 +11,8 @@ if TYPE_CHECKING:
 __all__ = ["open"]
 
 
-def open(location: str = "./tape", *, options: StoreOptions | None = None) -> Catalog:
+def open(location: str | os.PathLike[str] = "./tape", *, options: StoreOptions | None = None) -> Catalog:
     """The catalog in a folder or at ``s3://bucket/prefix``, to read from."""
     from perptape.store.catalog import Catalog
 
-    return Catalog.open(location, options=options)
+    return Catalog.open(os.fspath(location), options=options)

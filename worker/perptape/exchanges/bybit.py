@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from perptape.exchanges.base import CallLimit, Feed, History, PageRule, Traits
-from perptape.exchanges.calls import Call, Conversation, Reaction, Rows, asked, at, decimal, items, read, some, whole
+from perptape.exchanges.calls import Call, Conversation, Malformed, Reaction, Rows, asked, at, decimal, items, read, some, whole
 from perptape.exchanges.frames import Hearing, Stream, chunks, each
 from perptape.instruments import Instrument
 from perptape.interval import DAY, HOUR, MINUTE, SECOND, Interval
@@ -71,12 +71,16 @@ def instruments() -> Conversation[Rows[Instrument]]:
     """All pages of the live and of the closed; every page but the last says where the next one starts."""
     found: list[Any] = []
     cursors: dict[str, str] = dict.fromkeys(_STATES, "")
+    seen: set[tuple[str, str]] = set()
     while cursors:
         replies = yield [_listing(state, cursor) for state, cursor in cursors.items()]
         for state, reply in zip(list(cursors), replies, strict=True):
             page = (some if state == "Trading" and not found else items)(reply.payload, "result", "list")
             found += page
             cursors[state] = unquote(reply.payload["result"].get("nextPageCursor") or "") if page else ""
+            if (state, cursors[state]) in seen:
+                raise Malformed(f"the pages of contracts have no end: {cursors[state]} comes again")
+            seen |= {(state, cursor) for state, cursor in cursors.items() if cursor}
         cursors = {state: cursor for state, cursor in cursors.items() if cursor}
     return read(found, _instrument)
 

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from perptape.errors import UsageError
+from perptape.store.query import Time, in_ns
 
 if TYPE_CHECKING:
     from perptape.store.catalog import Catalog
-    from perptape.store.query import Time
 
 EARLIEST, LATEST = 100_000_000_000, 100_000_000_000_000
 """ms of 1973 and of 5138: what lies outside is no time in ms that a catalog has."""
@@ -27,12 +26,9 @@ def check_times(start: Time, end: Time) -> None:
             raise UsageError(f"{name} {time} is not in ms since the epoch: seconds times 1000")
     if isinstance(start, int) and start > LATEST:
         raise UsageError(f"start {start} is not in ms since the epoch: ns divided by 1000000")
-    if start is not None and end is not None and _ms(start) > _ms(end):
+    first, last = in_ns(start), in_ns(end)
+    if first is not None and last is not None and first > last:
         raise UsageError(f"start {start} is after end {end}: give the earlier one first")
-
-
-def _ms(time: int | datetime) -> float:
-    return time if isinstance(time, int) else time.timestamp() * 1000
 
 
 def check_known(catalog: Catalog, dataset: str, instruments: Iterable[str], rows: pa.Table) -> None:

@@ -113,11 +113,11 @@ class Catalog:
     ) -> pa.Table:
         """The rows with ts_event in ``[start, end)``, published or not, each once, sorted by instrument and ts_init.
 
-        Times are ms since the epoch, or a datetime. `instruments` are Nautilus ids (None: all). `period` in minutes picks one
+        Times are ms since the epoch, or a datetime. `instruments` are Nautilus ids, or one (None: all). `period` in minutes picks one
         period of open interest (0: samples); by default, per instrument, the finest that covers the range. Raises UsageError for an
         instrument of which there is nothing at all, for times the wrong way round and for times that are not in ms.
         """
-        wanted = None if instruments is None else frozenset(instruments)
+        wanted = None if instruments is None else frozenset([instruments] if isinstance(instruments, str) else instruments)
         check_times(start, end)
         rows = self.rows(dataset, wanted, start, end, period=period)
         if wanted is not None and self.made() is not None:

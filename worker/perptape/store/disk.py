@@ -47,6 +47,11 @@ class Disk(Protocol):
         yield True
 
 
+def _within(path: str, folder: str) -> bool:
+    """Whether a folder holds the path, whatever links lead there."""
+    return os.path.commonpath([os.path.realpath(path), real := os.path.realpath(folder)]) == real
+
+
 class LocalDisk:
     """The operating system's files."""
 
@@ -102,8 +107,9 @@ class LocalDisk:
         except FileNotFoundError:
             return
         for entry in found:
-            if entry.is_dir(follow_symlinks=False):
-                yield from self.walk(entry.path)
+            if entry.is_dir():  # also one that was moved to another disk, with a link in its place
+                if not entry.is_symlink() or not _within(path, entry.path):
+                    yield from self.walk(entry.path)
                 continue
             try:
                 stat = entry.stat()

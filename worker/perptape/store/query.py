@@ -38,7 +38,7 @@ class Scope:
 
     @classmethod
     def of(cls, instruments: Iterable[str] | None, start: Time, end: Time) -> Scope:
-        return cls(None if instruments is None else frozenset(instruments), _ns(start), _ns(end))
+        return cls(None if instruments is None else frozenset(instruments), in_ns(start), in_ns(end))
 
     def holds(self, place: Place) -> bool:
         """Whether a file can have a row of it."""
@@ -56,7 +56,8 @@ class Scope:
         return table
 
 
-def _ns(time: Time) -> int | None:
+def in_ns(time: Time) -> int | None:
+    """ms or a datetime (UTC where it does not say) as ns; None for none."""
     if time is None or isinstance(time, int):
         return None if time is None else time * NS
     aware = time if time.tzinfo is not None else time.replace(tzinfo=UTC)

@@ -135,6 +135,8 @@ class S3:
                 answer = await client.list_objects_v2(Bucket=self._bucket, Prefix=f"{self._key(prefix)}/", **more)
                 for one in answer.get("Contents", ()):
                     path = one["Key"].removeprefix(self._prefix)
+                    if path.endswith("/"):  # no object of anybody's: what consoles and mounts put where they would have a folder
+                        continue
                     found.append(Entry(path, one["Size"], int(one["LastModified"].timestamp() * 1000)))
                 if not answer.get("IsTruncated"):
                     return sorted(found, key=lambda entry: entry.path)
