@@ -58,11 +58,11 @@ class World:
     async def pass_time(self):
         """Moves the clock from sleeper to sleeper, each time when nothing else is going on: no thread, and no task for a while."""
         while True:
-            for _ in range(200):
-                await asyncio.sleep(0)
-            if any(thread.name == "perptape-aside" for thread in threading.enumerate()):
-                await asyncio.sleep(0.001)
-                continue
+            quiet = 0
+            while quiet < 200:  # turns in a row without a thread, so that what one of them came to has been heard
+                at_work = any(thread.name == "perptape-aside" for thread in threading.enumerate())
+                quiet = 0 if at_work else quiet + 1
+                await asyncio.sleep(0.001 if at_work else 0)
             if self.sleepers:
                 at, _, woken = heapq.heappop(self.sleepers)
                 self.clock.ms = max(self.clock.ms, min(at, self.until))

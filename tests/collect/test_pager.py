@@ -18,7 +18,7 @@ from perptape.standing import GridRules
 from support.fake_exchange import perpetual
 
 FIVE = 5 * MINUTE
-NOW = 100 * DAY + 7 * MINUTE
+NOW = 20_000 * DAY + 7 * MINUTE
 ONE = perpetual(traits("binance"))
 GRID = Grid("open_interest", "5m", FIVE, GridRules(True, 10 * MINUTE, DAY, FIVE), FIVE)
 

@@ -1,6 +1,7 @@
 """What a symbol is on each venue, and who wants it since when."""
 
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 
@@ -145,7 +146,7 @@ def test_open_interest_comes_from_the_largest_period_that_divides_every(venue, e
 
 
 def test_ended_lives_are_targets_of_their_own_and_no_instrument_is_twice_in_one_round():
-    old, older = (replace(KNOWN["binance"][0], contract_size=size, delisted=NOW - age * DAY) for size, age in ((2, 1), (3, 2)))
+    old, older = (replace(KNOWN["binance"][0], contract_size=Decimal(size), delisted=NOW - age * DAY) for size, age in ((2, 1), (3, 2)))
     btc = Resolution("BTCUSDT-PERP", "binance", KNOWN["binance"][0], ended=(older, old))
     luna = Resolution("LUNAUSDT-PERP", "binance", None, "delisted", ended=(KNOWN["binance"][2],))
     rounds = list(former([btc, replace(btc, asked="BTCUSDT"), luna, Resolution("NOSUCH", "binance", None)]))
@@ -154,7 +155,7 @@ def test_ended_lives_are_targets_of_their_own_and_no_instrument_is_twice_in_one_
 
 
 def test_a_ticker_listed_again_resolves_to_its_present_life_and_keeps_the_others():
-    new, old = KNOWN["binance"][0], replace(KNOWN["binance"][0], contract_size=2, delisted=NOW - DAY)
+    new, old = KNOWN["binance"][0], replace(KNOWN["binance"][0], contract_size=Decimal(2), delisted=NOW - DAY)
     (found,) = resolved(["BTCUSDT-PERP"], {"binance": [new, old]}, TRAITS, exact=False, all_reached=True)["binance"]
     assert (found.instrument, found.ended) == (new, (old,))
 
