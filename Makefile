@@ -15,7 +15,7 @@ PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11 py
 # the making: until it is done they are left out unless asked for (`make test WITHOUT=`).
 WITHOUT ?= cluster
 JOBS ?= 2
-# The cluster's tests wait more than they work.
+# The cluster's tests wait more than they work. Their folders are named because each job collects for itself.
 E2E_JOBS ?= 5
 ARGS ?=
 
@@ -24,7 +24,7 @@ MADE := .venv/.made-$(firstword $(shell cat requirements/dev.txt pyproject.toml 
 PARTS := $(subst $(comma),$(space),$(WITHOUT))
 LEFT_OUT := $(foreach part,$(PARTS),or $(part))
 
-CLUSTER_TESTS = $(RUN) pytest -n $(E2E_JOBS) --maxschedchunk=1 -m cluster -q --durations=20
+CLUSTER_TESTS = $(RUN) pytest tests/chart tests/e2e -n $(E2E_JOBS) --maxschedchunk=1 -m cluster -q --durations=20
 # Ends the Docker engine that was started for the cluster's tests, if one was.
 DONE = [ -n "$${KEEP:-}" ] || tests/cluster/build stop
 
