@@ -108,13 +108,17 @@ def test_a_ban_that_one_pod_meets_stops_the_other_within_five_seconds(namespaces
     halves = Halves.of("binance", 80)
     simulated = one.venues("--symbols", "80")
     one.operator(f"watch.namespaces={{{one.name},{two.name}}}")
-    simulated.fault(kind="status", venue="binance", path="openInterestHist", status=418, retry_after=BAN_S, after=100, count=1)
     for namespace, name in ((one, "one"), (two, "two")):
-        namespace.apply(halves.spec(name, simulated, {"openInterest": {"every": "5m", "backfill": "10d"}}))
+        namespace.apply(halves.spec(name, simulated, {"openInterest": {"every": "5m", "backfill": "20d"}}))
+    pods = "--selector=perptape.io/dataset=open_interest"
+    for namespace in (one, two):
+        watching.until_logged(namespace.cluster, namespace.name, pods, "binance open_interest: ", within=300)  # it is at work
+    simulated.fault(kind="status", venue="binance", path="openInterestHist", status=418, retry_after=BAN_S, count=1)
     for namespace, name in ((one, "one"), (two, "two")):
         namespace.until_told(name, lambda told: told.get("pauses"), 300)
     for namespace in (one, two):
-        watching.until_logged(namespace.cluster, namespace.name, "--selector=perptape.io/dataset=open_interest", '"wait": false', 2 * BAN_S)
+        told = ("binance open_interest: ", '"wait": true', '"wait": false')
+        watching.until_logged(namespace.cluster, namespace.name, pods, *told, within=4 * BAN_S)
     found = halves.calls(simulated, BINANCE_HISTORY)
     (banned,) = [name for name, each in found.items() if any(call["status"] == 418 for call in each)]
     (at,) = [call["done_mono"] for call in found[banned] if call["status"] == 418]

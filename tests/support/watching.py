@@ -23,9 +23,10 @@ AGAIN_S = 1.0
 
 
 @contextmanager
-def _watched(cluster: Cluster, within: float, arguments: list[str]) -> Iterator[IO[str]]:
+def _running(cluster: Cluster, within: float, arguments: list[str]) -> Iterator[IO[str]]:
+    """What a kubectl prints that does not end by itself, for so long."""
     process = subprocess.Popen(
-        ["kubectl", "--context", cluster.context, *arguments, "--watch", "--output-watch-events", "--output", "json"],
+        ["kubectl", "--context", cluster.context, *arguments],
         env=cluster.environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -46,7 +47,7 @@ def _seen(cluster: Cluster, within: float, arguments: list[str]) -> Iterator[Obj
     """The object after each change, empty where it is gone, for so long. A watch that the server ends is begun anew."""
     end = time.monotonic() + within
     while (left := end - time.monotonic()) > 0:
-        with _watched(cluster, left, arguments) as lines:
+        with _running(cluster, left, [*arguments, "--watch", "--output-watch-events", "--output", "json"]) as lines:
             for printed in lines:  # one event each
                 event = json.loads(printed)
                 if event["type"] == "ERROR":
@@ -65,20 +66,16 @@ def until(cluster: Cluster, namespace: str, kind: str, name: str, holds: Callabl
     raise NotSeen(f"{kind} {name} in {namespace}: not as expected after {within:g} s; its status is\n{said}")
 
 
-def until_logged(cluster: Cluster, namespace: str, what: str, said: str, within: float = 120) -> str:
-    """The first line that contains `said` of all that a pod or workload logs from now on. Raises NotSeen with the last line."""
-    follow = ["kubectl", "--context", cluster.context, "--namespace", namespace, "logs", what, "--follow", "--since=1s"]
-    process = subprocess.Popen(follow, env=cluster.environment(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    end = threading.Timer(within, process.kill)
-    end.start()
+def until_logged(cluster: Cluster, namespace: str, what: str, *said: str, within: float = 120) -> None:
+    """Comes back once the log of a pod, which need not be there yet, has these texts, each in a line after that of the one before.
+    Raises NotSeen with the last line."""
+    end = time.monotonic() + within
     last = ""
-    try:
-        assert process.stdout is not None
-        for last in process.stdout:
-            if said in last:
-                return last
-    finally:
-        end.cancel()
-        process.kill()
-        process.wait()
-    raise NotSeen(f"{what} in {namespace} did not say {said!r} within {within:g} s; its last line is\n{last}")
+    while (left := end - time.monotonic()) > 0:
+        wanted = list(said)
+        with _running(cluster, left, ["--namespace", namespace, "logs", what, "--follow", "--tail=-1"]) as lines:
+            for last in lines:
+                if wanted[0] in last and not (wanted := wanted[1:]):
+                    return
+        time.sleep(min(AGAIN_S, max(0.0, end - time.monotonic())))
+    raise NotSeen(f"{what} in {namespace} did not say {said} within {within:g} s; its last line is\n{last}")
