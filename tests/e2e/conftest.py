@@ -5,7 +5,7 @@ import json
 import os
 import secrets
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -36,6 +36,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.get_closest_marker("alone") is not None)  # they wait for all others anyway
 
 
+FAILED = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test's fixtures can know how it ended."""
+    report = yield
+    item.stash[FAILED] = item.stash.get(FAILED, False) or report.failed
+    return report
+
+
 @pytest.fixture(scope="session")
 def together(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that all processes of this test session share."""
@@ -61,7 +72,7 @@ def images(cluster: Cluster, together: Path) -> Images:
 
 
 @pytest.fixture
-def namespaces(cluster: Cluster, images: Images, tests_at_once: None) -> Iterator[Callable[..., Namespace]]:
+def namespaces(request: pytest.FixtureRequest, cluster: Cluster, images: Images, tests_at_once: None) -> Iterator[Callable[..., Namespace]]:
     """Makes namespaces for one test, which no operator serves; their end is asked for, not waited for. One that has to have a certain
     name is there only once, and nobody else's is touched: what an earlier session left is deleted first."""
     names: list[str] = []
@@ -76,7 +87,7 @@ def namespaces(cluster: Cluster, images: Images, tests_at_once: None) -> Iterato
         return Namespace(cluster, made, images)
 
     yield make
-    ended(cluster, *names)
+    ended(request, cluster, *names)
 
 
 @pytest.fixture
@@ -85,15 +96,16 @@ def namespace(namespaces: Callable[..., Namespace]) -> Namespace:
 
 
 @pytest.fixture
-def home(cluster: Cluster, images: Images, together: Path, tests_at_once: None) -> Iterator[Namespace]:
+def home(request: pytest.FixtureRequest, cluster: Cluster, images: Images, together: Path, tests_at_once: None) -> Iterator[Namespace]:
     """A namespace for one test that an operator already serves."""
     name = served.pool(cluster, images, together).take()
     yield Namespace(cluster, name, images)
-    ended(cluster, name)
+    ended(request, cluster, name)
 
 
-def ended(cluster: Cluster, *names: str) -> None:
-    if names and not os.environ.get("KEEP"):
+def ended(request: pytest.FixtureRequest, cluster: Cluster, *names: str) -> None:
+    """With KEEP the namespaces of failed tests stay. Those of all tests would go on collecting, and be too much for the machine."""
+    if names and not (os.environ.get("KEEP") and request.node.stash.get(FAILED, False)):
         cluster.kubectl("delete", "namespace", *names, "--wait=false")
 
 
