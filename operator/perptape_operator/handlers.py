@@ -1,6 +1,7 @@
 """Kopf's events become cache entries and keys in our queue, nothing else: no finalizer, no annotation, no peering, no decision."""
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import kopf
@@ -13,6 +14,15 @@ from perptape_operator.operation import Operation
 SERVER_TIMEOUT_S = 300
 REQUEST_TIMEOUT_S = 60
 CONNECT_TIMEOUT_S = 10
+WAITS_S = (1.0, 1.0, 2.0, 3.0, 5.0, 8.0, 13.0, 21.0, 30.0)
+
+
+class Unending:
+    """Seconds between the attempts of a request, for ever. Kopf ends when one of its watches gives up, and all other watches with it:
+    an API server that is away for minutes, or one namespace that is gone or grants nothing any more, must not take the rest along."""
+
+    def __iter__(self) -> Iterator[float]:
+        return itertools.chain(WAITS_S, itertools.repeat(WAITS_S[-1]))
 
 
 def registry(operation: Operation) -> kopf.OperatorRegistry:
@@ -57,6 +67,7 @@ def configure(settings: kopf.OperatorSettings, identity: str) -> None:
     settings.watching.client_timeout = SERVER_TIMEOUT_S + 30
     settings.watching.connect_timeout = CONNECT_TIMEOUT_S
     settings.networking.request_timeout = REQUEST_TIMEOUT_S
+    settings.networking.error_backoffs = Unending()
     for kind in CHILDREN:
         version = kind.api_version.rpartition("/")[2]
         settings.watching.label_selectors[kind.group, version, kind.plural] = selector(identity)

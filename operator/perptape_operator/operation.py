@@ -44,6 +44,7 @@ class Operation:
     heard: float = 0.0
     """When a resync last ended well, or found nothing due."""
     started: bool = False
+    stopped: bool = False
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
     queue: Queue[SpecKey] = field(init=False)
     pauses: Pauses = field(init=False)
@@ -75,6 +76,7 @@ class Operation:
         self._tasks += [asyncio.create_task(self._guarded(work)) for work in works]
 
     async def stop(self) -> None:
+        self.stopped = True
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -108,8 +110,9 @@ class Operation:
         self.queue.add(key)
 
     def alive(self) -> bool:
-        """Whether the loop still turns; errors of the API server are borne for ten minutes."""
-        dead = any(task.done() for task in self._tasks)
+        """Whether the loop still turns; errors of the API server are borne for ten minutes. A process that stopped and did not end is
+        not alive: so Kopf leaves it when it fails."""
+        dead = self.stopped or any(task.done() for task in self._tasks)
         return not dead and self.seconds() - self.heard < self.settings.resync_s + TOLERATED_S
 
     async def resync(self) -> None:
@@ -125,11 +128,12 @@ class Operation:
         self.counters.resyncs.inc()
 
     async def _relist(self, kind: Kind, namespace: str | None) -> set[SpecKey]:
-        """What may not be listed is told in status, and the rest goes on; only without its specs there is nothing to do."""
+        """What may not be listed is told in status, and the rest goes on, the other namespaces too, for one that is being deleted grants
+        nothing any more; only without its specs there is nothing to do."""
         try:
             listed, version = await self.cluster.list(kind, namespace, scoped(kind, self.settings.identity))
         except Forbidden as error:
-            if kind == COLLECTION:
+            if kind == COLLECTION and len(self.settings.namespaces) <= 1:
                 raise
             log.warning("a permission is missing", kind=kind.name, namespace=namespace, error=str(error))
             self.reconciler.memory.unlisted[namespace or ""] = str(error)

@@ -1,5 +1,6 @@
 """What is in the operator's way: permissions, refusals, others' objects. It says so, and does what it can."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 
 from perptape_operator.cluster import ClusterError, Forbidden, Invalid, refusal
 from perptape_operator.kinds import CLAIM, COLLECTION, CONFIG_MAP, CRON_JOB, DEPLOYMENT, JOB, NETWORK_POLICY
+from perptape_operator.settings import Settings
 
 NS = "trading"
 RBAC = (
@@ -40,6 +42,26 @@ def test_a_missing_rule_is_named_and_everything_else_is_made(world: Any, verb: s
     made = {kind for kind, _ in world.children()}
     assert {CONFIG_MAP.name, CLAIM.name, CRON_JOB.name, DEPLOYMENT.name, JOB.name} <= made
     assert (NETWORK_POLICY.name in made) == (verb == "list"), "what may not be read is never written"
+
+
+def test_a_namespace_that_is_gone_takes_no_other_with_it(worlds: Any) -> None:
+    """One that is deleted loses its Role before the operator is told of other namespaces: every list of it is refused."""
+    world = worlds(settings=Settings(identity="ns.perptape", namespace="ns", namespaces=("gone", NS)))
+    said = RBAC.format(verb="list").replace('namespace "trading"', 'namespace "gone"')
+    world.cluster.fail = lambda verb, kind, name: Forbidden(said, 403) if (verb, name) == ("list", "gone") else None
+    world.restart()
+    world.cluster.watchers.clear()
+    world.spec()  # unseen by a watch: the resync finds it
+    asyncio.run(world.operation.resync())
+    world.settle()
+    assert world.children(CRON_JOB)
+    assert world.condition("Ready")["reason"] == "Starting"
+
+
+def test_the_only_namespace_must_be_listed(world: Any) -> None:
+    world.cluster.fail = lambda verb, kind, name: Forbidden(RBAC.format(verb="list"), 403) if verb == "list" else None
+    with pytest.raises(Forbidden):
+        asyncio.run(world.operation.resync())
 
 
 def test_what_may_not_be_deleted_is_named(world: Any) -> None:

@@ -37,6 +37,7 @@ async def started(world: Any, *pods: dict[str, Any]) -> None:
     await world.operation.start()
     await asyncio.sleep(0)
     await world.operation.stop()
+    world.operation.stopped = False  # only what it does by itself is left out
     for one in pods:
         world.operation.cache.put(one)
 

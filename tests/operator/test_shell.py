@@ -1,5 +1,8 @@
 """The thin shell around it all can be put together: Kopf's handlers, the server, what is measured."""
 
+import asyncio
+import itertools
+from collections.abc import Iterable
 from typing import Any
 
 import kopf
@@ -22,6 +25,25 @@ async def test_everything_can_be_put_together(world: Any) -> None:
         "/metrics",
         "/v1/venues/{venue}/budget",
     }
+
+
+def test_a_watch_is_asked_for_again_without_an_end() -> None:
+    """Kopf ends, and all watches with it, when one has run out of attempts: after 54 seconds, by itself."""
+    settings = kopf.OperatorSettings()
+    configure(settings, "ns.perptape")
+    waits = settings.networking.error_backoffs
+    assert isinstance(waits, Iterable)
+    for _ in range(2):  # each request begins anew
+        attempts = list(itertools.islice(waits, 1000))
+        assert (len(attempts), attempts[0], max(attempts)) == (1000, 1, 30)
+
+
+async def test_an_operator_that_stopped_and_did_not_end_is_not_alive(world: Any) -> None:
+    await world.operation.start()
+    await asyncio.sleep(0)  # its tasks begin
+    assert world.operation.alive()
+    await world.operation.stop()
+    assert not world.operation.alive()
 
 
 def test_collections_are_exported(world: Any) -> None:

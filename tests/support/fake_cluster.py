@@ -52,7 +52,7 @@ class FakeCluster:
         return copy.deepcopy(self.objects.get((kind.name, namespace, name)))
 
     async def list(self, kind: Kind, namespace: str | None, labels: str = "") -> tuple[list[Manifest], str]:
-        await self._request("list", kind.name, "")
+        await self._request("list", kind.name, namespace or "")
         wanted = dict(part.split("=") for part in labels.split(",")) if labels else {}
         found = [
             copy.deepcopy(manifest)
