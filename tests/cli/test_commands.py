@@ -366,3 +366,57 @@ def test_a_daemon_prints_its_spec_and_leaves_cleanly_when_told(venues: Environ, 
         assert daemon.returncode == 0
     assert "binance liquidations: " in rest
     assert list(tape.glob("perptape/segments/binance/liquidations/*.parquet"))
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("fetch-oi", "BTCUSDT-PERP", "--every", "1h"), "--every goes with --from"),
+        (("fetch-oi", "BTCUSDT-PERP", "--from", "2h", "--every", "90s"), "whole minutes, as in 5m or 1h"),
+        (("fetch-oi", "BTCUSDT-PERP", "--timeout", "inf"), "--timeout"),
+        (("query", "funding", "BTCUSDT-PERP", "--every", "5m"), "--every goes with oi"),
+        (("query", "oi", "BTCUSDT-PERP", "--every", "30s"), "whole minutes, as in 5m or 1h"),
+        (("query", "oi", "BTCUSDT-PERP", "--to", "999999d"), "is not before --to 1970-01-01"),
+        (("query", "oi", "BTCUSDT-PERP", "--to", "0001-01-01T00:00+14:00"), "is not before --to 1970-01-01"),
+        (("stream-liquidations", "BTCUSDT-PERP", "--catalog", "tape"), "--catalog without --store"),
+        (("status", "-e", ","), "the exchange is empty"),
+        (("status", "--catalog", ""), "--catalog is empty"),
+        (
+            ("simulate", "--port", "0", "-e", "okx", "--ready-file", "nowhere/ready.json"),
+            "--ready-file nowhere/ready.json cannot be written",
+        ),
+    ],
+)
+def test_what_would_do_nothing_or_cannot_be_is_refused_in_a_line(perptape: Perptape, words: tuple[str, ...], said: str) -> None:
+    found = perptape(*words)
+    assert (found.code, said in found.err, len(found.err.splitlines())) == (2, True, 1), found.err
+
+
+def test_a_history_that_nobody_gives_ends_in_the_time_that_was_given(perptape: Perptape, black_hole: str) -> None:
+    began = time.monotonic()
+    found = perptape("fetch-oi", "BTCUSDT-PERP", "-e", "okx", "--endpoint", f"okx={black_hole}", "--from", "2h", "--timeout", "1")
+    assert found.code == 3, found.err
+    assert time.monotonic() - began < 10
+
+
+def test_venues_of_two_markets_leave_no_store_behind(perptape: Perptape, venues: Environ, tmp_path: Path) -> None:
+    ready = tmp_path / "other.json"
+    command = [sys.executable, "-m", "perptape", "simulate", "--port", "0", "--seed", "2", "-e", "bybit", "--ready-file", str(ready)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=dict(os.environ)) as other:
+        assert other.stdout is not None
+        while b"serving" not in other.stdout.readline():
+            assert other.poll() is None
+        while not ready.exists():
+            time.sleep(0.01)
+        asked = ("BTCUSDT-PERP", "-e", "okx", "-e", "bybit", "--endpoint", f"bybit={json.loads(ready.read_text())['bybit']}", "--store")
+        for more in (("fetch-oi", *asked, "--from", "2h"), ("fetch-oi", *asked)):
+            found = perptape(*more, environ=venues)
+            assert (found.code, "cannot share a catalog" in found.err) == (2, True), found.err
+            assert not (tmp_path / "tape").exists()
+        other.terminate()
+
+
+def test_sql_shows_every_column_and_every_time(perptape: Perptape, venues: Environ) -> None:
+    assert perptape("fetch-oi", "BTCUSDT-PERP", "-e", "okx", "--store", environ=venues).code == 0
+    found = perptape("sql", "SELECT 1 AS a, 2 AS a, 3 AS a, TIMESTAMP '9999-01-01' AS t", "-f", "json")
+    assert found.rows == [{"a": 1, "a:1": 2, "a:2": 3, "t": "9999-01-01 00:00:00.000000"}]

@@ -12,8 +12,17 @@ from perptape import output
 from perptape.cli import options, places, times
 from perptape.cli.shell import now
 from perptape.errors import UsageError
+from perptape.interval import MINUTE
 from perptape.settings import Settings
 
+NOW, CALL = 5.0, 10.0
+"""Seconds that one venue may take for its current values, and for one page of its history."""
+Patience = Annotated[
+    float | None,
+    typer.Option(
+        "--timeout", metavar="SECONDS", min=0.1, max=86_400, help="How long one venue may take; with --from, without an answer. [5; 60]"
+    ),
+]
 Store = Annotated[bool, typer.Option("--store", help="Also write the rows into the catalog.")]
 
 
@@ -23,18 +32,22 @@ def fetch_oi(
     exchange: options.Exchanges = None,
     start: options.From = None,
     end: options.To = None,
-    every: Annotated[str, typer.Option("--every", metavar="PERIOD", help="With --from: the period of the history, as in 5m or 1h.")] = "5m",
+    every: Annotated[
+        str | None, typer.Option("--every", metavar="PERIOD", help="With --from: the period of the history, as in 1h. [5m]")
+    ] = None,
     store: Store = False,
     exact: options.Exact = False,
     endpoint: options.Endpoints = None,
     catalog: options.Catalog = None,
-    timeout: options.Timeout = 5.0,
+    timeout: Patience = None,
     form: options.Form = options.Format.table,
     to: options.Output = None,
 ) -> int:
     """Open interest in contracts, base coin and USD: now, or with --from the venue's history."""
+    if every is not None and start is None:
+        raise UsageError("--every goes with --from: the current value has no period")
     asked = Asked(ctx.obj, tuple(symbols), exchange, start, end, store, exact, endpoint, catalog, timeout, form, to)
-    return asked.answered("open_interest", "open_interest", every)
+    return asked.answered("open_interest", "open_interest", every or "5m")
 
 
 def fetch_funding(
@@ -47,7 +60,7 @@ def fetch_funding(
     exact: options.Exact = False,
     endpoint: options.Endpoints = None,
     catalog: options.Catalog = None,
-    timeout: options.Timeout = 5.0,
+    timeout: Patience = None,
     form: options.Form = options.Format.table,
     to: options.Output = None,
 ) -> int:
@@ -69,7 +82,7 @@ class Asked:
     exact: bool
     endpoint: list[str] | None
     catalog: str | None
-    timeout: float
+    timeout: float | None
     form: options.Format
     to: Path | None
 
@@ -87,15 +100,16 @@ class Asked:
         if span is None:
             from perptape.cli.present import Present
 
-            access = places.access(venues, self.endpoint, self.settings, timeout=self.timeout)
+            timeout = self.timeout or NOW
+            access = places.access(venues, self.endpoint, self.settings, timeout=timeout)
             kept = where if self.store else None
-            present = Present(current, self.symbols, venues, access, self.timeout, self.exact, kept)
+            present = Present(current, self.symbols, venues, access, timeout, self.exact, kept)
             return present.show(self.settings, self.form.value, self.to)
-        from perptape.cli.past import Past
+        from perptape.cli.past import PATIENCE, Past
 
         if self.start is None:
             raise UsageError("--to needs --from: give where the history begins")
-        access = places.access(venues, self.endpoint, self.settings)
-        period = None if every is None else times.length(every, "--every")
-        past = Past(history, self.symbols, venues, access, span, period, self.exact, where, self.store)
+        access = places.access(venues, self.endpoint, self.settings, timeout=self.timeout or CALL)
+        period = None if every is None else times.minutes(every, "--every") * MINUTE
+        past = Past(history, self.symbols, venues, access, span, period, self.exact, where, self.store, self.timeout or PATIENCE)
         return past.answered(self.settings, self.form.value, self.to)

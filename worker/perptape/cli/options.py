@@ -87,5 +87,5 @@ To = Annotated[
 ]
 Form = Annotated[Format, typer.Option("--format", "-f", help="How rows are printed.")]
 Output = Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the rows here.", show_default=False)]
-Timeout = Annotated[float, typer.Option("--timeout", metavar="SECONDS", min=0.1, help="How long one venue may take.")]
+Timeout = Annotated[float, typer.Option("--timeout", metavar="SECONDS", min=0.1, max=86_400, help="How long one venue may take.")]
 Exact = Annotated[bool, typer.Option("--exact", help="Never take a venue's default perpetual instead of the symbol asked for.")]

@@ -34,6 +34,7 @@ from perptape.exchanges.base import Access, Exchange, Traits
 from perptape.instruments import Instrument, Resolution
 from perptape.interval import DAY, MINUTE, NS, Interval
 from perptape.settings import Settings
+from perptape.store.made import one_origin
 from perptape.times import iso, span
 
 if TYPE_CHECKING:
@@ -109,6 +110,7 @@ class Past:
     exact: bool
     place: Place
     store: bool
+    patience: float = PATIENCE
 
     def answered(self, settings: Settings, form: output.Form, to: Path | None) -> int:
         """Reads, asks, prints, stores. The exit code."""
@@ -121,7 +123,8 @@ class Past:
             await asyncio.gather(*(self._listed(part, kept) for part in parts.values()))
             self._resolve(parts)
             if self.store:
-                for origin in {part.exchange.origin or "live" for part in parts.values() if not part.outcome.error}:
+                found = {venue: part.exchange.origin or "live" for venue, part in parts.items() if not part.outcome.error}
+                if (origin := one_origin(found)) is not None:
                     await asyncio.to_thread(kept.prepare, origin)
             await asyncio.gather(*(self._fetched(part, kept) for part in parts.values() if not part.outcome.error))
         finally:
@@ -137,7 +140,7 @@ class Past:
 
     def _part(self, venue: str) -> Part:
         exchange = connect(venue, self.access[venue])
-        asking = Asking(venue, environment(), Circuit(exchange.traits.circuit_failures), None, PATIENCE)
+        asking = Asking(venue, environment(), Circuit(exchange.traits.circuit_failures), None, self.patience)
         return Part(exchange, asking, Outcome(venue, self.dataset))
 
     async def _listed(self, part: Part, kept: Keeping) -> None:

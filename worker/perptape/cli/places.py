@@ -68,6 +68,8 @@ def _bucket(bucket: str, prefix: str) -> str:
 
 
 def _checked(location: str) -> str:
+    if not location.strip():
+        raise UsageError("--catalog is empty: give a folder or s3://bucket/prefix")
     if "://" in location:
         parts = urlsplit(location)
         if parts.scheme != "s3" or not parts.netloc:
@@ -80,6 +82,8 @@ def venues(asked: Sequence[str] | None, *, among: Iterable[str] = EXCHANGES, of:
     """The venues of `-e`, all when none is given; UsageError names the known ones and the nearest. `of`: whose venues they are."""
     known = tuple(among)
     chosen = list(dict.fromkeys(word.strip().lower() for words in asked or () for word in words.split(",") if word.strip()))
+    if asked and not chosen:
+        raise UsageError(f"the exchange is empty: leave it out for all, or give one of {', '.join(known)}")
     for word in chosen:
         if word not in known:
             near = difflib.get_close_matches(word, known, n=1)

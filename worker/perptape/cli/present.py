@@ -17,6 +17,7 @@ from perptape.datasets.instruments import INSTRUMENTS, instrument_rows
 from perptape.errors import PerptapeError, StoreError
 from perptape.exchanges.base import Access, Exchange
 from perptape.settings import Settings
+from perptape.store.made import one_origin
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,7 @@ class Present:
 
         assert self.store is not None
         kept = Keeping(self.store)
+        one_origin({venue: one.origin for venue, one in good.items() if one.rows})
         for venue, one in good.items():
             if not one.rows:
                 continue

@@ -12,7 +12,7 @@ from perptape import output
 from perptape.cli import options, places, times
 from perptape.cli.shell import OK, now
 from perptape.errors import UsageError
-from perptape.interval import MINUTE, Interval
+from perptape.interval import Interval
 from perptape.output import Listing
 from perptape.settings import Settings
 
@@ -55,6 +55,9 @@ def query(
     settings: Settings = ctx.obj
     if predicted and what != What.funding:
         raise UsageError("--predicted goes with funding")
+    if every is not None and what != What.oi:
+        raise UsageError("--every goes with oi: nothing else has periods")
+    period = times.minutes(every, "--every") if every is not None else None
     span = times.period(start, end, now()) or Interval(0, FOREVER)
     opened = reader(places.place(catalog, None, settings))
     known = {venue: [seen.instrument for seen in opened.instruments(venue)] for venue in places.venues(exchange)}
@@ -62,7 +65,6 @@ def query(
     for line in notes:
         output.note(line)
     dataset = {What.oi: "open_interest", What.funding: "funding", What.liquidations: "liquidations"}[what]
-    period = times.length(every, "--every") // MINUTE if every is not None else None
     rows = opened.read("funding_prediction" if predicted else dataset, [one.id for one in found], span.start, span.end, period=period)
     shown = newest(rows, count)
     output.emit(
@@ -132,9 +134,17 @@ def of_arrow(table: Any) -> Listing:
 
     def values(column: Any) -> list[Any]:
         if pa.types.is_timestamp(column.type):
-            return [iso_ns(value) for value in column.cast(pa.timestamp("ns")).cast(pa.int64()).to_pylist()]
+            try:
+                return [iso_ns(value) for value in column.cast(pa.timestamp("ns")).cast(pa.int64()).to_pylist()]
+            except pa.ArrowInvalid:  # outside of what nanoseconds can count
+                return list(column.cast(pa.string()).to_pylist())
         return [float(value) if type(value).__name__ == "Decimal" else value for value in column.to_pylist()]
 
     columns = [values(column) for column in table.columns]
     rows = list(zip(*columns, strict=True)) if columns else []
-    return Listing(tuple(table.column_names), rows, grouped=False, arrow=table)
+    names = [name if before.count(name) == 0 else f"{name}:{before.count(name)}" for name, before in _with_those_before(table.column_names)]
+    return Listing(tuple(names), rows, grouped=False, arrow=table.rename_columns(names))
+
+
+def _with_those_before(names: Sequence[str]) -> list[tuple[str, Sequence[str]]]:
+    return [(name, names[:place]) for place, name in enumerate(names)]

@@ -116,8 +116,11 @@ def ready(print_env: bool, file: Path | None) -> Callable[[Mapping[str, str]], N
         output.flush()
         if file is not None:
             partial = file.with_name(f"{file.name}.{os.getpid()}.partial")
-            partial.write_text(json.dumps(dict(endpoints)), encoding="utf-8")
-            partial.replace(file)
+            try:
+                partial.write_text(json.dumps(dict(endpoints)), encoding="utf-8")
+                partial.replace(file)
+            except OSError as error:
+                raise UsageError(f"--ready-file {file} cannot be written: {error.strerror}") from error
 
     return told
 

@@ -88,10 +88,10 @@ def _standings(
 
         collection = read(file)
         store, spec = collection.spec.store, spec_id(collection, file)
+    venues = places.venues(exchange)
     opened = reader(places.place(catalog, store, settings))
     chosen = places.datasets(dataset, among=("open_interest", "funding", "liquidations"))
     names = [name for name in DATASETS if name in chosen or (name == "funding_prediction" and "funding" in chosen)]
-    venues = places.venues(exchange)
     found = standings(opened if spec is None else WantedBy(opened, spec), now(), venues, names)
     return opened, found, [pair for pair in opened.datasets() if pair[0] in venues and pair[1] in names]
 

@@ -42,6 +42,8 @@ def stream_liquidations(
     logs.structured()
     if quiet and not store:
         raise UsageError("--quiet without --store would do nothing: give --store too")
+    if catalog is not None and not store:
+        raise UsageError("--catalog without --store would do nothing: give --store too")
     asked = places.venues(exchange)
     silent = [traits(venue) for venue in asked if traits(venue).feed is None]
     for one in silent:

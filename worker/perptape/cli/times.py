@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime, timedelta
 
 from perptape.errors import UsageError
-from perptape.interval import DAY, HOUR, MINUTE, SECOND, Interval
+from perptape.interval import DAY, HOUR, LATEST, MINUTE, SECOND, Interval
 from perptape.times import iso
 
 UNITS = {"s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY, "w": 7 * DAY}
@@ -21,13 +21,21 @@ def length(text: str, option: str) -> int:
     return round(float(match[1]) * UNITS[match[2] or "s"])
 
 
+def minutes(text: str, option: str) -> int:
+    """A period in whole minutes."""
+    ms = length(text, option)
+    if ms % MINUTE:
+        raise UsageError(f"{option} {text!r} is no period: whole minutes, as in 5m or 1h")
+    return ms // MINUTE
+
+
 def moment(text: str, option: str, now: int, *, end: bool = False) -> int:
     """A date, a timestamp (UTC unless it says otherwise), or a length ago -> ms. The end of a bare date is the next one's start."""
     text = text.strip()
     if text == "now":
         return now
     if re.fullmatch(r"[0-9]+[smhdw]", text):
-        return now - length(text, option)
+        return max(now - length(text, option), 0)
     try:
         time = datetime.fromisoformat(text)
         if re.fullmatch(r"\d{4}-?\d{2}-?\d{2}|\d{4}-?W\d{2}-?\d", text):
@@ -36,7 +44,7 @@ def moment(text: str, option: str, now: int, *, end: bool = False) -> int:
         raise UsageError(f"{option} {text!r} is not a time: write {EXAMPLES}") from None
     if time.tzinfo is None:
         time = time.replace(tzinfo=UTC)
-    return round(time.timestamp() * SECOND)
+    return min(max(round(time.timestamp() * SECOND), 0), LATEST)
 
 
 def period(start: str | None, end: str | None, now: int) -> Interval | None:

@@ -22,10 +22,11 @@ from perptape.collect.summary import Summary
 from perptape.collect.targets import Session, followed, resolved
 from perptape.collect.together import aside, side_by_side, until
 from perptape.collect.venue import Venue
-from perptape.errors import Fatal, OriginConflict, Retry, Skip, StoreError
+from perptape.errors import Fatal, Retry, Skip, StoreError
 from perptape.exchanges.base import Access, Exchange, Traits
 from perptape.instruments import Resolution
 from perptape.store.catalog import Tape
+from perptape.store.made import one_origin
 from perptape_api.collect import Liquidations
 
 log = structlog.get_logger("perptape")
@@ -185,11 +186,8 @@ class Run:
 
     async def settle_origin(self, failures: Mapping[str, str]) -> None:
         """Holds the store's origin against every venue's before anything is written. Raises OriginConflict, FormatConflict."""
-        reached = {venue.exchange.origin or "live": name for name, venue in self.venues.items() if name not in failures}
-        if len(reached) > 1:
-            parts = ", ".join(f"{name} is {origin}" for origin, name in sorted(reached.items()))
-            raise OriginConflict(f"simulated and live venues cannot share a catalog: {parts}; use one --catalog for each")
-        for origin in reached:
+        origin = one_origin({name: venue.exchange.origin or "live" for name, venue in self.venues.items() if name not in failures})
+        if origin is not None:
             await aside(partial(self.tape.prepare, origin, self.request.spec.store.format))
 
     def resolve(self, failures: Mapping[str, str]) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
 from perptape.datasets.base import FORMATS, Format
-from perptape.errors import Newer, StoreError
+from perptape.errors import Newer, OriginConflict, StoreError
 
 VERSION = 1
 """Of the layout."""
@@ -19,6 +20,14 @@ class Made:
 
     layout: Format
     origin: str
+
+
+def one_origin(of: Mapping[str, str]) -> str | None:
+    """The origin that all venues' data has; None of none. Raises OriginConflict where they differ."""
+    if len(set(of.values())) > 1:
+        parts = ", ".join(f"{venue} is {origin}" for venue, origin in of.items())
+        raise OriginConflict(f"simulated and live venues cannot share a catalog: {parts}; use one --catalog for each")
+    return next(iter(of.values()), None)
 
 
 def encode_made(made: Made) -> bytes:
