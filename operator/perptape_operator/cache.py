@@ -3,7 +3,7 @@
 import json
 import zlib
 from collections import deque
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterator, Set
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -51,7 +51,7 @@ class Cache:
 
     def put(self, manifest: Manifest) -> bool:
         """Keeps the object, unless what is kept is newer or it is known to be gone. Whether that changed anything."""
-        at, metadata = _at(manifest), manifest["metadata"]
+        at, metadata = place_of(manifest), manifest["metadata"]
         version, before = str(metadata.get("resourceVersion", "")), self._kept.get(at)
         if uid_of(manifest) in self._gone_set or (before is not None and not _newer(version, before.version)):
             return False
@@ -77,12 +77,8 @@ class Cache:
         if kept is not None and (not uid or kept.uid == uid):
             self._unlink(At(kind, namespace, name))
 
-    def replace(self, kind: Kind, namespace: str | None, listed: Iterable[Manifest], version: str) -> set[SpecKey]:
-        """Holds the kept objects against a whole list made at `version`; returns the specs of those that were gone unsaid."""
-        seen: set[At] = set()
-        for manifest in listed:
-            seen.add(_at(manifest))
-            self.put(manifest)
+    def unlisted(self, kind: Kind, namespace: str | None, seen: Set[At], version: str) -> set[SpecKey]:
+        """Forgets what a whole list made at `version` did not hold; returns the specs of those that were gone unsaid."""
         missing = [
             (at, kept)
             for at, kept in self._kept.items()
@@ -138,7 +134,8 @@ def spec_of(manifest: Manifest) -> SpecKey | None:
     return None if label is None else SpecKey(namespace, label)
 
 
-def _at(manifest: Manifest) -> At:
+def place_of(manifest: Manifest) -> At:
+    """Where an object is."""
     return At(manifest["kind"], str(manifest["metadata"].get("namespace", "")), name_of(manifest))
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 from urllib.parse import quote, urlencode
 
@@ -46,7 +46,7 @@ class Cluster(Protocol):
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Manifest | None: ...
 
-    async def list(self, kind: Kind, namespace: str | None, labels: str = "") -> tuple[list[Manifest], str]: ...
+    async def list(self, kind: Kind, namespace: str | None, labels: str, heard: Callable[[Manifest], object]) -> str: ...
 
     async def apply(self, manifest: Manifest, manager: str = MANAGER) -> Manifest: ...
 
@@ -99,16 +99,16 @@ class ApiServer:
                 return None
             raise
 
-    async def list(self, kind: Kind, namespace: str | None, labels: str = "") -> tuple[list[Manifest], str]:
-        """All objects, and the version that they were listed at."""
-        found: list[Manifest] = []
+    async def list(self, kind: Kind, namespace: str | None, labels: str, heard: Callable[[Manifest], object]) -> str:
+        """Tells every object as its page comes (all at once would be most of the memory), and returns the version of the list."""
         query = {"limit": str(PAGE)} | ({"labelSelector": labels} if labels else {})
         while True:
             page = await self._json("GET", f"{kind.path(namespace)}?{urlencode(query)}")
-            found += [{**item, "apiVersion": kind.api_version, "kind": kind.name} for item in page.get("items") or ()]
+            for item in page.get("items") or ():
+                heard({**item, "apiVersion": kind.api_version, "kind": kind.name})
             metadata = page.get("metadata") or {}
             if not metadata.get("continue"):
-                return found, str(metadata.get("resourceVersion", ""))
+                return str(metadata.get("resourceVersion", ""))
             query["continue"] = metadata["continue"]
 
     async def apply(self, manifest: Manifest, manager: str = MANAGER) -> Manifest:

@@ -13,7 +13,7 @@ import structlog
 
 from perptape_api.names import EXCHANGE_LABEL
 from perptape_operator import clock, gathered, standing
-from perptape_operator.cache import Cache, SpecKey, spec_of
+from perptape_operator.cache import At, Cache, SpecKey, place_of, spec_of
 from perptape_operator.cluster import Cluster, ClusterError, Forbidden, scoped
 from perptape_operator.kinds import CHILDREN, COLLECTION, POD, Kind, Manifest, labels_of, name_of, uid_of
 from perptape_operator.metrics import Counters
@@ -130,17 +130,23 @@ class Operation:
     async def _relist(self, kind: Kind, namespace: str | None) -> set[SpecKey]:
         """What may not be listed is told in status, and the rest goes on, the other namespaces too, for one that is being deleted grants
         nothing any more; only without its specs there is nothing to do."""
+        seen: set[At] = set()
+
+        def heard(manifest: Manifest) -> None:
+            seen.add(place_of(manifest))
+            self.cache.put(manifest)
+
         try:
-            listed, version = await self.cluster.list(kind, namespace, scoped(kind, self.settings.identity))
+            version = await self.cluster.list(kind, namespace, scoped(kind, self.settings.identity), heard)
         except Forbidden as error:
             if kind == COLLECTION and len(self.settings.namespaces) <= 1:
                 raise
             log.warning("a permission is missing", kind=kind.name, namespace=namespace, error=str(error))
             self.reconciler.memory.unlisted[namespace or ""] = str(error)
             return set()
-        gone = self.cache.replace(kind, namespace, listed, version)
+        gone = self.cache.unlisted(kind, namespace, seen, version)
         if kind == POD:
-            known = {(one["metadata"]["namespace"], name_of(one)) for one in listed}
+            known = {(at.namespace, at.name) for at in seen}
             for at in [at for at in self.reconciler.unanswered if at not in known and namespace in (None, at[0])]:
                 del self.reconciler.unanswered[at]
         return gone

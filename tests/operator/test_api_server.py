@@ -177,4 +177,4 @@ async def test_the_client_gives_every_refusal_to_whoever_retries_and_retries_not
         assert len(answers) == 1, "asked once"
     answers[:] = [(200, {"items": [], "metadata": {"continue": "more"}}, {}), (410, {"message": "too old"}, {})]
     with pytest.raises(Expired):
-        await api.list(DEPLOYMENT, NS)
+        await api.list(DEPLOYMENT, NS, "", lambda manifest: None)

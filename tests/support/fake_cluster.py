@@ -51,7 +51,7 @@ class FakeCluster:
         await self._request("get", kind.name, name)
         return copy.deepcopy(self.objects.get((kind.name, namespace, name)))
 
-    async def list(self, kind: Kind, namespace: str | None, labels: str = "") -> tuple[list[Manifest], str]:
+    async def list(self, kind: Kind, namespace: str | None, labels: str, heard: Callable[[Manifest], object]) -> str:
         await self._request("list", kind.name, namespace or "")
         wanted = dict(part.split("=") for part in labels.split(",")) if labels else {}
         found = [
@@ -61,7 +61,9 @@ class FakeCluster:
             and namespace in (None, there)
             and wanted.items() <= (manifest["metadata"].get("labels") or {}).items()
         ]
-        return found, str(next(self._serial))
+        for manifest in found:
+            heard(manifest)
+        return str(next(self._serial))
 
     async def apply(self, manifest: Manifest, manager: str = MANAGER) -> Manifest:
         await self._request("apply", manifest["kind"], name_of(manifest))
