@@ -10,7 +10,7 @@ from aiohttp import web
 from kubernetes.aio import client
 
 from perptape_operator.cluster import ApiServer, ClusterError, Expired, refusal
-from perptape_operator.kinds import COLLECTION, CONFIG_MAP, CRON_JOB, DEPLOYMENT, JOB
+from perptape_operator.kinds import COLLECTION, CONFIG_MAP, CRON_JOB, DEPLOYMENT, JOB, name_of
 
 NS = "trading"
 AWAY_S = 60
@@ -178,3 +178,15 @@ async def test_the_client_gives_every_refusal_to_whoever_retries_and_retries_not
     answers[:] = [(200, {"items": [], "metadata": {"continue": "more"}}, {}), (410, {"message": "too old"}, {})]
     with pytest.raises(Expired):
         await api.list(DEPLOYMENT, NS, "", lambda manifest: None)
+
+
+async def test_a_list_is_heard_page_by_page_so_that_one_page_is_in_memory(real: tuple[ApiServer, list[Any]]) -> None:
+    api, answers = real
+    first, second = ({"metadata": {"namespace": NS, "name": name}} for name in ("a", "b"))
+    answers[:] = [
+        (200, {"items": [first], "metadata": {"continue": "more"}}, {}),
+        (200, {"items": [second], "metadata": {"resourceVersion": "7"}}, {}),
+    ]
+    heard: list[tuple[str, str, int]] = []
+    assert await api.list(DEPLOYMENT, NS, "", lambda one: heard.append((name_of(one), one["kind"], len(answers)))) == "7"
+    assert heard == [("a", "Deployment", 1), ("b", "Deployment", 0)], "the second page is asked for after the first was heard"
