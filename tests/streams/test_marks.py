@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from perptape.claims import Claim, join
 from perptape.collect.marks import Proofs, Rules
+from perptape.collect.stream_batch import AHEAD, ConnectionSink, Counts, Intake
 from perptape.exchanges.base import Feed
-from perptape.interval import Interval, gaps, intersection, union
+from perptape.interval import HOUR, MINUTE, NS, SECOND, Interval, gaps, intersection, union
 from perptape.store.log_record import Mark
 
 A, B = "A-PERP.FAKE", "B-PERP.FAKE"
@@ -254,3 +255,24 @@ def test_no_claim_begins_before_the_horizon_of_the_roll_before_it(marks: list[Ma
         proofs.see(mark)
     for claim in proofs.claims(proofs.last):
         assert claim.kind == "hole" or claim.start >= horizons[claim.instrument]
+
+
+@pytest.mark.parametrize("ahead", [4 * MINUTE, HOUR])
+def test_a_clock_that_is_set_forward_for_a_while_proves_no_feed_that_died(ahead: int) -> None:
+    start, died = 1_795_928_400_000, 110
+    rules = Rules(("X",), 2_000, 5 * MINUTE, "complete", "feed", True)
+    intake = Intake(10_000, Counts())
+    sink = ConnectionSink(intake, "base", market=True, on_row=None, on_malformed=lambda *_: None, clock=lambda: 0.0)
+    sink.acknowledged("c", start * NS)
+    for second in range(4_200):
+        venue = start + second * SECOND
+        local = venue + (ahead if 60 <= second < 120 else 0)
+        sink.control("c", venue, local * NS)
+        if second < died and second % 10 == 0:
+            sink.feed("c", None, local * NS)
+    sink.settle()
+    proofs = Proofs(rules, start, {})
+    for mark in intake.take().marks:
+        proofs.see(mark)
+    proven = [claim for claim in proofs.claims(start + 4_200 * SECOND) if claim.kind == "complete"]
+    assert start < max(claim.end for claim in proven) <= start + died * SECOND + AHEAD

@@ -16,6 +16,9 @@ from perptape.interval import NS, SECOND
 from perptape.raw import RawLiquidation
 from perptape.store.log_record import Mark, MarkKind
 
+AHEAD = 15 * SECOND
+"""A feed is heard no later than so long after the connection's control topic, by the venue's own stamps: that topic is never silent for
+longer, so whatever says so is a clock that was set meanwhile, and would prove a feed that has died."""
 COALESCED = 200  # ms; marks of one topic that are nearer than that say nothing more than the last of them
 SHORTENED = 2_000  # characters of a malformed frame that are kept
 _RECEIVED, _EVENT = itemgetter(10), itemgetter(11)
@@ -143,6 +146,8 @@ class ConnectionSink:
         """The connection that ordinals are counted for: the newest one."""
         self._said: dict[str | None, int] = {}
         self._unsaid: dict[str | None, int] = {}
+        self._shown: int | None = None
+        """What the control topic proved last, ms."""
         self.connection: str | None = None
         self.since: int | None = None
         """Since when that connection counts (ms on the venue's clock): its last acknowledgement."""
@@ -158,7 +163,7 @@ class ConnectionSink:
             self.closed(self.connection, "subscribed anew", received)
         if connection != self.counted:  # events may come before the last of several acknowledgements: their count goes on
             self.counted, self._ordinals = connection, Ordinals()
-        self.connection, self.proven = connection, False
+        self.connection, self.proven, self._shown = connection, False, None
         self.heard = self._clock()
         self._intake.counts.connections += 1
         self._counts_from(connection, received // NS)
@@ -185,13 +190,15 @@ class ConnectionSink:
             self.heard = self._clock()
             at = received // NS
             at = at if time is None or time > at else time
+            self._shown = at
             if self.first is None and self.since is not None:
                 self.first = max(at, self.since)
             self._mark(None, at)
 
     def feed(self, connection: str, instrument: str | None, received: int) -> None:
         if connection == self.connection:
-            self._mark("" if self._market or instrument is None else instrument, received // NS)
+            at = received // NS if self._shown is None else min(received // NS, self._shown + AHEAD)
+            self._mark("" if self._market or instrument is None else instrument, at)
 
     def _mark(self, topic: str | None, time: int) -> None:
         """A mark of a feed's topic, or of the control topic (None)."""
