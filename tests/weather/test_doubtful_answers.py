@@ -22,7 +22,7 @@ FIVE = 5 * MINUTE
 ONE = perpetual(traits("binance"))
 GRID = Grid("open_interest", "5m", FIVE, GridRules(True, 10 * MINUTE, DAY, FIVE), FIVE)
 FUNDING = Grid("funding", SETTLED, HOUR, GridRules(True, 10 * MINUTE, DAY, HOUR))
-SPAN = Interval(100 * DAY, 100 * DAY + HOUR)
+SPAN = Interval(20_000 * DAY, 20_000 * DAY + HOUR)
 ASKED = Interval(SPAN.start - MARGIN, SPAN.end + MARGIN)
 LATER = SPAN.end + 3 * DAY
 
