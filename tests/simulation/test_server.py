@@ -207,6 +207,8 @@ async def test_the_control_api_sets_faults_and_tells_the_truth(serve: Any, http:
     now = simulation.now("binance")
     async with http.get(control + f"funding?venue=binance&contract=BTCUSDT&start={now - 24 * HOUR}&end={now}") as answer:
         assert len(await answer.json()) == 3
+    async with http.get(control + "funding") as answer:
+        assert (answer.status, await answer.json()) == (400, {"error": "venue is missing, or there is none of that name"})
     async with http.post(control + "faults", json={"kind": "fire"}) as answer:
         assert answer.status == 400
         assert "no fault 'fire'" in (await answer.json())["error"]

@@ -6,13 +6,14 @@ import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from perptape.store.catalog import Catalog, StoreOptions
+    from perptape.library import Library
+    from perptape.store.catalog import StoreOptions
 
 __all__ = ["open"]
 
 
-def open(location: str | os.PathLike[str] = "./tape", *, options: StoreOptions | None = None) -> Catalog:
+def open(location: str | os.PathLike[str] = "./tape", *, options: StoreOptions | None = None) -> Library:
     """The catalog in a folder or at ``s3://bucket/prefix``, to read from."""
-    from perptape.store.catalog import Catalog
+    from perptape.library import Library
 
-    return Catalog.open(os.fspath(location), options=options)
+    return Library.open(os.fspath(location), options=options)

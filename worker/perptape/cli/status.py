@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from perptape.store.catalog import Catalog
 
 STATUSES: tuple[Status, ...] = ("complete", "sampled", "empty", "unproven", "pending", "open", "lost")
-HOLES: tuple[Literal["open", "lost", "unproven"], ...] = ("open", "lost", "unproven")
 
 
 def status(
@@ -176,6 +175,8 @@ def _seconds(ms: int) -> str:
 
 def holes(found: Sequence[Standing], times: Any = _plain) -> Listing:
     """A row for each hole. Pure."""
+    from perptape.collect.report import HOLES
+
     columns = ("venue", "dataset", "instrument", "grid", "kind", "start", "end", "length", "reason")
     rows = [
         (one.venue, one.dataset, one.instrument, one.grid, kind, times(hole.start), times(hole.end), span(len(hole)), reason or None)

@@ -20,6 +20,7 @@ from perptape.instruments import END_OF_TIME, Instrument
 from perptape.interval import Interval, union
 from perptape.standing import State, Status, watermark
 
+HOLES: tuple[Status, ...] = ("open", "lost", "unproven")
 KEPT = ("complete", "sampled", "live")
 
 

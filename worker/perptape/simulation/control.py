@@ -35,7 +35,9 @@ async def answer(simulation: Simulation, http: web.Request) -> web.Response:
         result = handler(simulation, dict(http.query), orjson.loads(raw) if raw else {})
         if isinstance(result, Awaitable):
             result = await result
-    except (KeyError, TypeError, ValueError, ArithmeticError) as error:
+    except KeyError as error:
+        return _json({"error": f"{error.args[0]} is missing, or there is none of that name"}, 400)
+    except (TypeError, ValueError, ArithmeticError) as error:
         return _json({"error": f"{type(error).__name__}: {error}"}, 400)
     return _json(result)
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from dataclasses import replace
+from typing import Self
 
 import pyarrow as pa
 
@@ -48,7 +49,7 @@ class Catalog:
         self._made: Made | None = None
 
     @classmethod
-    def open(cls, location: str, *, options: StoreOptions | None = None) -> Catalog:
+    def open(cls, location: str, *, options: StoreOptions | None = None) -> Self:
         return cls(filesystem(location, options))
 
     @property
@@ -160,10 +161,6 @@ class Tape(Catalog):
     def __init__(self, fs: FileSystem) -> None:
         super().__init__(fs)
         self._count = itertools.count()
-
-    @classmethod
-    def open(cls, location: str, *, options: StoreOptions | None = None) -> Tape:
-        return cls(filesystem(location, options))
 
     def prepare(self, origin: str, form: Format) -> None:
         """Makes the store for one origin and format, or sees that it is for them.

@@ -1,0 +1,51 @@
+"""The catalog as `perptape.open` gives it: what is on the tape, and what is not."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+
+import pyarrow as pa
+
+from perptape.collect.report import HOLES, standings
+from perptape.datasets import DATASETS
+from perptape.exchanges.registry import VENUES
+from perptape.store.catalog import Catalog
+
+GAPS = pa.schema(
+    [
+        *(pa.field(name, pa.string(), False) for name in ("venue", "dataset", "instrument_id", "grid", "kind")),
+        *(pa.field(name, pa.int64(), False) for name in ("start", "end")),
+        pa.field("reason", pa.string()),
+    ]
+)
+
+
+class Library(Catalog):
+    """A catalog to read from, which can tell its holes."""
+
+    def gaps(self, venue: str | None = None, dataset: str | None = None, *, now: int | None = None) -> pa.Table:
+        """The holes in what was wanted of one venue and dataset, or of all, as `perptape gaps` prints them.
+
+        A row each: `kind` is open (can still be had), lost (`reason` says why) or unproven (nobody knows); `start` and `end`
+        (exclusive) are ms UTC. `now`: ms, this machine's clock where it is left out. Raises ValueError for a venue or dataset that
+        there is not, StoreError where the store cannot be read.
+        """
+        venues, datasets = _chosen("venue", venue, VENUES), _chosen("dataset", dataset, DATASETS)
+        at = time.time_ns() // 1_000_000 if now is None else now
+        rows = [
+            (one.venue, one.dataset, one.instrument, one.grid, kind, hole.start, hole.end, reason or None)
+            for one in standings(self, at, venues, datasets)
+            for kind in HOLES
+            for hole, reason in one.holes(kind)
+        ]
+        return pa.table([list(column) for column in zip(*rows, strict=True)] or [[] for _ in GAPS], schema=GAPS)
+
+
+def _chosen(what: str, name: str | None, among: Iterable[str]) -> tuple[str, ...]:
+    every = tuple(among)
+    if name is None:
+        return every
+    if name not in every:
+        raise ValueError(f"there is no {what} {name!r}: one of {', '.join(every)}")
+    return (name,)
