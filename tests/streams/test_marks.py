@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from perptape.claims import Claim, join
 from perptape.collect.marks import Proofs, Rules
-from perptape.collect.stream_batch import AHEAD, ConnectionSink, Counts, Intake
+from perptape.collect.stream_batch import Counts, Intake
+from perptape.collect.stream_sink import AHEAD, ConnectionSink
 from perptape.exchanges.base import Feed
 from perptape.interval import HOUR, MINUTE, NS, SECOND, Interval, gaps, intersection, union
 from perptape.store.log_record import Mark

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from perptape.collect.stream_adopt import Adopted
-from perptape.collect.stream_batch import ConnectionSink, Counts, Intake
+from perptape.collect.stream_batch import Counts, Intake
+from perptape.collect.stream_sink import ConnectionSink
 from perptape.datasets.liquidations import LIQUIDATIONS
 from perptape.exchanges.registry import traits
 from perptape.interval import LATEST, NS

@@ -15,10 +15,11 @@ import structlog
 
 from perptape.collect.marks import Rules
 from perptape.collect.stream_adopt import Segments
-from perptape.collect.stream_batch import ConnectionSink, Intake
+from perptape.collect.stream_batch import Intake
 from perptape.collect.stream_connection import Place
 from perptape.collect.stream_log import StreamLog
 from perptape.collect.stream_report import LiveReport, Pace
+from perptape.collect.stream_sink import ConnectionSink
 from perptape.collect.stream_thread import Offload, Thread
 from perptape.collect.stream_writer import Wants, Writer
 from perptape.collect.together import until

@@ -13,8 +13,8 @@ from random import Random
 import structlog
 
 from perptape.collect.circuit import backoff
-from perptape.collect.stream_batch import ConnectionSink
 from perptape.collect.stream_report import LiveReport, Pace
+from perptape.collect.stream_sink import ConnectionSink
 from perptape.collect.watchdog import Watch
 from perptape.errors import Fatal, Retry, Skip
 from perptape.exchanges.base import Exchange

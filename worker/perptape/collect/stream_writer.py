@@ -16,9 +16,10 @@ import structlog
 from perptape.claims import Want
 from perptape.collect.circuit import backoff
 from perptape.collect.stream_adopt import Segments, put
-from perptape.collect.stream_batch import ConnectionSink, Intake
+from perptape.collect.stream_batch import Intake
 from perptape.collect.stream_log import StreamLog
 from perptape.collect.stream_report import LiveReport, Pace
+from perptape.collect.stream_sink import ConnectionSink
 from perptape.collect.stream_tail import Segment
 from perptape.collect.stream_thread import Offload
 from perptape.errors import StoreError, Unwritable
