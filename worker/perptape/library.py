@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import pyarrow as pa
 
-from perptape.collect.report import HOLES, standings
+from perptape.collect.report import holes, standings
 from perptape.datasets import DATASETS
 from perptape.exchanges.registry import VENUES
 from perptape.store.catalog import Catalog
@@ -35,9 +35,7 @@ class Library(Catalog):
         at = time.time_ns() // 1_000_000 if now is None else now
         rows = [
             (one.venue, one.dataset, one.instrument, one.grid, kind, hole.start, hole.end, reason or None)
-            for one in standings(self, at, venues, datasets)
-            for kind in HOLES
-            for hole, reason in one.holes(kind)
+            for one, kind, hole, reason in holes(standings(self, at, venues, datasets))
         ]
         return pa.table([list(column) for column in zip(*rows, strict=True)] or [[] for _ in GAPS], schema=GAPS)
 

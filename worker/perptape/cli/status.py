@@ -17,11 +17,11 @@ from perptape.times import iso, span
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from perptape.cli.tapes import Reading
     from perptape.collect.report import Standing
     from perptape.datasets.instruments import SeenInstrument
     from perptape.instruments import Instrument
     from perptape.standing import Status
-    from perptape.store.catalog import Catalog
 
 STATUSES: tuple[Status, ...] = ("complete", "sampled", "empty", "unproven", "pending", "open", "lost")
 
@@ -36,10 +36,10 @@ def status(
 ) -> int:
     """How complete the catalog is: per venue, dataset and instrument, what is covered, missing and lost for good."""
     output.check_form(form.value, to)
-    opened, found, chosen = _standings(ctx.obj, catalog, None, exchange, dataset)
+    opened, found = _standings(ctx.obj, catalog, None, exchange, dataset)
     output.emit(overview(found) if form == options.Format.table else figures(found), form.value, to)
     _distrusted(found)
-    unread = _unread(opened, chosen)
+    unread = _unread(opened)
     for venue in sorted({one.venue for one in found}):
         for line in lifetimes(venue, opened.instruments(venue)):
             output.note(line)
@@ -62,10 +62,10 @@ def gaps(
 ) -> int:
     """Holes in what was wanted: open (can still be had), lost (and why), unproven (nobody knows)."""
     output.check_form(form.value, to)
-    opened, found, chosen = _standings(ctx.obj, catalog, file, exchange, dataset)
+    opened, found = _standings(ctx.obj, catalog, file, exchange, dataset)
     output.emit(holes(found, times=_seconds if form == options.Format.table else _plain), form.value, to)
     _distrusted(found)
-    unread = _unread(opened, chosen)
+    unread = _unread(opened)
     never = file is not None and not found and not unread
     if never:
         output.note(f"{file} was not run on this catalog yet: everything that it wants is missing")
@@ -75,9 +75,9 @@ def gaps(
 
 def _standings(
     settings: Settings, catalog: str | None, file: str | None, exchange: list[str] | None, dataset: list[str] | None
-) -> tuple[Catalog, list[Standing], list[tuple[str, str]]]:
-    """The catalog, the standings, and of which venues and datasets they are."""
-    from perptape.cli.tapes import WantedBy, reader
+) -> tuple[Reading, list[Standing]]:
+    """The catalog as it was read, and the standings."""
+    from perptape.cli.tapes import Reading, reader
     from perptape.collect.report import standings
     from perptape.datasets import DATASETS
 
@@ -88,11 +88,10 @@ def _standings(
         collection = read(file)
         store, spec = collection.spec.store, spec_id(collection, file)
     venues = places.venues(exchange)
-    opened = reader(places.place(catalog, store, settings))
+    opened = Reading(reader(places.place(catalog, store, settings)), spec)
     chosen = places.datasets(dataset, among=("open_interest", "funding", "liquidations"))
     names = [name for name in DATASETS if name in chosen or (name == "funding_prediction" and "funding" in chosen)]
-    found = standings(opened if spec is None else WantedBy(opened, spec), now(), venues, names)
-    return opened, found, [pair for pair in opened.datasets() if pair[0] in venues and pair[1] in names]
+    return opened, standings(opened, now(), venues, names)
 
 
 def _distrusted(found: Sequence[Standing]) -> None:
@@ -100,9 +99,9 @@ def _distrusted(found: Sequence[Standing]) -> None:
         output.error(f"{venue} {dataset}: no coverage could be read: rebuilt from rows, stream time is unproven; see `perptape verify`")
 
 
-def _unread(opened: Catalog, chosen: Sequence[tuple[str, str]]) -> bool:
+def _unread(opened: Reading) -> bool:
     """Says which objects could not be read, so that what they claimed is missing above. Whether there are any."""
-    lines = [(venue, dataset, line) for venue, dataset in chosen for line in opened.known(venue, dataset).unreadable]
+    lines = [(*of, line) for of, known in sorted(opened.known.items()) for line in known.unreadable]
     for venue, dataset, line in lines:
         kept = line.startswith((layout.SEGMENTS, layout.COVERAGE))
         output.error(f"{venue} {dataset}: {line}{'; `perptape publish` keeps it aside' if kept else ''}")
@@ -175,13 +174,11 @@ def _seconds(ms: int) -> str:
 
 def holes(found: Sequence[Standing], times: Any = _plain) -> Listing:
     """A row for each hole. Pure."""
-    from perptape.collect.report import HOLES
+    from perptape.collect import report
 
     columns = ("venue", "dataset", "instrument", "grid", "kind", "start", "end", "length", "reason")
     rows = [
         (one.venue, one.dataset, one.instrument, one.grid, kind, times(hole.start), times(hole.end), span(len(hole)), reason or None)
-        for one in found
-        for kind in HOLES
-        for hole, reason in one.holes(kind)
+        for one, kind, hole, reason in report.holes(found)
     ]
     return Listing(columns, rows)

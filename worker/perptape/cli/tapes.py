@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from perptape.claims import Claim
@@ -15,6 +15,7 @@ from perptape.errors import StoreError, UsageError
 from perptape.interval import MINUTE, Interval
 from perptape.pod.keys import s3_keys
 from perptape.store.catalog import Catalog, StoreOptions, Tape
+from perptape.store.coverage import Known
 
 if TYPE_CHECKING:
     from perptape.datasets.base import Format
@@ -38,19 +39,28 @@ def reader(place: Place) -> Catalog:
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class WantedBy:
-    """A catalog as one collection sees it: of all wants only its own."""
+@dataclass(slots=True)
+class Reading:
+    """A catalog that is read once, venue by venue and dataset by dataset. `spec`: of all wants only those of this collection."""
 
     catalog: Catalog
-    spec: str
+    spec: str | None = None
+    known: dict[tuple[str, str], Known] = field(default_factory=dict)
+    """What was read, with what could not be."""
+    _instruments: dict[str, tuple[SeenInstrument, ...]] = field(default_factory=dict)
 
     def coverage(self, venue: str, dataset: str) -> Coverage:
-        found = self.catalog.coverage(venue, dataset)
+        if (venue, dataset) not in self.known:
+            self.known[venue, dataset] = self.catalog.known(venue, dataset)
+        found = self.known[venue, dataset].coverage
+        if self.spec is None:
+            return found
         return Coverage.of(found.claims, (want for want in found.wants if want.spec == self.spec), found.damage, trusted=found.trusted)
 
-    def instruments(self, venue: str) -> Sequence[SeenInstrument]:
-        return self.catalog.instruments(venue)
+    def instruments(self, venue: str) -> tuple[SeenInstrument, ...]:
+        if venue not in self._instruments:
+            self._instruments[venue] = self.catalog.instruments(venue)
+        return self._instruments[venue]
 
 
 class Keeping:

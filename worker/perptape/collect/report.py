@@ -5,7 +5,7 @@ Pure over what is handed in: coverage, instruments, the time. Every figure is co
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -52,6 +52,11 @@ class Standing:
     @property
     def wanted(self) -> tuple[Interval, ...]:
         return union(state.span for state in self.states)
+
+
+def holes(found: Iterable[Standing]) -> Iterator[tuple[Standing, Status, Interval, str]]:
+    """Every hole: whose it is, its kind, its span, and the reason where one is known."""
+    return ((one, kind, span, reason) for one in found for kind in HOLES for span, reason in one.holes(kind))
 
 
 class Reader(Protocol):

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from perptape.datasets.base import UTC, Dataset, Format, Invalid, kept_time, number, plain, schema_of
-from perptape.interval import DAY, EARLIEST, JITTER, LATEST, MINUTE, NS
+from perptape.interval import DAY, JITTER, MINUTE, NS
 from perptape.raw import RawFunding
 
 LONGEST = DAY
@@ -96,16 +96,17 @@ def rows(raws: Sequence[RawFunding], received: int, fixed_interval: int | None =
     dropped: list[str] = []
     unusable: set[int] = set()
     for raw in raws:
+        at = None
         try:
-            time = kept_time(raw.time)
+            at = settled_at(kept_time(raw.time))
             rate = number(raw.rate, "rate", negative=True)
             if rate is None:
                 raise Invalid("rate: the venue gave none")
-            found[settled_at(time)] = plain(rate)
+            found[at] = plain(rate)
         except Invalid as error:
             dropped.append(f"{raw.instrument.id}: {error}")
-            if raw.time is not None and EARLIEST <= raw.time < LATEST:
-                unusable.add(settled_at(raw.time))
+            if at is not None:
+                unusable.add(at)
     out: list[Row] = []
     before: int | None = None
     for time in sorted({*found, *unusable}):

@@ -204,7 +204,7 @@ class CcxtExchange:
             WATCH.reset(token)
         self._note(watch)
         self._translator.answered()
-        return Reply(payload, watch.received // 1_000_000 + self.offset, _date(watch.seen.headers.get("date"))), watch
+        return Reply(payload, watch.received // 1_000_000 + self.offset, http_date(watch.seen.headers.get("date"))), watch
 
     def _heed(self, error: PerptapeError, status: int) -> None:
         """A refusal concerns all who share the venue's limits; of several bans the longest holds."""
@@ -218,7 +218,7 @@ class CcxtExchange:
         headers = watch.seen.headers
         self._origin = headers.get(ORIGIN, "live")
         self._turns.observe(headers)
-        if (date := _date(headers.get("date"))) is not None:
+        if (date := http_date(headers.get("date"))) is not None:
             self._measure(watch, date, date + 999)
 
     async def _keep_measured(self) -> None:
@@ -244,7 +244,7 @@ class CcxtExchange:
         headers = {name.lower(): value for name, value in handshake.headers.items()}
         self._origin = headers.get(ORIGIN, "live")
         now = self._clock() // 1_000_000
-        if (date := _date(headers.get("date"))) is not None:
+        if (date := http_date(headers.get("date"))) is not None:
             self._measure(Watch(began * 1_000_000, now * 1_000_000), date, date + 999)
 
     def _measure(self, watch: Watch, earliest: int, latest: int) -> None:
@@ -258,8 +258,3 @@ class CcxtExchange:
 
 def _shared(venue: Venue, access: Access) -> Shared | None:
     return None if access.shared is None else Shared(place(access.shared, venue.TRAITS.venue, access.endpoint))
-
-
-def _date(header: str | None) -> int | None:
-    """The venue's time (ms) of a Date header, at most 999 ms before the answer."""
-    return http_date(header) if header else None

@@ -124,8 +124,10 @@ def _until_reset(said: str, now: int) -> float | None:
     return (int(said) - now) / 1000 if said.isdecimal() and len(said) < 20 else None
 
 
-def http_date(text: str) -> int | None:
-    """The time (ms) of a Date header, which is UTC whatever zone it names or leaves out; None for what is no date."""
+def http_date(text: str | None) -> int | None:
+    """The time (ms) of a Date header, at most 999 ms before the answer; UTC whatever zone it names or leaves out. None for no date."""
+    if not text:
+        return None
     try:
         found = parsedate_to_datetime(text)
         return int((found if found.tzinfo is not None else found.replace(tzinfo=UTC)).timestamp() * 1000)
