@@ -8,17 +8,17 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from measure import ROOT, say
+from measure import ROOT, running, say
 
 from support.cluster import cache, exports
+from support.minio import free_port
 
 READY_S = 120.0
 TOKEN = "bench"  # of a server that listens on this machine's loopback alone, for as long as the bench runs
@@ -40,7 +40,7 @@ def api_server(folder: Path) -> Iterator[Path]:
             "--advertise-client-urls", f"http://127.0.0.1:{client}", "--listen-peer-urls", f"http://127.0.0.1:{peer}",
             "--initial-advertise-peer-urls", f"http://127.0.0.1:{peer}", "--initial-cluster", f"default=http://127.0.0.1:{peer}",
         ]  # fmt: skip
-        stack.enter_context(_running(etcd, folder / "etcd.log"))
+        stack.enter_context(running(etcd, folder / "etcd.log"))
         key = folder / "accounts.key"
         subprocess.run(["openssl", "genrsa", "-out", str(key), "2048"], check=True, capture_output=True)
         (folder / "tokens").write_text(f"{TOKEN},bench,bench,system:masters\n")
@@ -51,7 +51,7 @@ def api_server(folder: Path) -> Iterator[Path]:
             f"--service-account-signing-key-file={key}", f"--token-auth-file={folder / 'tokens'}", "--authorization-mode=RBAC",
             "--disable-admission-plugins=ServiceAccount", "--endpoint-reconciler-type=none", f"--feature-gates={FEATURES}",
         ]  # fmt: skip
-        stack.enter_context(_running(server, folder / "kube-apiserver.log"))
+        stack.enter_context(running(server, folder / "kube-apiserver.log"))
         place = f"https://127.0.0.1:{secure}"
         config = folder / "kubeconfig"
         config.write_text(json.dumps(_kubeconfig(place)))
@@ -88,27 +88,6 @@ def _kubeconfig(place: str) -> dict[str, object]:
         "contexts": [{"name": "bench", "context": {"cluster": "bench", "user": "bench"}}],
         "current-context": "bench",
     }
-
-
-@contextmanager
-def _running(command: Sequence[str], log: Path) -> Iterator[None]:
-    with log.open("wb") as out:
-        process = subprocess.Popen(command, stdout=out, stderr=out)
-    try:
-        yield
-    finally:
-        process.terminate()
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 def _wait(url: str, folder: Path) -> None:

@@ -10,6 +10,8 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -23,8 +25,12 @@ def say(text: str) -> None:
 
 def against(name: str, value: float, limit: float, unit: str, how: str) -> bool:
     """Prints a figure, its limit and their ratio; True when it is within. `python -m bench` reads these lines."""
+    return _beside(name, value, limit, unit, how, "over")
+
+
+def _beside(name: str, value: float, limit: float, unit: str, how: str, over: str) -> bool:
     within, ratio = value <= limit, value / limit if limit else value
-    say(f"  {name}: {value:.3g} {unit}, limit {limit:g}, ratio {ratio:.2f}{'' if within else '  over'} ({how})")
+    say(f"  {name}: {value:.3g} {unit}, limit {limit:g}, ratio {ratio:.2f}{'' if within else f'  {over}'} ({how})")
     return within
 
 
@@ -54,11 +60,25 @@ def against_at_speed(name: str, value: float, limit: float, unit: str, how: str,
 
     `bare`: `bare_import`, measured in the same run. The second is the verdict: a limit in seconds says nothing of a slower machine.
     """
-    slower = bare / SET_AT_S
-    over = "" if value <= limit else "  over here"
-    say(f"  {name}: {value:.3g} {unit}, limit {limit:g}, ratio {value / limit:.2f}{over} ({how})")
+    _beside(name, value, limit, unit, how, "over here")
     scale = f"bare `import ccxt.pro` takes {bare:.2f} s in this run, {SET_AT_S:.2f} s there"
-    return against(f"{name}, at the speed of the limit's machine", value / slower, limit, unit, scale)
+    return against(f"{name}, at the speed of the limit's machine", value * SET_AT_S / bare, limit, unit, scale)
+
+
+@contextmanager
+def running(command: Sequence[str], log: Path, environ: Mapping[str, str] | None = None) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that is told to end, and after 30 s made to. What it prints goes to `log`."""
+    with log.open("wb") as out:
+        process = subprocess.Popen(command, env=environ, stdout=out, stderr=out)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def load() -> str:

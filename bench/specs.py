@@ -24,8 +24,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
-from apiserver import api_server, free_port
-from measure import ROOT, against, load, say
+from apiserver import api_server
+from measure import ROOT, against, load, running, say
 from specs_client import CONNECTIONS, Api, connected, peer, watching
 
 from perptape_api.names import PLAN_HASH_ANNOTATION
@@ -36,6 +36,7 @@ from perptape_operator.cache import SpecKey
 from perptape_operator.gathered import Gathered
 from perptape_operator.kinds import COLLECTION, CONFIG_MAP, CRON_JOB, DEPLOYMENT, NETWORK_POLICY, Manifest, annotations_of, name_of
 from perptape_operator.settings import Settings
+from support.minio import free_port
 
 CHILDREN = 7
 QUIET_S = 5.0
@@ -144,17 +145,8 @@ def operator(kubeconfig: Path, namespace: str, folder: Path) -> Iterator[tuple[s
         "PERPTAPE_LOG_LEVEL": "warning",
     }
     began = time.monotonic()
-    with (folder / f"{namespace}.log").open("wb") as log:
-        process = subprocess.Popen([sys.executable, "-m", "perptape_operator"], env=environ, stdout=log, stderr=log)
-    try:
+    with running([sys.executable, "-m", "perptape_operator"], folder / f"{namespace}.log", environ) as process:
         yield process, began
-    finally:
-        process.terminate()
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 def memory(pid: int) -> tuple[float, float]:

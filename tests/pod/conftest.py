@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import time
 import urllib.error
@@ -16,7 +15,7 @@ import pytest
 from perptape_api import names
 from perptape_api.document import load
 from perptape_api.work import work_hash
-from support.minio import minio
+from support.minio import free_port, minio
 from support.simulator import Simulator, simulator
 
 __all__ = ["minio"]
@@ -76,12 +75,6 @@ class Pod:
         code, text = self.get(names.STATUS_PATH)
         assert code == 200, text
         return text
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 class Pods:

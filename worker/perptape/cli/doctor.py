@@ -12,7 +12,7 @@ import typer
 from perptape import logs, output
 from perptape.cli import options, places
 from perptape.cli.shell import OK, PARTLY, USAGE
-from perptape.errors import PerptapeError
+from perptape.errors import OriginConflict, PerptapeError
 from perptape.output import Listing
 from perptape.settings import Settings
 from perptape.times import iso
@@ -112,14 +112,18 @@ def store(tape: Tape) -> list[Check]:
 
 def origin(tape: str | None, venues: Mapping[str, str]) -> list[Check]:
     """Whether what the venues say may stand in the tape (None: it holds nothing): a run is refused where not. Pure."""
-    found = sorted(set(venues.values()))
-    if len(found) > 1:
-        parts = ", ".join(f"{venue} is {one}" for venue, one in venues.items())
-        return [Check("origin", "failed", f"simulated and live venues cannot share a tape: {parts}; use one --catalog for each")]
-    if tape is not None and found and found != [tape]:
-        said = f"the tape holds data of origin {tape}, the venues are {found[0]}: name another with --catalog, or other endpoints"
+    from perptape.store.made import one_origin
+
+    try:
+        found = one_origin(venues)
+    except OriginConflict as error:
+        return [Check("origin", "failed", str(error))]
+    if found is None:
+        return []
+    if tape not in (None, found):
+        said = f"the tape holds data of origin {tape}, the venues are {found}: name another with --catalog, or other endpoints"
         return [Check("origin", "failed", said)]
-    return [Check("origin", "ok", f"the venues are {found[0]}{', as the tape is' if tape is not None else ''}")] if found else []
+    return [Check("origin", "ok", f"the venues are {found}{', as the tape is' if tape is not None else ''}")]
 
 
 def _holds(tape: Tape) -> str | None:

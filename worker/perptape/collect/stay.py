@@ -144,7 +144,7 @@ class Stay:
             late = spread(self._run.request.spec_id, venue.name, "list", AGAIN)
             await self._environment.sleep((AGAIN + late) / SECOND)
             try:
-                await self._run.list_again(venue)
+                await self._run.meeting.list_again(venue, self._failures)
                 listed.set()
             except PerptapeError as error:
                 log.warning("what is wanted stays as it is", venue=venue.name, outcome="retry", error=str(error))
@@ -153,7 +153,7 @@ class Stay:
         """Comes back when the venue lists its instruments."""
         while name in self._failures:
             try:
-                await self._run.join(name, self._failures)
+                await self._run.meeting.join(name, self._failures)
             except StoreError as error:
                 log.error("the store cannot be used: trying again", venue=name, outcome="retry", error=str(error))
             if name in self._failures:

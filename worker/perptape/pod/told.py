@@ -84,11 +84,5 @@ class Told:
         for one in (outcome.live for outcome in summary.outcomes if outcome.live is not None and not self._store_error):
             if one.store_error:
                 summary.store_error, summary.store_reason = one.store_error, one.store_reason
-        begun = {(one.venue, one.dataset) for one in summary.outcomes}
         why = run.failures or {}
-        summary.waiting = [
-            Outcome(venue, dataset, error=why.get(venue, ""))
-            for venue in run.request.venues
-            for dataset in run.request.datasets
-            if (venue, dataset) not in begun
-        ]
+        summary.waiting = [Outcome(venue, dataset, error=why.get(venue, "")) for venue, dataset in run.unbegun()]
