@@ -51,7 +51,7 @@ async def streamer(venue: str, endpoint: str, folder: Path, contracts: list[str]
     """Streams until told on stdin to stop; answers every word with a line of JSON."""
     from perptape.collect.live import LiveStream, settle_memory
     from perptape.collect.streams import TapeSegments
-    from perptape.exchanges.base import Access
+    from perptape.exchanges.base import Access, origin_of
     from perptape.exchanges.registry import connect
     from perptape.store.catalog import Tape
     from perptape.store.log import Logs
@@ -59,7 +59,7 @@ async def streamer(venue: str, endpoint: str, folder: Path, contracts: list[str]
     exchange = connect(venue, Access(endpoint=endpoint))
     instruments = [one for one in await exchange.instruments() if one.venue_id in contracts]
     tape = Tape.open(str(folder / "tape"))
-    tape.prepare(exchange.origin or "live", "nautilus1")
+    tape.prepare(origin_of(exchange), "nautilus1")
     disk = watched_disk(folder / "log-copy")
     live = LiveStream(
         exchange, instruments, logs=Logs(str(folder / "log"), disk), segments=TapeSegments(tape, wall), wants=lambda now, first: (),

@@ -13,7 +13,7 @@ from perptape.collect.stream_report import LiveReport
 from perptape.collect.summary import Summary
 from perptape.errors import OriginConflict, Retry, Skip, StoreError
 from perptape.exchanges.registry import traits
-from perptape.interval import DAY, HOUR, MINUTE
+from perptape.interval import DAY, HOUR, MINUTE, NS, SECOND
 from perptape.store.catalog import Tape
 from support.fake_exchange import FakeExchange, open_interest_of, perpetual, rate_of, settlements_every
 
@@ -183,6 +183,15 @@ async def test_funding_that_answers_nothing_is_not_believed(world):
     assert standing(world, "binance", "funding").length("complete") == 0
     exchange.settlements = truth
     assert (await world.once(collect="{funding: {backfill: 9d}}", symbols="BTCUSDT-PERP")).exit_code == 0
+
+
+@pytest.mark.parametrize(("late", "said"), [(5 * SECOND, False), (7 * SECOND, True)])
+async def test_settlements_off_their_minute_are_kept_as_sent_and_said(world, capsys, late, said):
+    world.venue("binance", ["BTC"]).jitter = lambda time: late
+    await world.once(collect="{funding: {backfill: 9d}}", symbols="BTCUSDT-PERP")
+    times = [time // NS % MINUTE for time in world.tape.read("funding")["ts_event"].to_pylist()]
+    assert set(times) == {late if said else 0}
+    assert ("kept as sent" in capsys.readouterr().out) is said
 
 
 async def test_simulated_and_live_data_never_share_a_catalog(world):

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 import perptape
 from perptape.datasets import DATASETS
-from perptape.errors import UsageError
+from perptape.datasets.base import Format
+from perptape.errors import StoreError, UsageError
 from perptape.interval import DAY, HOUR, MINUTE, NS
 from perptape.store import layout
 from perptape.store.catalog import Tape
@@ -239,3 +240,28 @@ def test_an_empty_place_is_an_empty_catalog(tmp_path: Path) -> None:
 def test_importing_perptape_loads_no_pyarrow() -> None:
     code = "import sys, perptape; sys.exit('pyarrow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_tape_deleted_under_a_process_that_stays_is_made_again_for_the_same(tmp_path: Path) -> None:
+    tape = Tape.open(str(tmp_path / "tape"))
+    tape.prepare("simulated:7", "nautilus2")
+    shutil.rmtree(tmp_path / "tape")
+    tape.commit("okx", "open_interest", open_interest("okx", [START], 5), (), (), "w", clock)
+    made = Tape.open(str(tmp_path / "tape"))
+    assert (made.origin, made.layout) == ("simulated:7", "nautilus2")
+    assert [report.error for report in tape.publish()] == [None]
+    assert made.read("open_interest").num_rows == 1
+
+
+@pytest.mark.parametrize(("origin", "form"), [("live", "nautilus2"), ("simulated:7", "nautilus1")])
+def test_a_tape_made_anew_for_others_takes_nothing_of_a_process_that_stays(tmp_path: Path, origin: str, form: Format) -> None:
+    tape = Tape.open(str(tmp_path / "tape"))
+    tape.prepare("simulated:7", "nautilus2")
+    shutil.rmtree(tmp_path / "tape")
+    theirs = Tape.open(str(tmp_path / "tape"))
+    theirs.prepare(origin, form)
+    for _ in range(2):  # it is not believed the second time either
+        with pytest.raises(StoreError, match="made anew, for origin"):
+            tape.commit("okx", "open_interest", open_interest("okx", [START], 5), (), (), "w", clock)
+    assert theirs.datasets() == ()
+    assert tape.publish() == []

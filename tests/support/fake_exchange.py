@@ -17,7 +17,7 @@ from perptape.errors import PerptapeError, Skip
 from perptape.exchanges.base import History, Sink, Traits
 from perptape.instruments import Instrument
 from perptape.interval import DAY, HOUR, MINUTE, Interval, ceil
-from perptape.raw import Answer, RawFunding, RawLiquidation, RawOpenInterest, RawPrediction, RawVolume
+from perptape.raw import LIVE, Answer, RawFunding, RawLiquidation, RawOpenInterest, RawPrediction, RawVolume
 
 T = TypeVar("T")
 
@@ -237,4 +237,4 @@ class FakeExchange:
         return times[:limit] if history.page.order == "forward" else times[-limit:][::-1]
 
     def _answer(self, rows: Sequence[T], calls: int = 1) -> Answer[T]:
-        return Answer(rows, self.clock.ms, self.origin or "live", calls)
+        return Answer(rows, self.clock.ms, self.origin or LIVE, calls)

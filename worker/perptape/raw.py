@@ -13,6 +13,8 @@ from perptape.instruments import Instrument
 
 Number = str | int | float | None
 """A number as the venue sent it: a string where it sent one."""
+LIVE = "live"
+"""The origin of what real venues say; a simulator names its own in every answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ class Answer(Generic[RawT]):
 
     rows: Sequence[RawT]
     received: int
-    origin: str = "live"
+    origin: str = LIVE
     calls: int = 1
     dropped: Sequence[str] = ()
     """One line for each row of the payload that could not be understood (with the payload, shortened)."""

@@ -139,14 +139,15 @@ async def venues(asked: Sequence[str], access: Mapping[str, Access], timeout: fl
     from perptape.cli.shell import now
     from perptape.cli.venue_calls import connect
     from perptape.collect.current import each
+    from perptape.exchanges.base import origin_of
 
     origins: dict[str, str] = {}
 
     async def clock(exchange: Exchange) -> tuple[int, str]:
         await exchange.now()
         listed = await exchange.instruments()
-        origins[exchange.traits.venue] = exchange.origin or "live"
-        return exchange.offset, f"{len(listed)} instruments, {exchange.origin or 'live'}"
+        origins[exchange.traits.venue] = origin = origin_of(exchange)
+        return exchange.offset, f"{len(listed)} instruments, {origin}"
 
     async with each(asked, access, timeout, clock, connect=connect) as answers:
         checks = [reached(venue, access[venue].endpoint, answer, now()) for venue, answer in answers.items()]

@@ -30,7 +30,7 @@ from perptape.datasets.base import join
 from perptape.datasets.instruments import INSTRUMENTS, seen_rows
 from perptape.datasets.lifetimes import Life, lives
 from perptape.errors import Fatal, Retry, Skip, StoreError
-from perptape.exchanges.base import Access, Exchange, Traits
+from perptape.exchanges.base import Access, Exchange, Traits, origin_of
 from perptape.instruments import Instrument, Resolution
 from perptape.interval import DAY, MINUTE, NS, Interval
 from perptape.settings import Settings
@@ -123,7 +123,7 @@ class Past:
             await asyncio.gather(*(self._listed(part, kept) for part in parts.values()))
             self._resolve(parts)
             if self.store:
-                found = {venue: part.exchange.origin or "live" for venue, part in parts.items() if not part.outcome.error}
+                found = {venue: origin_of(part.exchange) for venue, part in parts.items() if not part.outcome.error}
                 if (origin := one_origin(found)) is not None:
                     await asyncio.to_thread(kept.prepare, origin)
             await asyncio.gather(*(self._fetched(part, kept) for part in parts.values() if not part.outcome.error))
@@ -149,7 +149,7 @@ class Past:
             listed = await part.asking.ask(part.exchange.instruments)
             if not listed:
                 part.outcome.error = "lists no instruments; not believed: try again"
-            remembered = await asyncio.to_thread(kept.instruments, part.outcome.venue, part.exchange.origin or "live")
+            remembered = await asyncio.to_thread(kept.instruments, part.outcome.venue, origin_of(part.exchange))
             part.lives = lives(remembered, listed, await part.exchange.now(), whole=part.exchange.listed_whole)
         except (VenueStopped, Retry, Skip, Fatal) as error:
             part.outcome.error = str(error)
@@ -179,7 +179,7 @@ class Past:
         venue = part.outcome.venue
         wanted = sorted(part.wanted)
         try:
-            if not wanted or not await asyncio.to_thread(kept.holds, part.exchange.origin or "live"):
+            if not wanted or not await asyncio.to_thread(kept.holds, origin_of(part.exchange)):
                 return Coverage()
             coverage = await asyncio.to_thread(kept.coverage, venue, self.dataset)
             mine = [claim for claim in coverage.claims if claim.grid == grid.name]  # a finer grid's satisfy a want, and are no rows of this

@@ -15,7 +15,7 @@ from perptape.claims import join_wants
 from perptape.collect.asking import Asking
 from perptape.collect.batch import Batch
 from perptape.collect.grids import Grid, page_rule
-from perptape.collect.harvest import NEVER, Harvest, funding_page, history_page, predictions, samples, settlements
+from perptape.collect.harvest import NEVER, Harvest, funding_page, history_page, off_minute, predictions, samples, settlements
 from perptape.collect.outcome import Outcome
 from perptape.collect.pages import Pages
 from perptape.collect.paginate import request
@@ -207,8 +207,10 @@ class Backfill:
 
     async def _hand_over(self, grid: Grid, pages: Pages) -> None:
         """Gives rows and claims of a window to the batch, together."""
-        rows = list(pages.rows)
-        rows.extend(settlements(pages.raws, pages.received, self.exchange.traits.funding_fixed_interval))
+        settled = settlements(pages.raws, pages.received, self.exchange.traits.funding_fixed_interval)
+        if odd := off_minute(settled):
+            self.asking.on_trouble(odd)
+        rows = [*pages.rows, *settled]
         self.outcome.rows += len(rows)
         self._count(pages.dropped)
         self.outcome.suspicious += pages.suspicious

@@ -10,7 +10,7 @@ from math import ceil
 from typing import Any, Literal, TypeVar
 
 from perptape.errors import PerptapeError, Retry, UsageError
-from perptape.exchanges.base import Access, Exchange
+from perptape.exchanges.base import Access, Exchange, origin_of
 from perptape.instruments import Instrument, Resolution, resolve
 from perptape.interval import SECOND
 from perptape.times import span
@@ -109,7 +109,7 @@ async def said(exchange: Exchange, words: Sequence[str], dataset: Dataset, *, ex
     resolved, unknown = chosen(exchange, words, listed, exact)
     wanted = tuple({one.instrument.id: one.instrument for one in resolved if one.instrument is not None}.values())
     if not wanted:
-        return Said((), resolved, listed, 0, exchange.origin or "live", (), unknown)
+        return Said((), resolved, listed, 0, origin_of(exchange), (), unknown)
     answer = await (exchange.open_interest(wanted) if dataset == "open_interest" else exchange.funding(wanted))
     rows, dropped = rows_of(dataset, answer.rows, answer.received)
     if not rows:

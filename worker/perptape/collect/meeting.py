@@ -22,7 +22,7 @@ from perptape.collect.targets import followed, resolved
 from perptape.collect.together import aside
 from perptape.collect.venue import Venue
 from perptape.errors import Fatal, Retry, Skip
-from perptape.exchanges.base import Access, Exchange, Traits
+from perptape.exchanges.base import Access, Exchange, Traits, origin_of
 from perptape.instruments import Resolution
 from perptape.store.catalog import Tape
 from perptape.store.made import one_origin
@@ -127,7 +127,7 @@ class Meeting:
 
     async def _settle_origin(self, failures: Mapping[str, str]) -> None:
         """Holds the store's origin against every venue's before anything is written. Raises OriginConflict, FormatConflict."""
-        origin = one_origin({name: venue.exchange.origin or "live" for name, venue in self.venues.items() if name not in failures})
+        origin = one_origin({name: origin_of(venue.exchange) for name, venue in self.venues.items() if name not in failures})
         if origin is not None:
             await aside(partial(self.tape.prepare, origin, self.request.spec.store.format))
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from perptape.instruments import Instrument
 from perptape.interval import DAY, MINUTE, Interval
-from perptape.raw import Answer, RawFunding, RawLiquidation, RawOpenInterest, RawPrediction, RawVolume
+from perptape.raw import LIVE, Answer, RawFunding, RawLiquidation, RawOpenInterest, RawPrediction, RawVolume
 
 if TYPE_CHECKING:
     from perptape.exchanges.turns import Turns
@@ -183,6 +183,11 @@ class Exchange(Protocol):
         """
 
     async def close(self) -> None: ...
+
+
+def origin_of(exchange: Exchange) -> str:
+    """Whose data a venue gives, as its answers say: no real venue says anything, so that silence is ``live``."""
+    return exchange.origin or LIVE
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,16 +15,16 @@ from perptape.store.query import Time, in_ns
 if TYPE_CHECKING:
     from perptape.store.catalog import Catalog
 
-EARLIEST, LATEST = 100_000_000_000, 100_000_000_000_000
+IN_MS_FROM, IN_MS_TO = 100_000_000_000, 100_000_000_000_000
 """ms of 1973 and of 5138: what lies outside is no time in ms that a catalog has."""
 
 
 def check_times(start: Time, end: Time) -> None:
     """Raises UsageError for times that are not in ms, or the wrong way round. 0 is the beginning. Pure."""
     for name, time in (("start", start), ("end", end)):
-        if isinstance(time, int) and 0 < time < EARLIEST:
+        if isinstance(time, int) and 0 < time < IN_MS_FROM:
             raise UsageError(f"{name} {time} is not in ms since the epoch: seconds times 1000")
-    if isinstance(start, int) and start > LATEST:
+    if isinstance(start, int) and start > IN_MS_TO:
         raise UsageError(f"start {start} is not in ms since the epoch: ns divided by 1000000")
     first, last = in_ns(start), in_ns(end)
     if first is not None and last is not None and first > last:

@@ -6,7 +6,6 @@ import itertools
 import secrets
 import time
 from collections.abc import Callable, Collection, Iterable
-from contextlib import suppress
 from dataclasses import replace
 from typing import Self
 
@@ -22,10 +21,10 @@ from perptape.store import coverage as covered
 from perptape.store import layout
 from perptape.store.asked import check_known, check_times
 from perptape.store.deadline import DEADLINE, Bounded, sweep
-from perptape.store.filesystem import Absent, Conflict, FileSystem
+from perptape.store.filesystem import Absent, FileSystem
 from perptape.store.landing import Landing, landing, schema
 from perptape.store.location import StoreOptions, filesystem
-from perptape.store.made import Made, decode_made, encode_made
+from perptape.store.made import Made, make, stored
 from perptape.store.parquet import Unreadable
 from perptape.store.publish import Publisher, PublishReport
 from perptape.store.query import Period, Time, read_rows
@@ -59,10 +58,7 @@ class Catalog:
     def made(self) -> Made | None:
         """What the store was made for; None before anything was written to it. Raises Newer."""
         if self._made is None:
-            try:
-                self._made = decode_made(self.fs.read(layout.STORE).data, f"{self.fs.location}/{layout.STORE}")
-            except Absent:
-                return None
+            self._made = stored(self.fs)
         return self._made
 
     @property
@@ -167,13 +163,7 @@ class Tape(Catalog):
 
         Raises OriginConflict, FormatConflict, Newer, before anything else is written.
         """
-        made = self.made()
-        if made is None:
-            text = encode_made(Made(form, origin))
-            with suppress(Conflict):  # somebody else made it just now: what it says counts
-                self.fs.replace(layout.STORE, text, None)
-            made = self.made()
-        assert made is not None
+        made = self._made = make(self.fs, Made(form, origin))
         if made.origin != origin:
             raise OriginConflict(f"{self.location} holds data of origin {made.origin}, this run's is {origin}: name another catalog")
         if made.layout != form:
@@ -196,14 +186,22 @@ class Tape(Catalog):
         `writer` is a name that nobody else has (a random id of the process); `clock` gives ms. `name`: of a log's roll, which must
         be the same at every replay. `prepare` comes first.
         """
-        made = self.made()
-        if made is None:
-            raise StoreError(f"{self.location} is not prepared: an origin and a format come first")
+        made = self._still()
         name = name or layout.segment_name(clock(), writer, next(self._count))
         rows = schema(dataset).empty_table() if rows is None else rows
         segment = Segment(venue, dataset, name, rows, tuple(claims), tuple(wants), made.origin)
         self.fs.create(layout.segment(venue, dataset, name), encode_segment(segment))
         return name
+
+    def _still(self) -> Made:
+        """What the store was made for, and is: one that was deleted under a process that stays is made again, another's is left alone."""
+        made = self.made()
+        if made is None:
+            raise StoreError(f"{self.location} is not prepared: an origin and a format come first")
+        now = make(self.fs, made)
+        if now != made:
+            raise StoreError(f"{self.location} was made anew, for origin {now.origin} and format {now.layout}: name another catalog")
+        return made
 
     def publish(
         self,
@@ -221,7 +219,8 @@ class Tape(Catalog):
         `lease`, another publisher at work means that nothing is done here, and the reports say so.
         """
         me = writer or secrets.token_hex(6)
-        if self.made() is None:
+        made = stored(self.fs)
+        if made is None:
             return []
         with self.fs.lease(me) as free:
             pairs = [pair for pair in self.datasets() if venues is None or pair[0] in venues]
@@ -229,12 +228,12 @@ class Tape(Catalog):
                 return [PublishReport(venue, dataset, lease=False) for venue, dataset in pairs]
             bounded = Bounded(self.fs, clock, deadline)
             sweep(bounded)
-            return [self._published(bounded, venue, dataset, me, touched, free) for venue, dataset in pairs]
+            return [self._published(bounded, made.layout, venue, dataset, me, touched, free) for venue, dataset in pairs]
 
-    def _published(self, fs: Bounded, venue: str, dataset: str, writer: str, touched: Collection[str], free: bool) -> PublishReport:
-        made = self.made()
-        assert made is not None
-        place = landing(venue, dataset, made.layout)
+    def _published(
+        self, fs: Bounded, form: Format, venue: str, dataset: str, writer: str, touched: Collection[str], free: bool
+    ) -> PublishReport:
+        place = landing(venue, dataset, form)
         if place is None:
             return PublishReport(venue, dataset, error=f"{dataset} is of a newer perptape: it is left alone", lease=free)
         wanted = [p for p in map(place.place, touched) if p is not None]

@@ -1,14 +1,17 @@
-"""store.json: what a store was made for, once and for all. Pure."""
+"""store.json: what a store was made for, once and for all."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, cast
 
 from perptape.datasets.base import FORMATS, Format
 from perptape.errors import Newer, OriginConflict, StoreError
+from perptape.store import layout
+from perptape.store.filesystem import Absent, Conflict, FileSystem
 
 VERSION = 1
 """Of the layout."""
@@ -45,3 +48,23 @@ def decode_made(data: bytes, path: str) -> Made:
         return Made(cast(Format, value["format"]), str(value["origin"]))
     except (ValueError, KeyError, TypeError) as error:
         raise StoreError(f"{path} cannot be read ({error}): restore it from a backup; nothing was written") from error
+
+
+def stored(fs: FileSystem) -> Made | None:
+    """What a store is made for, as it says now; None where nobody made it. Raises Newer, StoreError."""
+    try:
+        return decode_made(fs.read(layout.STORE).data, f"{fs.location}/{layout.STORE}")
+    except Absent:
+        return None
+
+
+def make(fs: FileSystem, made: Made) -> Made:
+    """What a store is for, which it is made for where nobody made it. Raises Newer, StoreError."""
+    now = stored(fs)
+    if now is None:
+        with suppress(Conflict):  # somebody else made it just now: what it says counts
+            fs.replace(layout.STORE, encode_made(made), None)
+        now = stored(fs)
+    if now is None:
+        raise StoreError(f"{fs.location}/{layout.STORE} vanished as soon as it was written")
+    return now
