@@ -16,6 +16,14 @@ def streamed(simulated):
     return [session for session in simulated.control("GET", "truth", events=0) if session["subscriptions"]]
 
 
+def sent_and_missing(simulated, tape, told):
+    """How many events of BTC Bybit sent until half a second before `told` (later ones may be under way), and those not read."""
+    sessions = [one for one in simulated.control("GET", "truth", venue="bybit") if one["subscriptions"]]
+    sent = [event for one in sessions for push in one["sent"] if push["at"] < told - 500 for event in push["liquidations"]]
+    times = set(tape.read("liquidations", ["BTCUSDT-LINEAR.BYBIT"])["ts_event"].to_pylist())
+    return len(sent), [event for event in sent if event["contract"] == "BTCUSDT" and event["time"] * 1_000_000 not in times]
+
+
 def test_told_to_end_a_run_leaves_in_ten_seconds_with_everything_received_on_disk(simulated, tmp_path):
     collect = "{openInterest: {backfill: 1d}, funding: {backfill: 2d}, liquidations: {replicas: 2}}"
     spec = simulated.spec("binance", "bybit", "hyperliquid", symbols="BTCUSDT-PERP, ETHUSDT-PERP", collect=collect)
@@ -34,14 +42,9 @@ def test_told_to_end_a_run_leaves_in_ten_seconds_with_everything_received_on_dis
     assert found.returncode == 0, found.stdout + found.stderr
     assert "Traceback" not in found.stderr
 
-    sessions = [one for one in simulated.control("GET", "truth", venue="bybit") if one["subscriptions"]]
-    sent = [
-        event for one in sessions for push in one["sent"] if push["at"] < told - 500 for event in push["liquidations"]
-    ]  # of the last half second some may still have been under way
     opened = Tape.open(str(tape))
-    times = set(opened.read("liquidations", ["BTCUSDT-LINEAR.BYBIT"])["ts_event"].to_pylist())
-    missing = [event for event in sent if event["contract"] == "BTCUSDT" and event["time"] * 1_000_000 not in times]
-    assert len(sent) > 100
+    sent, missing = sent_and_missing(simulated, opened, told)
+    assert sent > 100
     assert not missing, (len(missing), missing[:2])
     assert opened.read("open_interest").num_rows > 500
     assert opened.verify() == []
@@ -59,6 +62,57 @@ def test_told_to_end_a_run_leaves_in_ten_seconds_with_everything_received_on_dis
     stored = [line for line in lines if line.get("event") == "segment written"]
     assert stored
     assert all({"venue", "dataset", "rows", "outcome"} <= set(line) for line in stored)
+
+
+def hits(simulated):
+    return {(one["kind"], one["venue"]): one["hits"] for one in simulated.control("GET", "faults")}
+
+
+@pytest.mark.parametrize("streaming", [False, True], ids=["from the start", "while it streams"])
+def test_told_to_end_a_run_leaves_in_ten_seconds_though_no_venue_answers_any_more(simulated, tmp_path, streaming):
+    spec = simulated.spec("binance", "bybit", symbols="BTCUSDT-PERP", collect="{openInterest: {backfill: 1d}, liquidations: {}}")
+    simulated.control("POST", "rate", {"venue": "bybit", "contract": "BTCUSDT", "per_second": 20})
+
+    def silence():
+        simulated.fault(kind="blackhole", venue="binance")
+        simulated.fault(kind="blackhole", venue="bybit")
+        simulated.fault(kind="half_open", venue="bybit")
+
+    def heard():
+        return sum(session["liquidations"] for session in streamed(simulated) if session["venue"] == "bybit") >= 60
+
+    def ignored():
+        found = hits(simulated)
+        return found["half_open", "bybit"] if streaming else found["blackhole", "binance"] and found["blackhole", "bybit"]
+
+    def awaited(happened):
+        while not happened():
+            assert time.monotonic() < end
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.05)
+
+    end = time.monotonic() + 60
+    if not streaming:
+        silence()
+    process = simulated.start("run", spec, "--catalog", tmp_path / "tape")
+    if streaming:
+        awaited(heard)
+        told = simulated.now("bybit")
+        silence()
+    awaited(ignored)
+    began = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    found = ended(process, 30)
+    assert time.monotonic() - began <= 10
+    assert found.returncode == 0, found.stdout + found.stderr
+    assert "Traceback" not in found.stderr
+    if streaming:
+        opened = Tape.open(str(tmp_path / "tape"))
+        sent, missing = sent_and_missing(simulated, opened, told)
+        assert sent > 30
+        assert not missing, (len(missing), missing[:2])
+        assert opened.verify() == []
+        assert not list((tmp_path / "tape/perptape/log").glob("*/*")), "the log became segments"
 
 
 def test_a_summary_of_much_that_failed_stays_below_four_thousand_bytes(simulated, tmp_path):
