@@ -4,6 +4,9 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 
+# Bytecode is kept, whatever the shell's environment says: without it every process of the tests compiles them, and perptape, anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 empty :=
 comma := ,
 space := $(empty) $(empty)
@@ -49,7 +52,7 @@ e2e: $(MADE) ## the tests in a Kubernetes cluster; KEEP=1 leaves it there for lo
 	@failed=0; $(CLUSTER_TESTS) $(ARGS) || failed=1; $(DONE); exit $$failed
 
 check: $(MADE) lint ## style, types, contracts and the quick tests; under two minutes
-	$(RUN) pytest -n $(JOBS) -m "not (slow or s3 or nautilus or cluster)" -q
+	$(RUN) pytest -n $(JOBS) -m "not (slow or s3 or nautilus or cluster)" --hypothesis-profile=quick -q
 
 lint: $(MADE)
 	$(RUN) ruff check .

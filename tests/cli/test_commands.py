@@ -274,6 +274,7 @@ def test_liquidations_are_printed_as_they_happen(endpoints: dict[str, str], venu
         assert stream.wait(10) == 0
 
 
+@pytest.mark.slow
 def test_a_venue_that_never_takes_the_subscription_has_failed(perptape: Perptape, endpoints: dict[str, str], venues: Environ) -> None:
     def control(method: str, body: object = None) -> None:
         data = None if body is None else json.dumps(body).encode()

@@ -142,6 +142,7 @@ async def test_a_choice_that_means_nothing_says_so(world, binance):
     assert summary.outcomes[0].instruments == 0
 
 
+@pytest.mark.slow
 async def test_a_run_that_stays_follows_the_selection(world, binance):
     """Samples of what comes later are wanted from then on: nothing of the time before is missed."""
     summary = await world.stay(30 * MINUTE, "{funding: {every: 5m, backfill: 1d}}", "{select: {quote: USDT, top: 2}}")

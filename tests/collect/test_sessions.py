@@ -108,6 +108,7 @@ class Away:
         return self._tape.commit(venue, dataset, *more, **named)
 
 
+@pytest.mark.slow
 async def test_samples_that_the_store_did_not_take_are_kept_until_it_does(world):
     world.venue("hyperliquid", ["BTC"])
     since = world.clock.ms

@@ -3,6 +3,8 @@
 import asyncio
 from typing import Any
 
+import pytest
+
 from perptape_operator.kinds import COLLECTION
 
 SPECS = 50
@@ -21,6 +23,7 @@ def resync(world: Any, seconds: float) -> None:
     world.settle(most=20 * SPECS)
 
 
+@pytest.mark.slow
 def test_suspended_specs_at_rest_are_not_written_to_for_an_hour(world: Any) -> None:
     many(world, SPECS, suspend=True)
     resync(world, 61)
