@@ -17,7 +17,7 @@ from perptape_api.work import work_hash
 Document = dict[str, Any]
 
 VALIDATOR = jsonschema.Draft202012Validator(json.loads(schema_json()))
-SEARCH = settings(max_examples=100, deadline=None, derandomize=True)
+SEARCH = settings(deadline=None, derandomize=True)
 
 symbol = st.text(st.characters(exclude_characters=", ").filter(str.isprintable), min_size=1, max_size=12)
 coin = st.text(st.sampled_from("ABCDEFGHIJkxz0123456789"), min_size=1, max_size=8)

@@ -11,7 +11,7 @@ from perptape.claims import KINDS, Claim, Want, join, join_wants
 from perptape.datasets import DATASETS, base, instruments
 from perptape.store.coverage import Sayings
 
-few = settings(max_examples=60, deadline=None, derandomize=True, database=None)
+few = settings(deadline=None, derandomize=True, database=None)
 NAMES = ("A-PERP.BINANCE", "B-PERP.BINANCE")
 number = st.sampled_from([1.0, 2.0, 3.5])
 maybe = st.one_of(st.none(), number)

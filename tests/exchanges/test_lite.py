@@ -11,6 +11,8 @@ from perptape.errors import UsageError
 from perptape.exchanges.base import Access
 from perptape.exchanges.registry import VENUES, connect, traits
 
+pytestmark = pytest.mark.slow
+
 
 def said(program: str) -> str:
     """What a fresh interpreter prints; any warning is an error."""
