@@ -7,7 +7,7 @@ needs to be alone: replacing compares and swaps, and every step may be done twic
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -238,15 +238,12 @@ class Publisher:
             left = {entry.path: layout.named_at(layout.name_of(entry.path)) for entry in self.listed()}
         except StoreError:
             return
-        unfolded = [time for path, time in left.items() if path not in self._folded]
+        times = [time for time in left.values() if time is not None]
+        later = [time for path, time in left.items() if path not in self._folded]
         self.report = replace(
             self.report,
             segments=len(left),
-            oldest=_least(left.values()),
-            unfolded=len(unfolded),
-            oldest_unfolded=_least(unfolded),
+            oldest=min(times, default=None),
+            unfolded=len(later),
+            oldest_unfolded=min((time for time in later if time is not None), default=None),
         )
-
-
-def _least(times: Iterable[int | None]) -> int | None:
-    return min((time for time in times if time is not None), default=None)
