@@ -5,11 +5,12 @@ Written by hand, since a client library would be imported by every streamer for 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from perptape.collect.outcome import Outcome
+from perptape.collect.stream_report import LiveReport
 from perptape.collect.summary import Summary
 
 Kind = Literal["counter", "gauge"]
@@ -51,80 +52,50 @@ def families(summary: Summary, *, ready: bool, shares: Mapping[str, float] = NO_
     yield Family("perptape_start_timestamp_seconds", "gauge", "When the process began to collect.", [({}, summary.started / 1000)])
     yield Family("perptape_store_failing", "gauge", "Whether the store refused the last write.", [({}, float(bool(summary.store_error)))])
     yield from _collections(everything)
-    yield from _streams([one for one in everything if one.live is not None])
+    yield from _streams(everything)
     paused = [({"venue": venue}, until / 1000) for venue, until in sorted(summary.pauses.items())]
     yield Family("perptape_venue_paused_until_timestamp_seconds", "gauge", "Until when a venue asked not to be asked.", paused)
     granted = [({"venue": venue}, share) for venue, share in sorted(shares.items())]
     yield Family("perptape_venue_budget_share_ratio", "gauge", "The part of a venue's limit that this pod may use now.", granted)
 
 
-def _collections(found: Iterable[Outcome]) -> Iterator[Family]:
-    listed = [({"venue": one.venue, "dataset": one.dataset}, one) for one in found]
-    yield Family("perptape_rows_total", "counter", "Rows obtained; of a stream, events in its log.", [(at, one.rows) for at, one in listed])
-    yield Family("perptape_calls_total", "counter", "Calls to the venue.", [(at, one.calls) for at, one in listed if one.live is None])
-    yield Family("perptape_dropped_total", "counter", "Rows and frames that could not be used.", [(at, one.dropped) for at, one in listed])
-    yield Family("perptape_suspicious_total", "counter", "Rows stored that look odd.", [(at, one.suspicious) for at, one in listed])
-    yield Family("perptape_instruments", "gauge", "Instruments collected.", [(at, one.instruments) for at, one in listed])
-    yield Family("perptape_windows_remaining", "gauge", "Windows of the past still to ask.", [(at, one.remaining) for at, one in listed])
-    yield Family(
-        "perptape_collection_failing", "gauge", "Whether it fails now.", [(at, float(bool(one.failed or one.error))) for at, one in listed]
-    )
+COLLECTION: Sequence[tuple[str, Kind, str, Callable[[Outcome], float | None]]] = (
+    ("rows_total", "counter", "Rows obtained; of a stream, events in its log.", lambda one: one.rows),
+    ("calls_total", "counter", "Calls to the venue.", lambda one: one.calls if one.live is None else None),
+    ("dropped_total", "counter", "Rows and frames that could not be used.", lambda one: one.dropped),
+    ("suspicious_total", "counter", "Rows stored that look odd.", lambda one: one.suspicious),
+    ("instruments", "gauge", "Instruments collected.", lambda one: one.instruments),
+    ("windows_remaining", "gauge", "Windows of the past still to ask.", lambda one: one.remaining),
+    ("collection_failing", "gauge", "Whether it fails now.", lambda one: float(bool(one.failed or one.error))),
+)
+"""Of a venue and dataset: name, kind, meaning, value."""
+STREAM: Sequence[tuple[str, Kind, str, Callable[[LiveReport], float | None]]] = (
+    ("connections", "gauge", "Connections acknowledged now.", lambda one: one.connected),
+    ("connections_wanted", "gauge", "Connections that there should be.", lambda one: one.places),
+    ("subscriptions_total", "counter", "Connections acknowledged so far.", lambda one: one.counts.connections),
+    ("reconnects_total", "counter", "Connections that ended.", lambda one: one.reconnects),
+    ("malformed_total", "counter", "Frames that could not be understood.", lambda one: one.counts.malformed),
+    ("overflowed_total", "counter", "Events for which there was no room.", lambda one: one.counts.dropped),
+    ("ahead_total", "counter", "Events stamped ahead of the venue's clock.", lambda one: one.counts.ahead),
+    ("event_lag_seconds", "gauge", "From the last event's time to its receipt.", lambda one: _seconds(one.counts.lag)),
+    ("last_event_timestamp_seconds", "gauge", "The newest event's time.", lambda one: _seconds(one.counts.last_event)),
+    ("durable_until_timestamp_seconds", "gauge", "All received before it is in the fsynced log.", lambda one: _seconds(one.durable_until)),
+    ("segments_total", "counter", "Segments in the store.", lambda one: one.segments),
+    ("segments_waiting", "gauge", "Segments that wait for the store.", lambda one: one.waiting),
+    ("holes_total", "counter", "Holes recorded.", lambda one: one.holes),
+)
+"""Of a venue's stream."""
 
 
-def _streams(found: Iterable[Outcome]) -> Iterator[Family]:
-    listed = [({"venue": one.venue}, one.live) for one in found if one.live is not None]
-    yield Family("perptape_stream_connections", "gauge", "Connections acknowledged now.", [(at, one.connected) for at, one in listed])
-    yield Family(
-        "perptape_stream_connections_wanted", "gauge", "Connections that there should be.", [(at, one.places) for at, one in listed]
-    )
-    yield Family(
-        "perptape_stream_subscriptions_total",
-        "counter",
-        "Connections acknowledged so far.",
-        [(at, one.counts.connections) for at, one in listed],
-    )
-    yield Family("perptape_stream_reconnects_total", "counter", "Connections that ended.", [(at, one.reconnects) for at, one in listed])
-    yield Family(
-        "perptape_stream_malformed_total",
-        "counter",
-        "Frames that could not be understood.",
-        [(at, one.counts.malformed) for at, one in listed],
-    )
-    yield Family(
-        "perptape_stream_overflowed_total",
-        "counter",
-        "Events for which there was no room.",
-        [(at, one.counts.dropped) for at, one in listed],
-    )
-    yield Family(
-        "perptape_stream_ahead_total",
-        "counter",
-        "Events stamped ahead of the venue's clock.",
-        [(at, one.counts.ahead) for at, one in listed],
-    )
-    yield Family(
-        "perptape_stream_event_lag_seconds",
-        "gauge",
-        "From the last event's time to its receipt.",
-        [(at, _seconds(one.counts.lag)) for at, one in listed],
-    )
-    yield Family(
-        "perptape_stream_last_event_timestamp_seconds",
-        "gauge",
-        "The newest event's time.",
-        [(at, _seconds(one.counts.last_event)) for at, one in listed],
-    )
-    yield Family(
-        "perptape_stream_durable_until_timestamp_seconds",
-        "gauge",
-        "All received before it is in the fsynced log.",
-        [(at, _seconds(one.durable_until)) for at, one in listed],
-    )
-    yield Family("perptape_stream_segments_total", "counter", "Segments in the store.", [(at, one.segments) for at, one in listed])
-    yield Family(
-        "perptape_stream_segments_waiting", "gauge", "Segments that wait for the store.", [(at, one.waiting) for at, one in listed]
-    )
-    yield Family("perptape_stream_holes_total", "counter", "Holes recorded.", [(at, one.holes) for at, one in listed])
+def _collections(found: Sequence[Outcome]) -> Iterator[Family]:
+    for name, kind, means, value in COLLECTION:
+        yield Family(f"perptape_{name}", kind, means, [({"venue": one.venue, "dataset": one.dataset}, value(one)) for one in found])
+
+
+def _streams(found: Sequence[Outcome]) -> Iterator[Family]:
+    for name, kind, means, value in STREAM:
+        told = [({"venue": one.venue}, value(one.live)) for one in found if one.live is not None]
+        yield Family(f"perptape_stream_{name}", kind, means, told)
 
 
 def _seconds(ms: int | None) -> float | None:
