@@ -2,7 +2,6 @@
 
 import json
 import zlib
-from collections import deque
 from collections.abc import Iterator, Set
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
@@ -46,14 +45,14 @@ class Cache:
     _kept: dict[At, Kept] = field(default_factory=dict)
     _by_spec: dict[SpecKey, set[At]] = field(default_factory=dict)
     _by_address: dict[str, At] = field(default_factory=dict)
-    _gone: deque[str] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
-    _gone_set: set[str] = field(default_factory=set)
+    _gone: dict[str, str] = field(default_factory=dict)
+    """UID -> the version by which it was gone, the latest last."""
 
     def put(self, manifest: Manifest) -> bool:
-        """Keeps the object, unless what is kept is newer or it is known to be gone. Whether that changed anything."""
-        at, metadata = place_of(manifest), manifest["metadata"]
-        version, before = str(metadata.get("resourceVersion", "")), self._kept.get(at)
-        if uid_of(manifest) in self._gone_set or (before is not None and not _newer(version, before.version)):
+        """Keeps the object, unless what is kept is newer or it was gone after that. Whether that changed anything."""
+        at, version, before = place_of(manifest), version_of(manifest), self._kept.get(place_of(manifest))
+        gone = self._gone.get(uid_of(manifest))
+        if (gone is not None and not _newer(version, gone)) or (before is not None and not _newer(version, before.version)):
             return False
         spec = spec_of(manifest)
         address = str((manifest.get("status") or {}).get("podIP") or "") if manifest["kind"] == POD.name else ""
@@ -66,16 +65,19 @@ class Cache:
             self._by_address[address] = at
         return True
 
-    def drop(self, kind: str, namespace: str, name: str, uid: str) -> None:
-        """Forgets an object, and that it can come back."""
-        if uid and uid not in self._gone_set:
-            if len(self._gone) == REMEMBERED:
-                self._gone_set.discard(self._gone[0])
-            self._gone.append(uid)
-            self._gone_set.add(uid)
-        kept = self._kept.get(At(kind, namespace, name))
-        if kept is not None and (not uid or kept.uid == uid):
-            self._unlink(At(kind, namespace, name))
+    def drop(self, kind: str, namespace: str, name: str, uid: str, version: str = "") -> None:
+        """Forgets an object, and what was said of it up to `version` (without one: up to what is kept). It may come back: a watch by a
+        label says of one that lost it that it is gone, and of one that has it again that it is new."""
+        at = At(kind, namespace, name)
+        kept = self._kept.get(at)
+        if kept is not None and uid in ("", kept.uid):
+            uid, version = kept.uid, version or kept.version
+            self._unlink(at)
+        before = self._gone.pop(uid, "")
+        if uid:
+            self._gone[uid] = version if _newer(version, before) else before
+        if len(self._gone) > REMEMBERED:
+            del self._gone[next(iter(self._gone))]
 
     def unlisted(self, kind: Kind, namespace: str | None, seen: Set[At], version: str) -> set[SpecKey]:
         """Forgets what a whole list made at `version` did not hold; returns the specs of those that were gone unsaid."""
@@ -85,7 +87,7 @@ class Cache:
             if at.kind == kind.name and namespace in (None, at.namespace) and at not in seen and not _newer(kept.version, version)
         ]
         for at, kept in missing:
-            self.drop(*at, kept.uid)
+            self.drop(*at, kept.uid, version)
         return {kept.spec for _, kept in missing if kept.spec is not None}
 
     def get(self, kind: Kind, namespace: str, name: str) -> Manifest | None:
@@ -137,6 +139,10 @@ def spec_of(manifest: Manifest) -> SpecKey | None:
 def place_of(manifest: Manifest) -> At:
     """Where an object is."""
     return At(manifest["kind"], str(manifest["metadata"].get("namespace", "")), name_of(manifest))
+
+
+def version_of(manifest: Manifest) -> str:
+    return str(manifest["metadata"].get("resourceVersion", ""))
 
 
 def _alive(pod: Manifest) -> bool:

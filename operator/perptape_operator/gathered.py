@@ -9,7 +9,7 @@ from perptape_api.resource import Collection, CollectionSpec
 from perptape_operator import clock, naming, schedule, standing
 from perptape_operator.cache import SpecKey
 from perptape_operator.collectors import Collector, collectors
-from perptape_operator.kinds import CLAIM, CONFIG_MAP, CRON_JOB, Manifest, name_of, uid_of
+from perptape_operator.kinds import CLAIM, CONFIG_MAP, CRON_JOB, Manifest, controller_uid, name_of, uid_of
 from perptape_operator.plan import Ref
 from perptape_operator.pods import Home
 from perptape_operator.settings import Settings
@@ -93,6 +93,8 @@ def gathered(
     home = Home(key.namespace, key.name, uid_of(collection), spec, settings, single_node(spec, tape))
     suspended = spec.suspend or conflict is not None
     config = live.get((CONFIG_MAP.name, home.config_map))
+    if config is not None and controller_uid(config) not in (None, home.uid):
+        config = None  # what an earlier spec wanted; the collector is about to take it
     since = wanted_since(collection, config, now, suspended=suspended)
     made = collectors(key.namespace, key.name, spec)
     plain = document(told)

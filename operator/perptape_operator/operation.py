@@ -13,9 +13,9 @@ import structlog
 
 from perptape_api.names import EXCHANGE_LABEL
 from perptape_operator import clock, gathered, standing
-from perptape_operator.cache import At, Cache, SpecKey, place_of, spec_of
+from perptape_operator.cache import At, Cache, SpecKey, place_of, spec_of, version_of
 from perptape_operator.cluster import Cluster, ClusterError, Forbidden, scoped
-from perptape_operator.kinds import CHILDREN, COLLECTION, POD, Kind, Manifest, labels_of, name_of, uid_of
+from perptape_operator.kinds import CHILDREN, COLLECTION, POD, Kind, Manifest, labels_of, uid_of
 from perptape_operator.metrics import Counters
 from perptape_operator.pauses import Pauses
 from perptape_operator.polling import Poller
@@ -86,9 +86,10 @@ class Operation:
         """An event of a watch: the cache learns, and the spec is due."""
         key = spec_of(manifest)
         if what == "DELETED":
-            self.cache.drop(manifest["kind"], str(manifest["metadata"].get("namespace", "")), name_of(manifest), uid_of(manifest))
+            at = place_of(manifest)
+            self.cache.drop(*at, uid_of(manifest), version_of(manifest))
             self.reconciler.told.pop(uid_of(manifest), None)
-            self.reconciler.unanswered.pop((str(manifest["metadata"].get("namespace", "")), name_of(manifest)), None)
+            self.reconciler.unanswered.pop((at.namespace, at.name), None)
         elif not self.cache.put(manifest) and manifest["kind"] != COLLECTION.name:
             return  # an echo of our own write
         if key is not None and (manifest["kind"] == COLLECTION.name or self.cache.get(COLLECTION, *key) is not None):

@@ -32,6 +32,8 @@ class World:
     at: int = START
     cluster: FakeCluster = field(init=False)
     operation: Operation = field(init=False)
+    shown: set[str] = field(init=False)
+    """UIDs of what the operator's watches show: the server filters children by their label."""
 
     def __post_init__(self) -> None:
         self.cluster = FakeCluster(lambda: clock.iso(self.at))
@@ -43,6 +45,7 @@ class World:
         self.operation = Operation(self.cluster, self.settings, lambda: self.at, lambda: self.at / 1000, chance=lambda: 0.5)
         self.operation.queue._trouble = self.trouble
         self.cluster.watchers.append(self.watch)
+        self.shown = {uid_of(manifest) for manifest in self.cluster.objects.values() if self.ours(manifest)}
         asyncio.run(self.operation.resync())
 
     def trouble(self, key: SpecKey, error: Exception, wait: float) -> None:
@@ -50,10 +53,17 @@ class World:
         if not isinstance(error, ClusterError):
             raise error
 
+    def ours(self, manifest: Manifest) -> bool:
+        return (manifest["metadata"].get("labels") or {}).get("perptape.io/operator") == self.settings.identity
+
     def watch(self, what: str, manifest: Manifest) -> None:
-        ours = (manifest["metadata"].get("labels") or {}).get("perptape.io/operator") == self.settings.identity
-        if manifest["kind"] == COLLECTION.name or (ours and manifest["kind"] in {kind.name for kind in CHILDREN}):
+        """What a watch with a selector says: of what loses the label that it is gone, of what has it again that it is new."""
+        before, ours = uid_of(manifest) in self.shown, self.ours(manifest)
+        if manifest["kind"] == COLLECTION.name:
             self.operation.seen(what, manifest)
+        elif manifest["kind"] in {kind.name for kind in CHILDREN} and (before or ours):
+            (self.shown.add if ours else self.shown.discard)(uid_of(manifest))
+            self.operation.seen("DELETED" if not ours else "ADDED" if not before else what, manifest)
 
     def settle(self, seconds: float = 0.0, most: int = 400) -> int:
         """Reconciles everything due until `seconds` from now. How many times it did."""

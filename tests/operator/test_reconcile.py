@@ -1,9 +1,25 @@
 """What the operator does to a cluster, by what is in the cluster afterwards."""
 
+import copy
 from typing import Any
 
+import pytest
+
+from perptape_operator import clock
 from perptape_operator.cluster import Forbidden, Invalid
-from perptape_operator.kinds import CLAIM, COLLECTION, CONFIG_MAP, CRON_JOB, DEPLOYMENT, DISRUPTION_BUDGET, JOB, NETWORK_POLICY, Kind
+from perptape_operator.kinds import (
+    BY_NAME,
+    CLAIM,
+    COLLECTION,
+    CONFIG_MAP,
+    CRON_JOB,
+    DEPLOYMENT,
+    DISRUPTION_BUDGET,
+    JOB,
+    NETWORK_POLICY,
+    Kind,
+    uid_of,
+)
 
 NS = "trading"
 S3 = {"s3": {"bucket": "tape", "prefix": "prod"}}
@@ -192,6 +208,54 @@ def test_another_operators_child_is_left_to_it(world: Any) -> None:
     world.settle()
     assert world.condition("Ready")["reason"] == "OtherOperator"
     assert world.children()[("CronJob", OI)]["metadata"]["labels"]["perptape.io/operator"] == "elsewhere.perptape"
+
+
+@pytest.mark.parametrize("label", [None, "other"])
+def test_a_child_that_was_out_of_sight_for_a_while_goes_when_it_is_wanted_no_more(world: Any, label: str | None) -> None:
+    world.spec()
+    world.settle()
+
+    def labelled(value: str | None) -> None:
+        def change(live: Any) -> None:
+            live["metadata"]["labels"].pop("perptape.io/operator", None)
+            live["metadata"]["labels"].update({"perptape.io/operator": value} if value else {})
+
+        world.cluster.edit(CRON_JOB, NS, "majors-binance-open-interest", change)
+
+    labelled(label)
+    world.settle(61)
+    labelled(world.settings.identity)
+    world.settle(61)
+    world.spec(venues=[{"exchange": "bybit"}])
+    world.settle(10)
+    assert not [name for _, name in world.children(CRON_JOB) if "binance" in name]
+
+
+def test_a_word_from_before_its_end_brings_nothing_back(world: Any) -> None:
+    world.spec()
+    world.settle()
+    cache, name = world.operation.cache, "majors-binance-open-interest"
+    before = copy.deepcopy(world.cluster.objects[(CRON_JOB.name, NS, name)])
+    world.cluster.remove(CRON_JOB, NS, name)
+    assert not cache.put(before)
+    assert cache.get(CRON_JOB, NS, name) is None
+
+
+def test_a_spec_that_is_made_anew_is_wanted_from_then_on_whatever_is_left_of_the_earlier_one(world: Any) -> None:
+    world.spec()
+    world.settle()
+    gone = world.cluster.objects.pop((COLLECTION.name, NS, "majors"))  # the collector is late
+    world.operation.seen("DELETED", gone)
+    world.settle(3 * 86_400)
+    made = clock.iso(world.at)
+    world.spec()
+    world.settle(10)
+    assert world.status()["wantedSince"] == made
+    for kind, name in world.children():
+        if any(owner["uid"] == uid_of(gone) for owner in world.children()[kind, name]["metadata"].get("ownerReferences") or []):
+            world.cluster.remove(BY_NAME[kind], NS, name)
+    world.settle(10)
+    assert (world.status()["wantedSince"], world.children()[CONFIG_MAP.name, "majors-collection"]["data"]["wantedSince"]) == (made, made)
 
 
 def test_a_deleted_spec_takes_its_children_and_leaves_the_tape(world: Any) -> None:

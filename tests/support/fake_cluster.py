@@ -134,6 +134,7 @@ class FakeCluster:
     def remove(self, kind: Kind, namespace: str, name: str, *, orphan: bool = False) -> None:
         """Deletes an object; the collector takes what it owns, unless that is orphaned."""
         gone = self.objects.pop((kind.name, namespace, name))
+        gone["metadata"]["resourceVersion"] = str(next(self._serial))  # as the server says it: that of the deletion
         self._say("DELETED", gone)
         for at, manifest in list(self.objects.items()):
             owners = manifest["metadata"].get("ownerReferences") or []
