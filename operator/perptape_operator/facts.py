@@ -1,6 +1,7 @@
 """From what was gathered and what became of the plan to the status: the facts, once, for every line and condition. Pure."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from perptape_api.collect import Liquidations
 from perptape_api.durations import Every
@@ -39,7 +40,8 @@ def told(
     name of a pod, why its venue does not answer it."""
     if found.home is None:
         facts = Facts(now, found.generation, faults=found.faults, lines=before.collections)
-        return standing.status(facts, before, found.wanted_since, before.publisher), dict(due)
+        ends = {one.exchange: max(pauses.get(one.exchange, 0), clock.ms(one.until) or 0) for one in before.pauses}
+        return standing.status(facts, before, found.wanted_since, before.publisher, ends), dict(due)
     seen: dict[Key, Seen] = {one.key: _seen(one, found, live, unanswered, now) for one in found.made}
     known: dict[Key, CollectionStatus] = {(line.exchange, line.dataset): line for line in before.collections}
     lines = tuple(_line(one, seen[one.key], known.get(one.key), found, now) for one in found.made)
@@ -66,7 +68,7 @@ def told(
         due=dues,
         publisher=folding.trouble.message if folding.trouble is not None else publisher.error or "" if publisher is not None else "",
         publisher_late=_publisher_late(found, now),
-        damage=checking.trouble.message if checking.trouble is not None else "",
+        damage=_damage(checking),
         notes=_notes(found, outcome, disbelieved),
     )
     mine = {venue.exchange for venue in found.home.spec.venues}
@@ -77,7 +79,9 @@ def told(
 
 
 def _seen(collector: Collector, found: Gathered, live: Told, unanswered: Mapping[Key, str], now: int) -> Seen:
-    return observed.seen(observed.of_child(collector.child, found.live.values(), live, unanswered), collector.work, now)
+    """What is seen of a collector. A run that was told to end before it asked anything says nothing of it, and takes nothing back."""
+    seen = observed.seen(observed.of_child(collector.child, found.live.values(), live, unanswered), collector.work, now)
+    return replace(seen, reports=tuple(one for one in seen.reports if one.tells(*collector.key)))
 
 
 def _line(collector: Collector, seen: Seen, previous: CollectionStatus | None, found: Gathered, now: int) -> CollectionStatus:
@@ -134,6 +138,16 @@ def _claim(found: Gathered) -> tuple[str, str]:
     if phase == "Lost":
         return "lost", f"the volume of claim {name} is gone"
     return ("pending", f"the claim {name} is not bound to a volume yet") if phase == "Pending" else ("", "")
+
+
+def _damage(checking: Seen) -> str:
+    """What is wrong by the newest check of the whole store: it did not end, or it says so itself."""
+    if checking.trouble is not None:
+        return checking.trouble.message
+    latest = next(iter(checking.reports), None)
+    if latest is None or latest.exit == 0:
+        return ""
+    return latest.store_error or next(iter(latest.notes), f"the check ended with exit code {latest.exit}")
 
 
 def _publisher_late(found: Gathered, now: int) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any, Final
 
 from perptape_api.names import CHILD_LABEL, WORK_HASH_ANNOTATION
@@ -51,6 +52,8 @@ class Seen:
     """A pod at work whose venue does not answer it."""
     restarted: Sighting | None = None
     """Of pods that stay: one that was killed lately and works again."""
+    rollout: Sighting | None = None
+    """Of pods that stay: what keeps one that is newer than all that are ready from taking an older one's place."""
     ready: int = 0
 
 
@@ -93,6 +96,7 @@ def seen(objects: Objects, work: str | None, now: int) -> Seen:
         next(filter(None, (under_way.running(pod) for pod, said in found[:1] if said is None and pod in alive)), None),
         next(filter(None, (under_way.unanswered(pod, objects.unanswered) for pod in alive)), None),
         next((told for pod in alive if (told := _restarted(pod, now)) is not None), None),
+        _rollout(alive, work, now),
         sum(map(ready, alive)),
     )
 
@@ -115,24 +119,37 @@ def stays(pod: Manifest) -> bool:
     return any(owner.get("kind") == "ReplicaSet" for owner in owners)
 
 
+def _rollout(alive: Iterable[Manifest], work: str | None, now: int) -> Sighting | None:
+    """Why a rollout does not get on: a Deployment keeps as many old pods as are wanted until the new one is ready."""
+    later = takewhile(lambda pod: not ready(pod), (pod for pod in alive if stays(pod) and not ended(pod)))  # the newest come first
+    return next((found for pod in later if (found := _trouble(pod, work, now)) is not None), None)
+
+
+def ended(pod: Manifest) -> bool:
+    """Whether a pod will not run again. One of a Deployment is kept so when it was evicted, until the cluster clears it away."""
+    return (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
+
+
 def _restarted(pod: Manifest, now: int) -> Sighting | None:
     for status in _containers(pod):
-        ended = (status.get("lastState") or {}).get("terminated") or {}
-        at = clock.ms(ended.get("finishedAt"))
-        if ready(pod) and ended.get("reason") == "OOMKilled" and at is not None and now - at < RECENT_MS:
-            said = f"pod {name_of(pod)} needed more memory than its limit at {ended['finishedAt']}, and works again"
+        end = (status.get("lastState") or {}).get("terminated") or {}
+        at = clock.ms(end.get("finishedAt"))
+        if ready(pod) and end.get("reason") == "OOMKilled" and at is not None and now - at < RECENT_MS:
+            said = f"pod {name_of(pod)} needed more memory than its limit at {end['finishedAt']}, and works again"
             return Sighting("Restarted", f"{said}: raise spec.worker.resources.limits.memory")
     return None
 
 
 def _report(pod: Manifest, objects: Objects, now: int) -> Report | Disbelieved | None:
     told = objects.told.get(uid_of(pod))
+    if stays(pod) and ended(pod):
+        return None  # another pod is in its place, and says how it stands
     if told is not None:
         return told
     for status in _containers(pod):
-        ended = (status.get("state") or {}).get("terminated") or (status.get("lastState") or {}).get("terminated") or {}
-        if ended.get("message"):
-            return report.read(ended["message"], name_of(pod), now)
+        end = (status.get("state") or {}).get("terminated") or (status.get("lastState") or {}).get("terminated") or {}
+        if end.get("message"):
+            return report.read(end["message"], name_of(pod), now)
     return None
 
 
@@ -161,17 +178,17 @@ def _trouble(pod: Manifest, work: str | None, now: int) -> Sighting | None:
 
 def _container_trouble(status: Manifest, pod: str) -> Sighting | None:
     state, last = status.get("state") or {}, status.get("lastState") or {}
-    waiting, ended = state.get("waiting") or {}, state.get("terminated") or last.get("terminated") or {}
+    waiting, end = state.get("waiting") or {}, state.get("terminated") or last.get("terminated") or {}
     reason, message = waiting.get("reason", ""), waiting.get("message", "")
     if reason in IMAGE:
         return Sighting("ImagePull", f"pod {pod} cannot get its image {status.get('image', '')}: {message or reason}")
     if reason in CONFIGURATION:
         return Sighting("PodConfiguration", f"pod {pod} cannot be started: {message or reason}")
-    if ended.get("reason") == "OOMKilled":
+    if end.get("reason") == "OOMKilled":
         return Sighting("OOMKilled", f"pod {pod} needed more memory than its limit: raise spec.worker.resources.limits.memory")
-    if ended and ended.get("exitCode"):
+    if end.get("exitCode"):
         looping = ", again and again" if reason == "CrashLoopBackOff" else ""
-        return Sighting("PodFailed", f"pod {pod} ended with exit code {ended['exitCode']}{looping}: see kubectl logs {pod}")
+        return Sighting("PodFailed", f"pod {pod} ended with exit code {end['exitCode']}{looping}: see kubectl logs {pod}")
     return None
 
 

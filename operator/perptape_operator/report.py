@@ -114,6 +114,10 @@ class Report(Part):
     def collected(self, exchange: str, dataset: str) -> Collected | None:
         return next((one for one in self.collections if (one.venue, one.dataset) == (exchange, dataset)), None)
 
+    def tells(self, exchange: str, dataset: str) -> bool:
+        """Whether it is about this at all: a run that was told to end before it asked anything ends well, and names no collection."""
+        return bool(self.exit or self.store_error) or self.collected(exchange, dataset) is not None
+
 
 @dataclass(frozen=True, slots=True)
 class Disbelieved:

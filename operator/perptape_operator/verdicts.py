@@ -97,6 +97,8 @@ def _staying(collector: Collector, evidence: Evidence, known: CollectionStatus) 
     behind = next((one for one in told if one[0] != "Ok"), None)
     if behind is not None:
         return ("Unsupported", *behind[1:]) if behind[0] == "Unsupported" else ("Degraded", *behind[1:])
+    if seen.rollout is not None:
+        return "Degraded", seen.rollout.reason, f"{seen.rollout.message}; the pods before it go on"
     if seen.restarted is not None:
         return "Degraded", seen.restarted.reason, seen.restarted.message
     return next((one for one in told if one[1] != "Collecting"), told[0])

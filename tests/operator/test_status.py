@@ -5,6 +5,9 @@ from typing import Any
 
 import pytest
 
+from perptape.cli import left
+from perptape.errors import Stopped
+from perptape.settings import Settings as Worker
 from perptape_api.names import WORK_HASH_ANNOTATION
 from perptape_operator import clock
 from perptape_operator.kinds import COLLECTION, CRON_JOB, DEPLOYMENT, JOB, POD
@@ -478,13 +481,98 @@ def test_a_suspended_spec_is_not_said_to_be_complete(world: Any) -> None:
 def test_a_publisher_that_is_killed_and_a_check_that_finds_damage_are_told(one: Any) -> None:
     one.spec(**ONE, verify={"every": "1d"})
     one.settle()
-    one.run("majors-verify", state={"terminated": {"exitCode": 1, "reason": "Error"}})
+    one.run("majors-verify", state={"terminated": {"exitCode": 137, "reason": "Error"}})
     one.settle(61)
     assert one.condition("StoreReady")["reason"] == "VerifyFailed"
     one.run("majors-publish", state={"terminated": {"exitCode": 137, "reason": "OOMKilled"}})
     one.settle(61)
     assert one.condition("StoreReady")["reason"] == "PublisherFailing"
     assert "limits.memory" in one.condition("StoreReady")["message"]
+
+
+def checked(world: Any, findings: int) -> None:
+    """A check of the whole store, with the very report that the worker leaves."""
+    code = 1 if findings else 0
+    pod = f"majors-verify-{world.at // 60_000}-p0"
+    said = left.verified(Worker(writer=pod), code, findings, world.at)
+    world.run("majors-verify", state={"terminated": {"exitCode": code, "reason": "Error" if code else "Completed", "message": said}})
+    world.settle(61)
+
+
+def test_what_a_check_of_the_store_says_itself_is_told_until_a_later_one_finds_nothing(one: Any) -> None:
+    one.spec(**ONE, verify={"every": "1d"})
+    one.settle()
+    one.run(OI, collected(one))
+    checked(one, 7)
+    assert (one.condition("StoreReady")["status"], one.condition("StoreReady")["reason"]) == ("False", "VerifyFailed")
+    assert "7 things in the store are not as they should be" in one.condition("StoreReady")["message"]
+    checked(one, 0)
+    assert one.condition("StoreReady")["reason"] == "Usable"
+
+
+def test_a_run_that_was_told_to_end_before_it_asked_takes_nothing_back(one: Any) -> None:
+    one.run(OI, collected(one))
+    one.settle(61)
+    before, events = one.line("binance", "open_interest"), len(one.cluster.events)
+    one.settle(240)
+    stopped = Stopped("stopped before anything was asked: the next run goes on")
+    said = left.failure(Worker(writer=f"{OI}-{one.at // 60_000}-p0", work_hash=work(one)), 0, stopped, one.at)
+    one.run(OI, said)
+    one.settle(61)
+    assert one.line("binance", "open_interest") == before
+    assert one.condition("Ready")["reason"] == "Collecting"
+    assert len(one.cluster.events) == events
+
+
+def test_a_first_run_that_was_told_to_end_is_no_failure(one: Any) -> None:
+    said = left.failure(Worker(writer=f"{OI}-{one.at // 60_000}-p0", work_hash=work(one)), 0, Stopped("stopped"), one.at)
+    one.run(OI, said)
+    one.settle(61)
+    assert one.line("binance", "open_interest")["reason"] == "NotYetRun"
+    assert "lastSuccess" not in one.line("binance", "open_interest")
+
+
+def test_a_pause_outlives_a_spec_that_became_invalid(one: Any) -> None:
+    one.run(OI, collected(one) | {"pauses": [{"venue": "binance", "until": one.at + 86_400_000}]})
+    one.settle(61)
+    pauses = one.status()["pauses"]
+    assert pauses
+    one.spec(**ONE, store={"persistentVolumeClaim": {"size": "much"}})
+    one.settle(61)
+    assert one.condition("Ready")["reason"] == "InvalidSpec"
+    assert one.status()["pauses"] == pauses
+
+
+def test_a_pod_that_was_evicted_speaks_no_more_once_another_is_in_its_place(streams: Any) -> None:
+    name = "majors-okx-liquidations"
+    full = {"exit": 1, "store_error": "the store has no room", "store_reason": "StoreFull"}
+    said = json.dumps({"run": f"{name}-p0", "started": streams.at, "finished": streams.at} | streaming(streams) | full)
+    streams.stream(name, 0, None)
+    evicted = {"containerStatuses": [{"name": "worker", "state": {"terminated": {"exitCode": 1, "message": said}}}]}
+    streams.cluster.edit(POD, NS, f"{name}-p0", lambda m: m.update(status={"phase": "Failed", "reason": "Evicted", **evicted}))
+    streams.at += 1000
+    streams.stream(name, 1, streaming(streams))
+    streams.stream(name, 2, streaming(streams))
+    streams.poll()
+    streams.settle(61)
+    assert streams.line("okx", "liquidations")["state"] == "Ok"
+    assert streams.condition("StoreReady")["reason"] == "Usable"
+
+
+def test_a_rollout_that_does_not_get_on_is_told_while_the_pods_before_it_work(streams: Any) -> None:
+    name = "majors-okx-liquidations"
+    for number in range(2):
+        streams.stream(name, number, streaming(streams))
+    streams.at += 60_000
+    streams.stream(name, 2, None, ready=False)
+    waiting = {"name": "worker", "image": "bad:tag", "state": {"waiting": {"reason": "ImagePullBackOff", "message": "not found"}}}
+    streams.cluster.edit(POD, NS, f"{name}-p2", lambda m: m.update(status={"phase": "Pending", "containerStatuses": [waiting]}))
+    streams.poll()
+    streams.settle(61)
+    line = streams.line("okx", "liquidations")
+    assert (line["state"], line["reason"]) == ("Degraded", "ImagePull")
+    assert "bad:tag" in line["message"]
+    assert streams.condition("Ready")["reason"] == "Degraded"
 
 
 def test_pods_that_may_not_be_made_are_told(streams: Any) -> None:
