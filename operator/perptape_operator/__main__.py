@@ -51,11 +51,22 @@ async def run(settings: Settings) -> None:
 
 
 def measured(operation: Operation) -> Standing:
-    """What is read at every scrape."""
+    """What is read at every scrape, in a thread beside the loop."""
+    known: dict[SpecKey, tuple[str, Status]] = {}
+    """A status is read out of a resource once for each of its versions, for that takes a millisecond."""
 
     def statuses() -> list[tuple[SpecKey, Status]]:
-        found = ((key, operation.cache.get(COLLECTION, *key)) for key in operation.cache.specs())
-        return [(key, earlier(collection)) for key, collection in found if collection is not None]
+        nonlocal known
+        before, found = known, {}
+        for key, version in operation.cache.versions():
+            there = before.get(key)
+            if there is None or there[0] != version:
+                collection = operation.cache.get(COLLECTION, *key)
+                there = None if collection is None else (version, earlier(collection))
+            if there is not None:
+                found[key] = there
+        known = found
+        return [(key, status) for key, (_, status) in found.items()]
 
     def offset(key: SpecKey, exchange: str, dataset: str) -> int:
         known = operation.reconciler.memory.due.get(key, {}).get((exchange, dataset))
@@ -68,7 +79,7 @@ def measured(operation: Operation) -> Standing:
         lambda: len(operation.queue.schedule),
         lambda: operation.queue.schedule.failing(),
         operation.pauses.known,
-        lambda: {venue: sum(one.granted for one in ledger.holders.values()) for venue, ledger in operation.pauses.ledgers.items()},
+        lambda: {venue: sum(one.granted for one in ledger.holders.values()) for venue, ledger in list(operation.pauses.ledgers.items())},
     )
 
 

@@ -101,6 +101,10 @@ class Cache:
     def specs(self) -> list[SpecKey]:
         return [SpecKey(at.namespace, at.name) for at in self._kept if at.kind == COLLECTION.name]
 
+    def versions(self) -> list[tuple[SpecKey, str]]:
+        """Every spec, and the version of what is known of it. Any thread may ask: it copies before it looks."""
+        return [(SpecKey(at.namespace, at.name), kept.version) for at, kept in list(self._kept.items()) if at.kind == COLLECTION.name]
+
     def pods(self) -> Iterator[Manifest]:
         """Every pod that has an address."""
         return (_manifest(self._kept[at]) for at in list(self._by_address.values()))

@@ -1,28 +1,28 @@
 """Whether a live object still holds what was planned, as the API server writes it: defaults added, quantities normalised. Pure."""
 
 import re
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 from typing import Any, Final
 
-QUANTITY: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)(m|k|Ki|Mi|Gi|Ti|Pi|M|G|T|P)?")
-SUFFIX: Final = {"m": Decimal("0.001"), None: Decimal(1), "k": Decimal(10**3), "M": Decimal(10**6), "G": Decimal(10**9)} | {
-    "T": Decimal(10**12),
-    "P": Decimal(10**15),
-    "Ki": Decimal(2**10),
-    "Mi": Decimal(2**20),
-    "Gi": Decimal(2**30),
-    "Ti": Decimal(2**40),
-    "Pi": Decimal(2**50),
+QUANTITY: Final = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)(?:([numkMGTPE]|[KMGTPE]i)|[eE]([+-]?[0-9]{1,2}))?")
+MILLI: Final = Decimal("0.001")
+SUFFIX: Final = {"n": Decimal("1e-9"), "u": Decimal("1e-6"), "m": MILLI, "k": Decimal(10**3)} | {
+    unit: Decimal(1000 ** (power + 2)) for power, unit in enumerate("MGTPE")
 }
+BINARY: Final = {f"{unit}i": Decimal(1024 ** (power + 1)) for power, unit in enumerate("KMGTPE")}
 KEYS: Final = ("name", "uid", "mountPath", "containerPort")
 """By which of its fields an item of a list is found again; lists without one are compared as a whole."""
 AMOUNTS: Final = ("requests", "limits")
 
 
 def quantity(text: str) -> Decimal | None:
-    """The number that a quantity like 100m or 1Gi means; None where it is none."""
+    """The number that a quantity like 100m, 1Gi or 1e3 means, in whole thousandths, up to which the API server rounds; None where it is
+    none."""
     found = QUANTITY.fullmatch(text)
-    return None if found is None else Decimal(found[1]) * SUFFIX[found[2]]
+    if found is None:
+        return None
+    number = Decimal(found[1]) * (SUFFIX | BINARY).get(found[2], Decimal(1)) * Decimal(10) ** int(found[3] or 0)
+    return (number / MILLI).to_integral_value(ROUND_CEILING) * MILLI
 
 
 def contained(planned: Any, live: Any, *, amounts: bool = False) -> bool:
@@ -34,7 +34,8 @@ def contained(planned: Any, live: Any, *, amounts: bool = False) -> bool:
     if isinstance(planned, list):
         return _list_contained(planned, live or [])
     if amounts and isinstance(planned, str) and isinstance(live, str):
-        return quantity(planned) == quantity(live)
+        number = quantity(planned)
+        return planned == live or (number is not None and number == quantity(live))
     return bool(planned == live) or (live is None and planned in (False, ""))
 
 

@@ -15,7 +15,7 @@ from perptape_api.names import EXCHANGE_LABEL
 from perptape_operator import clock, gathered, standing
 from perptape_operator.cache import At, Cache, SpecKey, place_of, spec_of, version_of
 from perptape_operator.cluster import Cluster, ClusterError, Forbidden, scoped
-from perptape_operator.kinds import CHILDREN, COLLECTION, POD, Kind, Manifest, labels_of, uid_of
+from perptape_operator.kinds import CHILDREN, COLLECTION, POD, Kind, Manifest, controller_uid, labels_of, name_of, uid_of
 from perptape_operator.metrics import Counters
 from perptape_operator.pauses import Pauses
 from perptape_operator.polling import Poller
@@ -89,26 +89,26 @@ class Operation:
             at = place_of(manifest)
             self.cache.drop(*at, uid_of(manifest), version_of(manifest))
             self.reconciler.told.pop(uid_of(manifest), None)
-            self.reconciler.unanswered.pop((at.namespace, at.name), None)
+            self.reconciler.unanswered.forget((at.namespace, at.name))
         elif not self.cache.put(manifest) and manifest["kind"] != COLLECTION.name:
             return  # an echo of our own write
         if key is not None and (manifest["kind"] == COLLECTION.name or self.cache.get(COLLECTION, *key) is not None):
             self.queue.add(key)
 
-    def hear_trouble(self, address: str, venue: str, why: str) -> None:
-        """What a pod says of a venue that does not answer it; nothing when it does. It says so every two seconds."""
+    def asker(self, address: str, venue: str) -> Manifest | None:
+        """The pod at an address, where it asks this venue for a spec that is there. Nobody else has a share, or may pause the venue."""
         at = self.cache.pod_at(address)
-        if at is None or self.reconciler.unanswered.get((at.namespace, at.name), "") == why:
-            return
-        pod = self.cache.get(POD, at.namespace, at.name)
+        pod = None if at is None else self.cache.get(POD, at.namespace, at.name)
         key = None if pod is None else spec_of(pod)
-        if pod is None or key is None or labels_of(pod).get(EXCHANGE_LABEL) != venue:
-            return
-        if why:
-            self.reconciler.unanswered[at.namespace, at.name] = why
-        else:
-            self.reconciler.unanswered.pop((at.namespace, at.name), None)
-        self.queue.add(key)
+        if pod is None or key is None or labels_of(pod).get(EXCHANGE_LABEL) != venue or controller_uid(pod) is None:
+            return None
+        return pod if self.cache.get(COLLECTION, *key) is not None else None
+
+    def hear_trouble(self, pod: Manifest, why: str) -> None:
+        """What a pod says of its venue where that does not answer it; nothing when it does."""
+        key = spec_of(pod)
+        if self.reconciler.unanswered.hear((pod["metadata"]["namespace"], name_of(pod)), why, self.seconds()) and key is not None:
+            self.queue.add(key)
 
     def alive(self) -> bool:
         """Whether the loop still turns; errors of the API server are borne for ten minutes. A process that stopped and did not end is
@@ -119,16 +119,17 @@ class Operation:
     async def resync(self) -> None:
         """Lists every kind afresh: a watch does not say what vanished while it was away."""
         gone: set[SpecKey] = set()
-        self.reconciler.memory.unlisted.clear()
+        unlisted: dict[str, str] = {}
         for kind in (COLLECTION, *CHILDREN):
             for namespace in self.settings.namespaces or (None,):
-                gone |= await self._relist(kind, namespace)
+                gone |= await self._relist(kind, namespace, unlisted)
+        self.reconciler.memory.unlisted = unlisted  # not before: what is reconciled meanwhile would say that all may be listed
         for key in {*self.cache.specs(), *gone}:
             self.queue.add(key)
         self.heard = self.seconds()
         self.counters.resyncs.inc()
 
-    async def _relist(self, kind: Kind, namespace: str | None) -> set[SpecKey]:
+    async def _relist(self, kind: Kind, namespace: str | None, unlisted: dict[str, str]) -> set[SpecKey]:
         """What may not be listed is told in status, and the rest goes on, the other namespaces too, for one that is being deleted grants
         nothing any more; only without its specs there is nothing to do."""
         seen: set[At] = set()
@@ -143,13 +144,13 @@ class Operation:
             if kind == COLLECTION and len(self.settings.namespaces) <= 1:
                 raise
             log.warning("a permission is missing", kind=kind.name, namespace=namespace, error=str(error))
-            self.reconciler.memory.unlisted[namespace or ""] = str(error)
+            unlisted[namespace or ""] = str(error)
             return set()
         gone = self.cache.unlisted(kind, namespace, seen, version)
         if kind == POD:
             known = {(at.namespace, at.name) for at in seen}
-            for at in [at for at in self.reconciler.unanswered if at not in known and namespace in (None, at[0])]:
-                del self.reconciler.unanswered[at]
+            for at in [at for at in self.reconciler.unanswered.said if at not in known and namespace in (None, at[0])]:
+                self.reconciler.unanswered.forget(at)
         return gone
 
     async def _first_resync(self) -> None:

@@ -48,7 +48,7 @@ class Pauses:
     def known(self) -> dict[str, int]:
         """Venue -> end in ms, of every pause that is not over."""
         now = self.now()
-        return {venue: end for venue, end in self._noted.items() if end > now}
+        return {venue: end for venue, end in list(self._noted.items()) if end > now}
 
     def _note(self, venue: str) -> None:
         """An end that moves by less than a second has not moved: two clocks are never quite alike."""

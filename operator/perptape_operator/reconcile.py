@@ -22,6 +22,7 @@ from perptape_operator.plan import plan as planned
 from perptape_operator.report import Disbelieved, Report
 from perptape_operator.settings import Settings
 from perptape_operator.stores import Stores
+from perptape_operator.unanswered import Unanswered
 
 log = structlog.get_logger("perptape.operator")
 
@@ -52,8 +53,7 @@ class Reconciler:
     """Called with other specs that a spec's coming or going concerns."""
     stores: Stores = field(default_factory=Stores)
     told: dict[str, Report | Disbelieved] = field(default_factory=dict)
-    unanswered: dict[tuple[str, str], str] = field(default_factory=dict)
-    """Namespace and name of a pod -> why its venue does not answer it, as it says itself."""
+    unanswered: Unanswered = field(default_factory=Unanswered)
     memory: Memory = field(default_factory=Memory)
 
     async def reconcile(self, key: SpecKey) -> float | None:
@@ -190,7 +190,7 @@ class Reconciler:
         now = self.now()
         before = standing.earlier(found.collection)
         known, due = self.pauses.known(), self.memory.due.get(found.key, {})
-        told, due = facts.told(found, outcome, before, self.told, self.unanswered, known, due, now)
+        told, due = facts.told(found, outcome, before, self.told, self.unanswered.said, known, due, now)
         self.memory.due[found.key] = due
         for pause in told.pauses:
             self.pauses.pause(pause.exchange, clock.ms(pause.until) or 0)

@@ -19,7 +19,8 @@ LONGEST_PAUSE_MS: Final = 3 * 86_400_000
 
 
 def _short(value: Any) -> Any:
-    return value[:300] if isinstance(value, str) else value
+    """JSON may hold halves of characters, which no status can."""
+    return value[:300].encode(errors="replace").decode() if isinstance(value, str) else value
 
 
 def _few(value: Any) -> Any:

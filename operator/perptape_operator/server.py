@@ -1,5 +1,7 @@
 """The operator's HTTP server: the budget for pods, metrics for Prometheus, health for the kubelet. A tiny shell over Operation."""
 
+import asyncio
+
 from aiohttp import web
 from pydantic import ValidationError
 
@@ -21,7 +23,8 @@ def application(operation: Operation) -> web.Application:
         return _said(operation.started, "the cluster has not been listed yet")
 
     async def metrics(_: web.Request) -> web.Response:
-        return web.Response(body=operation.counters.text(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
+        body = await asyncio.to_thread(operation.counters.text)  # of many specs it takes seconds, in which pods post
+        return web.Response(body=body, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
 
     async def budget(request: web.Request) -> web.Response:
         venue, remote = request.match_info["venue"], request.remote or ""
@@ -29,17 +32,17 @@ def application(operation: Operation) -> web.Application:
             return web.json_response({"error": f"{venue} is no venue"}, status=404)
         if not operation.started:
             return web.json_response({"error": "the operator is still starting"}, status=503)
-        pod = operation.cache.pod_at(remote)
+        pod = operation.asker(remote, venue)
         if pod is None:
             operation.counters.budget_posts.labels(venue, "unknown").inc()
-            return web.json_response({"error": f"no pod of ours has the address {remote}"}, status=403)
+            return web.json_response({"error": f"no pod of ours that asks {venue} has the address {remote}"}, status=403)
         try:
             post = Post.model_validate_json(await request.text())
         except (ValidationError, UnicodeDecodeError):
             operation.counters.budget_posts.labels(venue, "invalid").inc()
             return web.json_response({"error": "this is no post of a worker"}, status=400)
         operation.counters.budget_posts.labels(venue, "answered").inc()
-        operation.hear_trouble(remote, venue, post.trouble)
+        operation.hear_trouble(pod, post.trouble)
         answer = operation.pauses.answer(venue, remote, post, operation.cache.addresses())
         return web.json_response(answer.model_dump())
 

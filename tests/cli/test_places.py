@@ -131,3 +131,9 @@ def test_a_dataset_that_the_spec_does_not_collect_is_refused() -> None:
         datasets(["liquidations"], among=("funding",), of="a.yaml")
     with pytest.raises(UsageError, match="unknown dataset 'trades'"):
         datasets(["trades"])
+
+
+def test_the_word_of_a_service_of_our_name_is_no_port() -> None:
+    assert settings({"PERPTAPE_PORT": "tcp://10.96.0.1:8080"}).port is None
+    with pytest.raises(UsageError, match="is not a port's number"):
+        settings({"PERPTAPE_PORT": "http://10.96.0.1"})

@@ -58,6 +58,30 @@ def test_a_namespace_that_is_gone_takes_no_other_with_it(worlds: Any) -> None:
     assert world.condition("Ready")["reason"] == "Starting"
 
 
+def test_what_may_not_be_listed_stays_said_while_it_is_listed_again(world: Any) -> None:
+    world.cluster.fail = lambda what, kind, name: Forbidden("no budgets", 403) if (what, kind) == ("list", "PodDisruptionBudget") else None
+    world.spec()
+    asyncio.run(world.operation.resync())
+    world.settle()
+    seen = []
+
+    def fail(what: str, kind: str, name: str) -> Exception | None:
+        if what == "list":
+            seen.append(dict(world.operation.reconciler.memory.unlisted))
+        return Forbidden("no budgets", 403) if (what, kind) == ("list", "PodDisruptionBudget") else None
+
+    world.cluster.fail = fail
+    asyncio.run(world.operation.resync())
+    assert seen == [{"": "no budgets"}] * len(seen)
+    world.cluster.fail = lambda what, kind, name: ClusterError("away", 0)
+    with pytest.raises(ClusterError):
+        asyncio.run(world.operation.resync())
+    assert world.operation.reconciler.memory.unlisted, "nor does a server that is away take it back"
+    world.cluster.fail = lambda what, kind, name: None
+    asyncio.run(world.operation.resync())
+    assert not world.operation.reconciler.memory.unlisted
+
+
 def test_the_only_namespace_must_be_listed(world: Any) -> None:
     world.cluster.fail = lambda verb, kind, name: Forbidden(RBAC.format(verb="list"), 403) if verb == "list" else None
     with pytest.raises(Forbidden):

@@ -20,6 +20,7 @@ from perptape_operator.kinds import (
     Kind,
     uid_of,
 )
+from perptape_operator.likeness import contained
 
 NS = "trading"
 S3 = {"s3": {"bucket": "tape", "prefix": "prod"}}
@@ -185,6 +186,25 @@ def test_quantities_that_the_server_writes_otherwise_are_no_drift(world: Any) ->
     writes = len(world.cluster.writes)
     asyncio_resync(world)
     assert len(world.cluster.writes) == writes
+
+
+@pytest.mark.parametrize(
+    ("planned", "live", "same"),
+    [
+        ("1e3", "1k", True),
+        ("1.073741824e+09", "1073741824", True),
+        ("1.073741824e+09", "2Gi", False),
+        ("1E", "1E", True),
+        ("1E", "1Ei", False),
+        ("1e3", "1e4", False),
+        ("1.5m", "2m", True),
+        ("0.5", "500m", True),
+        ("what a newer server has", "what a newer server has", True),
+        ("what a newer server has", "something else", False),
+    ],
+)
+def test_amounts_are_compared_as_the_numbers_that_they_mean(planned: str, live: str, same: bool) -> None:
+    assert contained({"limits": {"memory": planned}}, {"limits": {"memory": live}}) is same
 
 
 def test_a_taken_name_is_never_applied_and_says_so(world: Any) -> None:

@@ -9,6 +9,7 @@ import kopf
 
 from perptape_operator.__main__ import measured
 from perptape_operator.handlers import configure, registry
+from perptape_operator.kinds import COLLECTION
 from perptape_operator.server import application
 
 
@@ -52,3 +53,16 @@ def test_collections_are_exported(world: Any) -> None:
     world.operation.counters.registry.register(measured(world.operation))
     text = world.operation.counters.text().decode()
     assert 'perptape_collection_state{dataset="funding",exchange="okx",namespace="trading",spec="majors",state="Degraded"} 1.0' in text
+
+
+def test_a_scrape_tells_what_is_so_by_then(world: Any) -> None:
+    world.spec()
+    world.settle()
+    world.operation.counters.registry.register(measured(world.operation))
+    assert 'perptape_spec_ready{namespace="trading",spec="majors"} 0.0' in world.operation.counters.text().decode()
+    world.spec(suspend=True)
+    world.settle()
+    text = world.operation.counters.text().decode()
+    assert 'dataset="funding",exchange="okx",namespace="trading",spec="majors",state="Suspended"} 1.0' in text
+    world.cluster.remove(COLLECTION, "trading", "majors")
+    assert 'spec="majors"' not in world.operation.counters.text().decode()

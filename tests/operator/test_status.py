@@ -106,6 +106,14 @@ def test_a_report_that_lies_is_ignored_and_named(one: Any, report: Any, why: str
     assert "rows" not in one.line("binance", "open_interest")
 
 
+def test_half_a_character_in_a_report_is_replaced(one: Any) -> None:
+    one.run(
+        OI, json.dumps({"run": f"{OI}-{one.at // 60_000}-p0", "started": one.at} | collected(one, state="failed", error="bad \ud800 text"))
+    )
+    one.settle(61)
+    assert "bad ? text" in one.line("binance", "open_interest")["message"]
+
+
 def test_a_venue_that_is_down_is_its_own_entry_only(world: Any) -> None:
     world.spec(venues=[{"exchange": "binance"}, {"exchange": "bybit"}], collect={"openInterest": {}})
     world.settle()
@@ -230,7 +238,7 @@ def test_a_later_run_that_is_not_answered_goes_back_to_what_was_known(one: Any) 
     one.cluster.remove(JOB, NS, pod["metadata"]["ownerReferences"][0]["name"])
     one.settle(61)
     assert one.line("binance", "open_interest")["reason"] == "Collecting"
-    assert not one.operation.reconciler.unanswered, "what a pod said goes with it"
+    assert not one.operation.reconciler.unanswered.said, "what a pod said goes with it"
 
 
 @pytest.mark.parametrize("before", [True, False], ids=["that once was valid", "that never was"])

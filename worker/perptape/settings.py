@@ -5,6 +5,7 @@ Of two names the first counts; the `CCXT_*` ones are for those who come from the
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ LEVELS: Final = ("debug", "info", "warning", "error")
 CREDENTIALS: Final = {"_API_KEY": "apiKey", "_API_SECRET": "apiSecret", "_API_PASSPHRASE": "passphrase"}
 """Suffix of the variable -> key of the Secret."""
 SECRET_VARIABLES: Final = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+SERVICE_LINK: Final = re.compile("(tcp|udp|sctp)://")
 DEFAULT_CATALOG: Final = "./tape"
 LIVE_CATALOG: Final = "./tape-live"
 
@@ -140,8 +142,9 @@ def _seconds(environ: Mapping[str, str], name: str) -> float | None:
 
 
 def _port(environ: Mapping[str, str], name: str) -> int | None:
+    """Kubernetes tells every pod of a namespace with a Service `perptape` of it, by that name: PERPTAPE_PORT=tcp://10.96.0.1:8080."""
     text = environ.get(name)
-    if not text:
+    if not text or SERVICE_LINK.match(text):
         return None
     if not (text.isdigit() and int(text) < 65536):
         raise UsageError(f"{name}={text} is not a port's number")
