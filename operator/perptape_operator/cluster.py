@@ -10,7 +10,9 @@ import aiohttp
 from kubernetes.aio import client, config
 
 from perptape_api.names import OPERATOR_LABEL
+from perptape_operator import undeclared
 from perptape_operator.kinds import COLLECTION, POD, Kind, Manifest, kind_of, name_of
+from perptape_operator.undeclared import Field
 
 MANAGER: Final = "perptape-operator"
 STATUS_MANAGER: Final = "perptape-operator-status"
@@ -35,6 +37,14 @@ class Forbidden(ClusterError):
 
 class Invalid(ClusterError):
     """The object is refused as it is: by the schema, an immutable field, a quota, a policy."""
+
+
+class Undeclared(ClusterError):
+    """The definition in the cluster does not declare some fields of a status."""
+
+    def __init__(self, message: str, status: int, fields: frozenset[Field]) -> None:
+        super().__init__(message, status)
+        self.fields = fields
 
 
 class Expired(ClusterError):
@@ -167,6 +177,9 @@ def refusal(status: int, text: str, retry_after: str | None, what: str) -> Clust
     except (ValueError, AttributeError):
         said = text
     message = f"{what}: {said[:500] or status}"
+    unknown = undeclared.fields(said)
+    if unknown:
+        return Undeclared(message, status, unknown)
     if status == 401:
         return ClusterError(f"the API server does not know the operator's account: {message}", status)
     if status == 403:

@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass, field
 
+from perptape_api.status import Status
 from perptape_operator.cache import SpecKey
 from perptape_operator.checks import Due
 from perptape_operator.plan import Ref
+from perptape_operator.undeclared import Field
 
 
 @dataclass(slots=True)
@@ -21,6 +23,11 @@ class Memory:
     unlisted: dict[str, str] = field(default_factory=dict)
     """Namespace (empty: every one) -> what may not be listed there, as the API server says it."""
 
+    undeclared: dict[SpecKey, frozenset[Field]] = field(default_factory=dict)
+    """Fields of a spec's status that the definition in the cluster does not declare, as far as it was asked since the last resync."""
+    whole: dict[SpecKey, Status] = field(default_factory=dict)
+    """The status that was written without them, with them: they are counted on from there."""
+
     def forget(self, key: SpecKey) -> None:
-        for kept in (self.waiting_since, self.told_at, self.contested_at, self.due, self.written):
+        for kept in (self.waiting_since, self.told_at, self.contested_at, self.due, self.written, self.undeclared, self.whole):
             kept.pop(key, None)

@@ -123,6 +123,7 @@ class Operation:
         for kind in (COLLECTION, *CHILDREN):
             for namespace in self.settings.namespaces or (None,):
                 gone |= await self._relist(kind, namespace, unlisted)
+        self.reconciler.memory.undeclared.clear()  # the definition may be a newer one by now
         self.reconciler.memory.unlisted = unlisted  # not before: what is reconciled meanwhile would say that all may be listed
         for key in {*self.cache.specs(), *gone}:
             self.queue.add(key)

@@ -10,9 +10,9 @@ from typing import Any
 
 import structlog
 
-from perptape_operator import applied, clock, facts, gathered, observed, standing, under_way
+from perptape_operator import applied, clock, facts, gathered, observed, standing, undeclared, under_way
 from perptape_operator.cache import Cache, SpecKey
-from perptape_operator.cluster import MARK_MANAGER, Cluster, ClusterError, Forbidden, Invalid
+from perptape_operator.cluster import MARK_MANAGER, Cluster, ClusterError, Forbidden, Invalid, Undeclared
 from perptape_operator.gathered import Gathered
 from perptape_operator.kinds import BY_NAME, CLAIM, COLLECTION, CONFIG_MAP, JOB, POD, Manifest, kind_of, name_of, uid_of
 from perptape_operator.memory import Memory
@@ -190,8 +190,12 @@ class Reconciler:
         now = self.now()
         before = standing.earlier(found.collection)
         known, due = self.pauses.known(), self.memory.due.get(found.key, {})
-        told, due = facts.told(found, outcome, before, self.told, self.unanswered.said, known, due, now)
+        unknown, whole = self.memory.undeclared.get(found.key), self.memory.whole.pop(found.key, before)
+        outcome.notes += (undeclared.note(unknown),) if unknown else ()
+        told, due = facts.told(found, outcome, whole, self.told, self.unanswered.said, known, due, now)
         self.memory.due[found.key] = due
+        if unknown:
+            self.memory.whole[found.key], told = told, undeclared.without(told, unknown)
         for pause in told.pauses:
             self.pauses.pause(pause.exchange, clock.ms(pause.until) or 0)
         if not standing.differs(told, before):
@@ -202,7 +206,14 @@ class Reconciler:
             since = now - self.memory.contested_at.get(found.key, 0)
         if since < standing.SOON_S * 1000 and (outcome.other_operator or not standing.differs_in_words(told, before)):
             return (standing.SOON_S * 1000 - since) / 1000
-        written = await self.cluster.apply_status(*found.key, uid_of(found.collection), standing.written(told))
+        try:
+            written = await self.cluster.apply_status(*found.key, uid_of(found.collection), standing.written(told))
+        except Undeclared as error:
+            self.memory.undeclared[found.key] = (unknown or frozenset()) | error.fields
+            self.memory.whole.setdefault(found.key, whole)
+            if unknown is not None and error.fields <= unknown:
+                raise
+            return await self._tell(found, outcome)
         self.memory.told_at[found.key] = now
         if outcome.other_operator:
             self.memory.contested_at[found.key] = now

@@ -1,6 +1,8 @@
 """Beside an operator of another version: what an earlier one left works and goes on, what a later one knows more of is named."""
 
+import asyncio
 import copy
+import json
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,7 @@ import pytest
 import yaml
 
 from perptape_operator import clock
+from perptape_operator.cluster import Undeclared, refusal
 from perptape_operator.kinds import COLLECTION, CRON_JOB, DEPLOYMENT, JOB, POD
 
 NS = "trading"
@@ -120,3 +123,63 @@ def test_a_choice_of_a_newer_definition_is_no_spec_of_ours_and_changes_nothing(w
     ready = world.condition("Ready")
     assert (ready["reason"], "spec.collect.openInterest.mode" in ready["message"]) == ("InvalidSpec", True)
     assert {at: child for at, child in world.children().items() if at[0] != POD.name} == before
+
+
+REFUSED = (
+    "failed to create typed patch object (trading/majors; perptape.io/v1alpha1, Kind=CollectionSpec): errors:\n"
+    '  .status.collections[dataset="open_interest",exchange="binance"].rowsEarlier: field not declared in schema\n'
+    '  .status.collections[dataset="funding",exchange="binance"].rowsEarlier: field not declared in schema\n'
+    "  .status.newer: field not declared in schema"
+)
+"""What kube-apiserver 1.34 says (measured)."""
+
+
+def test_a_refusal_by_an_older_definition_names_the_fields() -> None:
+    error = refusal(500, json.dumps({"message": REFUSED}), None, "PATCH status")
+    assert isinstance(error, Undeclared)
+    assert error.fields == {("collections", "rowsEarlier"), ("newer",)}
+    assert not isinstance(refusal(500, json.dumps({"message": "etcd is away"}), None, "PATCH status"), Undeclared)
+
+
+def test_beside_an_older_definition_a_status_says_all_that_that_one_knows(world: Any) -> None:
+    """A status with a field that the definition does not declare is refused whole."""
+    world.spec(venues=[{"exchange": "binance"}], collect={"openInterest": {"mode": "resident", "every": "1m"}})
+    world.settle()
+
+    def older_definition(status: Any) -> Exception | None:
+        beyond = any("rowsEarlier" in line for line in status["collections"])
+        return refusal(500, json.dumps({"message": REFUSED}), None, "PATCH status") if beyond else None
+
+    world.cluster.refuse_status = older_definition
+
+    def told(number: int, rows: int) -> None:
+        template = world.children()[DEPLOYMENT.name, OI]["spec"]["template"]
+        work = template["metadata"]["annotations"]["perptape.io/work-hash"]
+        part = {"venue": "binance", "dataset": "open_interest", "rows": rows, "watermark": world.at, "ready": True, "last_run": world.at}
+        if number not in {int(name[-1]) for name in world.cluster.named(POD)}:
+            world.stream(OI, number, {})
+        pod = f"{OI}-p{number}"
+        world.cluster.answers[pod] = json.dumps({"run": pod, "started": world.at, "work_hash": work, "collections": [part]})
+        world.poll()
+        world.settle(61)
+
+    told(0, 100)
+    world.cluster.remove(POD, NS, f"{OI}-p0")
+    told(1, 5)
+    told(1, 6)
+    told(1, 7)
+    ready, line = world.condition("Ready"), world.line("binance", "open_interest")
+    assert (line["rows"], "rowsEarlier" in line, ready["reason"]) == (107, False, "Collecting")
+    assert "status.collections.rowsEarlier" in ready["message"]
+    assert "apply crds/collectionspec.yaml" in ready["message"]
+    version = world.cluster.objects[COLLECTION.name, NS, "majors"]["metadata"]["resourceVersion"]
+    asyncio.run(world.operation.resync())
+    world.settle(61)
+    assert world.cluster.objects[COLLECTION.name, NS, "majors"]["metadata"]["resourceVersion"] == version, (
+        "to ask again whether the definition is newer changes nothing"
+    )
+    world.cluster.refuse_status = lambda status: None
+    asyncio.run(world.operation.resync())
+    told(1, 8)
+    line = world.line("binance", "open_interest")
+    assert (line["rows"], line["rowsEarlier"], "older" in world.condition("Ready")["message"]) == (108, 100, False)

@@ -42,6 +42,8 @@ class FakeCluster:
     watchers: list[Watcher] = field(default_factory=list)
     fail: Callable[[str, str, str], Exception | None] = lambda verb, kind, name: None
     """May say that a request fails: verb, kind, name."""
+    refuse_status: Callable[[Mapping[str, Any]], Exception | None] = lambda status: None
+    """May say that a status is refused as it is."""
     lose: Callable[[str, str, str], Exception | None] = lambda verb, kind, name: None
     """May say that the answer to a write that was carried out is lost: verb, kind, name."""
     owners: dict[str, dict[str, set[Path]]] = field(default_factory=dict)
@@ -77,6 +79,9 @@ class FakeCluster:
         if live is None or uid_of(live) != uid:
             raise ClusterError("the spec is another one by now", 409)
         json.dumps(status)  # only plain values may reach the server
+        refused = self.refuse_status(status)
+        if refused is not None:
+            raise refused
         about = {"name": name, "namespace": namespace}
         body = {"apiVersion": COLLECTION.api_version, "kind": COLLECTION.name, "metadata": about, "status": dict(status)}
         return self._answered("status", COLLECTION.name, name, self._applied(body, STATUS_MANAGER, status=True))
