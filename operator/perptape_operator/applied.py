@@ -1,6 +1,6 @@
 """What became of a plan, and what follows from it: obstacles, first runs, the event to post. Pure."""
 
-from collections.abc import Iterator, Set
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass, field
 
 from perptape_api.names import CHILD_LABEL, FIRST_RUN_ANNOTATION, WORK_HASH_ANNOTATION
@@ -11,11 +11,13 @@ from perptape_operator.kinds import (
     COLLECTION,
     CONFIG_MAP,
     CRON_JOB,
+    POD,
     Manifest,
     annotations_of,
     controller_uid,
     kind_of,
     labels_of,
+    name_of,
     uid_of,
 )
 from perptape_operator.plan import Plan, Ref, ref
@@ -103,6 +105,12 @@ def heard(job: Manifest, found: Gathered) -> bool:
     conditions = (job.get("status") or {}).get("conditions") or []
     ended = max((clock.ms(condition.get("lastTransitionTime")) or 0 for condition in conditions), default=0)
     return found.now - ended > HEARD_AFTER_MS
+
+
+def reported(live: Iterable[Manifest]) -> frozenset[str]:
+    """The names of the pods that ended: what there was to count of them is counted."""
+    pods = ((pod, (pod.get("status") or {}).get("containerStatuses") or []) for pod in live if pod["kind"] == POD.name)
+    return frozenset(name_of(pod) for pod, containers in pods if any((one.get("state") or {}).get("terminated") for one in containers))
 
 
 def event(collection: Manifest, before: Status, told: Status, now: int) -> Manifest | None:

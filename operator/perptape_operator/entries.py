@@ -42,19 +42,23 @@ def _known(collector: Collector, evidence: Evidence) -> CollectionStatus:
     if not evidence.seen.reports:
         return fresh
     if collector.form == "job":
-        return _after_runs(collector, fresh, evidence.seen.reports)
+        return _after_runs(collector, fresh, evidence.seen.reports, evidence.counted)
     return _of_those_that_stay(collector, fresh, evidence.seen.reports)
 
 
-def _after_runs(collector: Collector, line: CollectionStatus, reports: Sequence[Report]) -> CollectionStatus:
-    """Runs that started after the one known are counted once each; the last of them says how things stand."""
+def _after_runs(
+    collector: Collector, line: CollectionStatus, reports: Sequence[Report], counted: frozenset[str] | None
+) -> CollectionStatus:
+    """Each run is counted once; the one that started last says how things stand. `counted`: those that are; after a restart these are
+    taken to be all that started no later than the one known."""
     since = clock.ms(line.last_run) or 0
-    unknown = [one for one in reports if one.started // 1000 > since // 1000]
+    later = {one.run for one in reports if one.started // 1000 > since // 1000}
+    unknown = [one for one in reports if (one.run in later if counted is None else one.run not in counted)]
     rows = sum(found.rows for one in unknown if (found := one.collected(*collector.key)) is not None)
     update: dict[str, object] = {"rows": (line.rows or 0) + rows}
     latest = reports[0]
     if latest.started // 1000 < since // 1000:
-        return line
+        return line.model_copy(update=update) if rows else line
     update["last_run"] = clock.iso(latest.started)
     successes = [one.finished for one in reports if one.exit == 0 and one.finished is not None]
     if successes:

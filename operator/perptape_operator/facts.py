@@ -104,6 +104,7 @@ def _line(collector: Collector, seen: Seen, previous: CollectionStatus | None, f
             missed=missed,
             wanted=0 if collector.form == "job" else replicas,
             redundancy=redundancy,
+            counted=found.counted,
         ),
     )
 

@@ -45,6 +45,8 @@ class Gathered:
     """What is wanted, and may not be read."""
     written: Mapping[Ref, int] = field(default_factory=dict)
     """When this operator last wrote an object, in ms, as far as it remembers."""
+    counted: frozenset[str] | None = None
+    """Pods whose reports' rows are in status; None where that is not known, and only the time of the last run is."""
     planned: dict[Ref, Manifest] = field(default_factory=dict)
 
     @property

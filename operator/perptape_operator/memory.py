@@ -28,6 +28,18 @@ class Memory:
     whole: dict[SpecKey, Status] = field(default_factory=dict)
     """The status that was written without them, with them: they are counted on from there."""
 
+    counted: dict[SpecKey, frozenset[str]] = field(default_factory=dict)
+    """Pods whose reports' rows are in the status that was last written."""
+
     def forget(self, key: SpecKey) -> None:
-        for kept in (self.waiting_since, self.told_at, self.contested_at, self.due, self.written, self.undeclared, self.whole):
+        for kept in (
+            self.waiting_since,
+            self.told_at,
+            self.contested_at,
+            self.due,
+            self.written,
+            self.undeclared,
+            self.whole,
+            self.counted,
+        ):
             kept.pop(key, None)

@@ -10,9 +10,9 @@ from typing import Any
 
 import structlog
 
-from perptape_operator import applied, clock, facts, gathered, observed, standing, undeclared, under_way
+from perptape_operator import applied, gathered, observed, under_way
 from perptape_operator.cache import Cache, SpecKey
-from perptape_operator.cluster import MARK_MANAGER, Cluster, ClusterError, Forbidden, Invalid, Undeclared
+from perptape_operator.cluster import MARK_MANAGER, Cluster, Forbidden, Invalid
 from perptape_operator.gathered import Gathered
 from perptape_operator.kinds import BY_NAME, CLAIM, COLLECTION, CONFIG_MAP, JOB, POD, Manifest, kind_of, name_of, uid_of
 from perptape_operator.memory import Memory
@@ -22,6 +22,7 @@ from perptape_operator.plan import plan as planned
 from perptape_operator.report import Disbelieved, Report
 from perptape_operator.settings import Settings
 from perptape_operator.stores import Stores
+from perptape_operator.telling import Teller
 from perptape_operator.unanswered import Unanswered
 
 log = structlog.get_logger("perptape.operator")
@@ -55,6 +56,10 @@ class Reconciler:
     told: dict[str, Report | Disbelieved] = field(default_factory=dict)
     unanswered: Unanswered = field(default_factory=Unanswered)
     memory: Memory = field(default_factory=Memory)
+    teller: Teller = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.teller = Teller(self.cluster, self.cache, self.now, self.pauses, self.told, self.unanswered, self.memory)
 
     async def reconcile(self, key: SpecKey) -> float | None:
         """One spec. Returns in how many seconds to look again; None where nothing is known to come."""
@@ -68,7 +73,9 @@ class Reconciler:
         found = await self._gather(key, collection, outcome)
         if found.home is not None:
             await self._carry_out(found, outcome)
-        again = await self._tell(found, outcome)
+        again = await self.teller.tell(found, outcome)
+        if again is None:
+            await self._reported(found, outcome)
         return min(filter(None, (again, self._next(found), AGAIN_S if outcome.waiting else None)), default=None)
 
     def forget(self, key: SpecKey) -> None:
@@ -104,6 +111,7 @@ class Reconciler:
             found = gathered.gathered(key, collection, parsed, live | there, claim, self.stores.conflict(key), self.settings, self.now())
         found.unread = frozenset(probe.at for probe in probes if probe.hidden)
         found.written = self.memory.written.setdefault(key, {})
+        found.counted = self.memory.counted.get(key)
         return found
 
     async def _read(self, at: Ref, key: SpecKey, outcome: applied.Outcome) -> Probe:
@@ -184,48 +192,6 @@ class Reconciler:
             at = observed.stuck_at(job)
             if (at is not None and at <= now) or applied.unwanted_first_job(job, found):
                 await self._delete(JOB.name, name_of(job), uid_of(job), found, outcome)
-
-    async def _tell(self, found: Gathered, outcome: applied.Outcome) -> float | None:
-        """Writes the status where it changed; counters alone at most once a minute."""
-        now = self.now()
-        before = standing.earlier(found.collection)
-        known, due = self.pauses.known(), self.memory.due.get(found.key, {})
-        unknown, whole = self.memory.undeclared.get(found.key), self.memory.whole.pop(found.key, before)
-        outcome.notes += (undeclared.note(unknown),) if unknown else ()
-        told, due = facts.told(found, outcome, whole, self.told, self.unanswered.said, known, due, now)
-        self.memory.due[found.key] = due
-        if unknown:
-            self.memory.whole[found.key], told = told, undeclared.without(told, unknown)
-        for pause in told.pauses:
-            self.pauses.pause(pause.exchange, clock.ms(pause.until) or 0)
-        if not standing.differs(told, before):
-            await self._reported(found, outcome)
-            return None
-        since = now - self.memory.told_at.get(found.key, 0)
-        if outcome.other_operator:  # two that see one spec must not race
-            since = now - self.memory.contested_at.get(found.key, 0)
-        if since < standing.SOON_S * 1000 and (outcome.other_operator or not standing.differs_in_words(told, before)):
-            return (standing.SOON_S * 1000 - since) / 1000
-        try:
-            written = await self.cluster.apply_status(*found.key, uid_of(found.collection), standing.written(told))
-        except Undeclared as error:
-            self.memory.undeclared[found.key] = (unknown or frozenset()) | error.fields
-            self.memory.whole.setdefault(found.key, whole)
-            if unknown is not None and error.fields <= unknown:
-                raise
-            return await self._tell(found, outcome)
-        self.memory.told_at[found.key] = now
-        if outcome.other_operator:
-            self.memory.contested_at[found.key] = now
-        self.cache.put(written)
-        await self._reported(found, outcome)
-        event = applied.event(found.collection, before, told, now)
-        if event is not None:
-            try:
-                await self.cluster.event(found.key.namespace, event)
-            except ClusterError as error:
-                log.warning("an event was not posted", spec=found.key.name, namespace=found.key.namespace, error=str(error))
-        return None
 
     async def _reported(self, found: Gathered, outcome: applied.Outcome) -> None:
         """First Jobs whose end is in status by now go."""

@@ -19,7 +19,8 @@ Verdict = tuple[State, Reason, str]
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """All that is known about a collector now. `wanted`: pods that should run, 0 for Jobs."""
+    """All that is known about a collector now. `wanted`: pods that should run, 0 for Jobs; `counted`: runs whose rows are known, where
+    that is."""
 
     seen: Seen
     previous: CollectionStatus | None = None
@@ -28,6 +29,7 @@ class Evidence:
     missed: Sighting | None = None
     wanted: int = 0
     redundancy: Redundancy | None = None
+    counted: frozenset[str] | None = None
 
 
 def works(line: CollectionStatus) -> bool:

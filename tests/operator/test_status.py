@@ -10,6 +10,7 @@ from perptape.errors import Stopped
 from perptape.settings import Settings as Worker
 from perptape_api.names import WORK_HASH_ANNOTATION
 from perptape_operator import clock
+from perptape_operator.cluster import ClusterError
 from perptape_operator.kinds import COLLECTION, CRON_JOB, DEPLOYMENT, JOB, POD
 
 NS = "trading"
@@ -65,6 +66,29 @@ def test_rows_add_up_over_runs_and_no_run_counts_twice(one: Any) -> None:
     one.restart()
     one.settle(61)
     assert one.line("binance", "open_interest")["rows"] == 15
+
+
+def test_rows_of_a_run_that_began_first_and_ended_last_count(one: Any) -> None:
+    began, first = one.at, next(iter(one.cluster.named(JOB).values()))
+    one.settle(60)
+    one.run(OI, collected(one, rows=5))
+    one.settle(61)
+    report = {"run": f"{first['metadata']['name']}-p0", "started": began + 1000, "finished": one.at} | collected(one, rows=30_000)
+    one.ended(first, report)
+    one.settle(61)
+    assert one.line("binance", "open_interest")["rows"] == 30_005
+    one.restart()
+    one.settle(61)
+    assert one.line("binance", "open_interest")["rows"] == 30_005
+
+
+def test_rows_count_once_where_the_answer_to_a_write_is_lost(one: Any) -> None:
+    one.cluster.lose = lambda verb, kind, name: ClusterError("cut off", 0) if verb == "status" else None
+    one.run(OI, collected(one, rows=5))
+    one.settle(5)
+    one.cluster.lose = lambda verb, kind, name: None
+    one.settle(120)
+    assert one.line("binance", "open_interest")["rows"] == 5
 
 
 def test_a_report_of_earlier_work_does_not_count(one: Any) -> None:
@@ -209,18 +233,18 @@ def test_a_first_run_under_way_is_told(one: Any) -> None:
 
 
 def test_a_run_that_the_venue_does_not_answer_is_told_while_it_lasts(one: Any) -> None:
-    running(one)
-    one.operation.hear_trouble("10.0.0.9", "binance", "binance: HTTP 503: an empty answer")
+    pod = running(one)
+    one.operation.hear_trouble(pod, "binance: HTTP 503: an empty answer")
     one.settle()
     line = one.line("binance", "open_interest")
     assert (line["state"], line["reason"]) == ("Failing", "NotAnswered")
     assert "binance: HTTP 503: an empty answer" in line["message"]
     assert one.condition("Ready")["reason"] == "Failing"
     writes = len(one.cluster.writes)
-    one.operation.hear_trouble("10.0.0.9", "binance", "binance: HTTP 503: an empty answer")
+    one.operation.hear_trouble(pod, "binance: HTTP 503: an empty answer")
     one.settle()
     assert len(one.cluster.writes) == writes, "it says so every two seconds"
-    one.operation.hear_trouble("10.0.0.9", "binance", "")
+    one.operation.hear_trouble(pod, "")
     one.settle()
     assert one.line("binance", "open_interest")["reason"] == "Running"
 
@@ -232,7 +256,7 @@ def test_a_later_run_that_is_not_answered_goes_back_to_what_was_known(one: Any) 
     pod = running(one)
     one.settle(61)
     assert one.line("binance", "open_interest")["reason"] == "Collecting"
-    one.operation.hear_trouble("10.0.0.9", "binance", "binance: HTTP 503: an empty answer")
+    one.operation.hear_trouble(pod, "binance: HTTP 503: an empty answer")
     one.settle(61)
     assert one.line("binance", "open_interest")["reason"] == "NotAnswered"
     one.cluster.remove(JOB, NS, pod["metadata"]["ownerReferences"][0]["name"])

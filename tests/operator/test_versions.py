@@ -23,6 +23,7 @@ def taken_over(world: Any, change: Any = lambda manifest: None) -> dict[tuple[st
     """The present operator over what an earlier one had written, and that. The clock is a day later."""
     for manifest in yaml.safe_load_all(EARLIER.read_text()):
         change(manifest)
+        manifest["metadata"]["resourceVersion"] = str(next(world.cluster._serial))  # versions of one server are in order
         world.cluster.objects[(manifest["kind"], NS, manifest["metadata"]["name"])] = manifest
     world.at += LATER_S * 1000
     started = clock.iso(world.at - 60_000)
