@@ -8,6 +8,7 @@ from perptape_api.status import Condition, Status
 from perptape_operator import clock, manifests, naming, observed
 from perptape_operator.gathered import Gathered
 from perptape_operator.kinds import (
+    CLAIM,
     COLLECTION,
     CONFIG_MAP,
     CRON_JOB,
@@ -20,11 +21,13 @@ from perptape_operator.kinds import (
     name_of,
     uid_of,
 )
-from perptape_operator.plan import Plan, Ref, ref
+from perptape_operator.plan import Mine, Plan, Ref, dying, ref
 
 QUIET = ("Starting", "Suspended", "Waiting")
 """Reasons of not being ready that are no cause for a warning."""
 HEARD_AFTER_MS = 60_000
+LASTING_MS = 180_000
+"""An API server that is away or busy for a while changes no status; what fails for longer is told."""
 
 
 @dataclass(slots=True)
@@ -40,9 +43,14 @@ class Outcome:
     failed: bool = False
     """Whether what comes first could not be written: then nothing else is."""
     refused_refs: set[Ref] = field(default_factory=set)
+    trouble: Exception | None = None
+    """The first request that failed, and may succeed another time."""
+    first_job_goes: bool = False
+    """Whether a first Job of an earlier spec is still there."""
 
     def note_plan(self, plan: Plan) -> None:
-        self.waiting = tuple(f"{kind} {name} of an earlier spec is still there" for kind, name in plan.waiting)
+        words = {"collected": "of an earlier spec is still there"}
+        self.waiting = tuple(f"{one.kind} {one.name} {words.get(one.ownership, 'is being deleted')}" for one in plan.waiting)
         for obstacle in plan.obstacles:
             named = f"{obstacle.kind} {obstacle.name}"
             if obstacle.ownership == "other":
@@ -58,6 +66,16 @@ class Outcome:
             self.notes += (f"ResizeRefused: the claim keeps its size: {why}",)
             return
         self.refused = self.refused or why
+
+    def fail(self, manifest: Manifest, why: Exception, *, there: bool) -> None:
+        """A request failed that may succeed another time. The others get their turn, unless a ConfigMap or claim is still to be made."""
+        self.trouble = self.trouble or why
+        self.failed = self.failed or kind_of(manifest) == CONFIG_MAP or (kind_of(manifest) == CLAIM and not there)
+
+    def lasts(self, failing_ms: int) -> None:
+        """Requests have failed for so long."""
+        if failing_ms >= LASTING_MS:
+            self.refused = self.refused or str(self.trouble)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +98,16 @@ def first_runs(found: Gathered, blocked: Set[Ref]) -> Iterator[FirstRun]:
         if annotations_of(live).get(FIRST_RUN_ANNOTATION) == collector.work:
             continue
         job = manifests.first_job(found.home, planned, collector.work)
-        yield FirstRun(None if ref(job) in found.live else job, manifests.first_run_mark(planned, collector.work))
+        there = found.live.get(ref(job))
+        stays = there is not None and not goes(there, found)
+        yield FirstRun(None if stays else job, manifests.first_run_mark(planned, collector.work))
+
+
+def goes(job: Manifest, found: Gathered) -> bool:
+    """Whether a Job is about to vanish: it is being deleted, or it is of an earlier spec of this name."""
+    assert found.home is not None
+    mine = Mine(found.home.settings.identity, found.key.name, found.home.uid)
+    return dying(job) or mine.ownership(job) == "collected"
 
 
 def is_first_job(job: Manifest, found: Gathered) -> bool:

@@ -38,6 +38,7 @@ class Facts:
     claim_missing: str = ""
     claim_pending: str = ""
     claim_lost: str = ""
+    claim_going: str = ""
     lines: tuple[CollectionStatus, ...] = ()
     due: dict[tuple[str, str], Due] = field(default_factory=dict)
     publisher: str = ""

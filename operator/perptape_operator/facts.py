@@ -14,6 +14,7 @@ from perptape_operator.entries import entry
 from perptape_operator.gathered import Gathered
 from perptape_operator.kinds import CRON_JOB
 from perptape_operator.observed import Seen
+from perptape_operator.plan import dying
 from perptape_operator.reasons import Sighting
 from perptape_operator.report import Disbelieved, Report
 from perptape_operator.verdicts import Evidence, Redundancy
@@ -52,7 +53,7 @@ def told(
     trouble, claim = _claim(found)
     facts = Facts(
         now,
-        found.generation,
+        _observed(found, outcome, before),
         suspended=found.suspended,
         other_operator=outcome.other_operator,
         name_taken=outcome.name_taken,
@@ -64,6 +65,7 @@ def told(
         claim_missing=claim if trouble == "missing" else "",
         claim_pending=claim if trouble == "pending" else "",
         claim_lost=claim if trouble == "lost" else "",
+        claim_going=claim if trouble == "going" else "",
         lines=lines,
         due=dues,
         publisher=folding.trouble.message if folding.trouble is not None else publisher.error or "" if publisher is not None else "",
@@ -76,6 +78,12 @@ def told(
     for (venue, _), part in seen.items():  # a pod speaks of the venue that it asks
         ends[venue] = max([ends.get(venue, 0), *(one.until for run in part.reports for one in run.pauses if one.venue == venue)])
     return standing.status(facts, before, found.wanted_since, publisher, ends), dues
+
+
+def _observed(found: Gathered, outcome: Outcome, before: Status) -> int:
+    """The generation that the status is about: the one before, while requests fail and nothing is said of that yet."""
+    unfinished = outcome.trouble is not None and not outcome.refused
+    return before.observed_generation or found.generation if unfinished else found.generation
 
 
 def _seen(collector: Collector, found: Gathered, live: Told, unanswered: Mapping[Key, str], now: int) -> Seen:
@@ -127,7 +135,7 @@ def _usual_delay(collector: Collector) -> int:
 
 
 def _claim(found: Gathered) -> tuple[str, str]:
-    """What is wrong with the volume claim: missing, lost or pending, and the sentence."""
+    """What is wrong with the volume claim: missing, going, lost or pending, and the sentence."""
     assert found.home is not None
     name, volume = found.home.claim, found.home.spec.store.persistent_volume_claim
     if name is None or volume is None:
@@ -135,6 +143,8 @@ def _claim(found: Gathered) -> tuple[str, str]:
     if found.claim is None:
         said = f"the claim {name} is not in namespace {found.key.namespace}: make it, or name another in a new spec"
         return ("", "") if volume.claim_name is None else ("missing", said)
+    if dying(found.claim):
+        return "going", f"the claim {name} is being deleted, and is gone as soon as no pod uses it"
     phase = (found.claim.get("status") or {}).get("phase")
     if phase == "Lost":
         return "lost", f"the volume of claim {name} is gone"

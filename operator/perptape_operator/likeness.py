@@ -1,5 +1,7 @@
 """Whether a live object still holds what was planned, as the API server writes it: defaults added, quantities normalised. Pure."""
 
+import hashlib
+import json
 import re
 from decimal import ROUND_CEILING, Decimal
 from typing import Any, Final
@@ -13,6 +15,8 @@ BINARY: Final = {f"{unit}i": Decimal(1024 ** (power + 1)) for power, unit in enu
 KEYS: Final = ("name", "uid", "mountPath", "containerPort")
 """By which of its fields an item of a list is found again; lists without one are compared as a whole."""
 AMOUNTS: Final = ("requests", "limits")
+UNTOLD: Final = ("resourceVersion", "managedFields", "generation")
+"""Of an object's metadata what changes with every write."""
 
 
 def quantity(text: str) -> Decimal | None:
@@ -23,6 +27,13 @@ def quantity(text: str) -> Decimal | None:
         return None
     number = Decimal(found[1]) * (SUFFIX | BINARY).get(found[2], Decimal(1)) * Decimal(10) ** int(found[3] or 0)
     return (number / MILLI).to_integral_value(ROUND_CEILING) * MILLI
+
+
+def fingerprint(live: dict[str, Any]) -> str:
+    """What an object is but for its status, in short."""
+    metadata = {key: value for key, value in live["metadata"].items() if key not in UNTOLD}
+    told = {**{key: value for key, value in live.items() if key != "status"}, "metadata": metadata}
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 
 def contained(planned: Any, live: Any, *, amounts: bool = False) -> bool:

@@ -14,12 +14,17 @@ class Memory:
     """What is remembered between two times; nothing of it is needed to be right after a restart."""
 
     waiting_since: dict[SpecKey, dict[str, int]] = field(default_factory=dict)
-    """When an object of an earlier spec was first seen, by its UID."""
+    """When an object that is to go was first seen, by its UID."""
     told_at: dict[SpecKey, int] = field(default_factory=dict)
     contested_at: dict[SpecKey, int] = field(default_factory=dict)
     """When it was last told of a spec that it belongs to another operator."""
     due: dict[SpecKey, dict[tuple[str, str], Due]] = field(default_factory=dict)
     written: dict[SpecKey, dict[Ref, int]] = field(default_factory=dict)
+    """When an object was last changed by a write, in ms."""
+    answered: dict[SpecKey, dict[Ref, str]] = field(default_factory=dict)
+    """Fingerprints of what the API server made of objects that it does not keep as they were written."""
+    troubled_since: dict[SpecKey, int] = field(default_factory=dict)
+    """When requests for a spec began to fail."""
     unlisted: dict[str, str] = field(default_factory=dict)
     """Namespace (empty: every one) -> what may not be listed there, as the API server says it."""
 
@@ -32,14 +37,6 @@ class Memory:
     """Pods whose reports' rows are in the status that was last written."""
 
     def forget(self, key: SpecKey) -> None:
-        for kept in (
-            self.waiting_since,
-            self.told_at,
-            self.contested_at,
-            self.due,
-            self.written,
-            self.undeclared,
-            self.whole,
-            self.counted,
-        ):
+        since = (self.waiting_since, self.told_at, self.contested_at, self.troubled_since)
+        for kept in (*since, self.due, self.written, self.answered, self.undeclared, self.whole, self.counted):
             kept.pop(key, None)

@@ -5,7 +5,7 @@ Pure: the functional core of the operator. `reconcile` carries the plan out.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from perptape_api.names import OPERATOR_LABEL, PLAN_HASH_ANNOTATION, SPEC_LABEL
 from perptape_operator.kinds import (
@@ -23,7 +23,7 @@ from perptape_operator.kinds import (
     name_of,
     uid_of,
 )
-from perptape_operator.likeness import contained
+from perptape_operator.likeness import contained, fingerprint
 from perptape_operator.naming import MANAGED_BY
 
 Ref = tuple[str, str]
@@ -32,6 +32,7 @@ Ownership = Literal["ours", "collected", "other", "taken"]
 
 REMOVABLE = (CRON_JOB, DEPLOYMENT, NETWORK_POLICY, DISRUPTION_BUDGET)
 """What goes when it is no longer wanted: never a claim, which holds data, nor a ConfigMap, which is always wanted."""
+NO_ANSWERS: Final[Mapping[Ref, str]] = {}
 FIRST = (CONFIG_MAP, CLAIM)
 """Written before all else: since when things are wanted must be there before anything runs."""
 
@@ -86,7 +87,8 @@ class Plan:
     apply: tuple[Manifest, ...] = ()
     delete: tuple[Removal, ...] = ()
     obstacles: tuple[Obstacle, ...] = ()
-    waiting: tuple[Ref, ...] = ()
+    waiting: tuple[Obstacle, ...] = ()
+    """Objects of a wanted name that are being deleted, or are an earlier spec's."""
 
 
 def ref(manifest: Manifest) -> Ref:
@@ -99,11 +101,14 @@ def plan(
     mine: Mine,
     overdue: frozenset[str] = frozenset(),
     unread: frozenset[Ref] = frozenset(),
+    answered: Mapping[Ref, str] = NO_ANSWERS,
 ) -> Plan:
     """The plan. `overdue`: UIDs of objects that the collector should have taken long ago: they are adopted. `unread`: of which it is not
-    known whether they are there: they are left alone."""
+    known whether they are there: they are left alone. `answered`: fingerprints of what the API server made of objects of ours that it
+    does not keep as they were written; to write them again would change nothing."""
     apply: list[Manifest] = []
-    obstacles, waiting = [], []
+    obstacles: list[Obstacle] = []
+    waiting: list[Obstacle] = []
     for manifest in wanted:
         there = live.get(ref(manifest))
         if ref(manifest) in unread:
@@ -112,31 +117,33 @@ def plan(
         if ownership in ("other", "taken"):
             obstacles.append(Obstacle(*ref(manifest), ownership))
         elif there is not None and _goes(there, ownership, overdue):
-            waiting.append(ref(manifest))
-        elif there is None or not satisfied(manifest, there):
+            waiting.append(Obstacle(*ref(manifest), ownership))
+        elif there is None or not satisfied(manifest, there, answered.get(ref(manifest))):
             apply.append(manifest)
     names = {ref(manifest) for manifest in wanted}
     delete = tuple(
         Removal(*at, uid_of(there))
         for at, there in sorted(live.items())
-        if at not in names and kind_of(there) in REMOVABLE and mine.ownership(there) == "ours" and not _dying(there)
+        if at not in names and kind_of(there) in REMOVABLE and mine.ownership(there) == "ours" and not dying(there)
     )
     first = tuple(manifest for manifest in apply if kind_of(manifest) in FIRST)
-    in_the_way = {one.kind for one in obstacles} | {kind for kind, _ in (*waiting, *unread)}
+    in_the_way = {one.kind for one in (*obstacles, *waiting)} | {kind for kind, _ in unread}
     held = any(kind.name in in_the_way for kind in FIRST)
     rest = tuple(one for one in apply if kind_of(one) not in FIRST and (not held or ref(one) in live))
     return Plan(first, rest, delete, tuple(obstacles), tuple(waiting))
 
 
-def satisfied(manifest: Manifest, there: Manifest) -> bool:
-    """Whether the live object is as planned: the same hash, and no hand has changed what the hash stands for."""
+def satisfied(manifest: Manifest, there: Manifest, answered: str | None = None) -> bool:
+    """Whether the live object is as planned: the same hash, and no hand has changed what the hash stands for, or what the server made
+    of it (an admission webhook may put another image into every pod)."""
     name = PLAN_HASH_ANNOTATION
-    return annotations_of(there).get(name) == annotations_of(manifest).get(name) and contained(manifest, there)
+    same = annotations_of(there).get(name) == annotations_of(manifest).get(name)
+    return same and (contained(manifest, there) or (answered is not None and answered == fingerprint(there)))
 
 
 def _goes(there: Manifest, ownership: Ownership, overdue: frozenset[str]) -> bool:
-    return _dying(there) or (ownership == "collected" and uid_of(there) not in overdue)
+    return dying(there) or (ownership == "collected" and uid_of(there) not in overdue)
 
 
-def _dying(there: Manifest) -> bool:
+def dying(there: Manifest) -> bool:
     return bool(there["metadata"].get("deletionTimestamp"))

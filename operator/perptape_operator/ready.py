@@ -45,8 +45,8 @@ READY: Final = (
     Check(
         "False",
         "Waiting",
-        "Objects of an earlier spec of this name are still going.",
-        "nothing: it passes within a minute, or they are adopted",
+        "Objects of this spec's names are still going: they are being deleted, or are an earlier spec's.",
+        "nothing: an earlier spec's go within a minute, or are adopted; of one that stays see its `metadata.finalizers`",
         lambda f: joined(f.waiting),
     ),
     Check("False", "Suspended", "Nothing is collected, as asked.", "set `spec.suspend` to false", suspended),

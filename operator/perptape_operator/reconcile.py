@@ -4,20 +4,18 @@ Shell. Reconciling twice changes nothing the second time; a step that fails leav
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
-
-import structlog
 
 from perptape_operator import applied, gathered, observed, under_way
 from perptape_operator.cache import Cache, SpecKey
-from perptape_operator.cluster import MARK_MANAGER, Cluster, Forbidden, Invalid
+from perptape_operator.cluster import Cluster, Forbidden
 from perptape_operator.gathered import Gathered
-from perptape_operator.kinds import BY_NAME, CLAIM, COLLECTION, CONFIG_MAP, JOB, POD, Manifest, kind_of, name_of, uid_of
+from perptape_operator.hands import Hands
+from perptape_operator.kinds import BY_NAME, CLAIM, COLLECTION, JOB, POD, Manifest, name_of, uid_of
 from perptape_operator.memory import Memory
 from perptape_operator.pauses import Pauses
-from perptape_operator.plan import Mine, Plan, Ref, ref
+from perptape_operator.plan import Mine, Ref, dying, ref
 from perptape_operator.plan import plan as planned
 from perptape_operator.report import Disbelieved, Report
 from perptape_operator.settings import Settings
@@ -25,11 +23,10 @@ from perptape_operator.stores import Stores
 from perptape_operator.telling import Teller
 from perptape_operator.unanswered import Unanswered
 
-log = structlog.get_logger("perptape.operator")
-
 COLLECTOR_S = 30.0
 """How long the garbage collector is waited for, before an object of an earlier spec is adopted."""
 AGAIN_S = 2.0
+LONGEST_WAIT_S = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +40,7 @@ class Probe:
 
 @dataclass(slots=True)
 class Reconciler:
-    """The operator's hands. `now` is ms UTC; `told` is what pods that stay say, by UID."""
+    """Everything about one spec at a time. `now` is ms UTC; `told` is what pods that stay say, by UID."""
 
     cluster: Cluster
     cache: Cache
@@ -56,9 +53,11 @@ class Reconciler:
     told: dict[str, Report | Disbelieved] = field(default_factory=dict)
     unanswered: Unanswered = field(default_factory=Unanswered)
     memory: Memory = field(default_factory=Memory)
+    hands: Hands = field(init=False)
     teller: Teller = field(init=False)
 
     def __post_init__(self) -> None:
+        self.hands = Hands(self.cluster, self.cache, self.memory, self.now)
         self.teller = Teller(self.cluster, self.cache, self.now, self.pauses, self.told, self.unanswered, self.memory)
 
     async def reconcile(self, key: SpecKey) -> float | None:
@@ -76,7 +75,9 @@ class Reconciler:
         again = await self.teller.tell(found, outcome)
         if again is None:
             await self._reported(found, outcome)
-        return min(filter(None, (again, self._next(found), AGAIN_S if outcome.waiting else None)), default=None)
+        if outcome.trouble is not None:
+            raise outcome.trouble  # all else is done, and told; the queue tries this again
+        return min(filter(None, (again, self._next(found), self._waits(key, outcome))), default=None)
 
     def forget(self, key: SpecKey) -> None:
         for other in self.stores.drop(key):
@@ -125,79 +126,35 @@ class Reconciler:
     async def _carry_out(self, found: Gathered, outcome: applied.Outcome) -> None:
         assert found.home is not None
         mine = Mine(self.settings.identity, found.key.name, found.home.uid)
-        decided = planned(found.wanted, found.live, mine, self._overdue(found, mine), found.unread)
+        answered = self.memory.answered.get(found.key, {})
+        decided = planned(found.wanted, found.live, mine, self._overdue(found, mine), found.unread, answered)
         outcome.note_plan(decided)
-        for manifest in decided.first:
-            await self._apply(manifest, found, outcome)
-        if outcome.failed:
-            return  # without its ConfigMap nothing may run
-        await _each(self._apply(manifest, found, outcome) for manifest in decided.apply)
-        await _each(self._delete(removal.kind, removal.name, removal.uid, found, outcome) for removal in decided.delete)
-        await self._first_runs(found, decided, outcome)
-        await self._stuck(found, outcome)
+        await self.hands.carry_out(decided, found, outcome)
+        if outcome.trouble is None:
+            self.memory.troubled_since.pop(found.key, None)
+        else:
+            outcome.lasts(self.now() - self.memory.troubled_since.setdefault(found.key, self.now()))
 
     def _overdue(self, found: Gathered, mine: Mine) -> frozenset[str]:
-        """Objects of an earlier spec of this name that the collector should have taken by now."""
+        """Objects of wanted names that should be gone by now: those of an earlier spec are adopted then."""
         now, before = self.now(), self.memory.waiting_since.get(found.key, {})
-        waiting = [uid_of(manifest) for manifest in found.live.values() if mine.ownership(manifest) == "collected"]
+        there = [found.live[at] for at in found.planned if at in found.live]
+        waiting = [uid_of(manifest) for manifest in there if dying(manifest) or mine.ownership(manifest) == "collected"]
         self.memory.waiting_since[found.key] = since = {uid: before.get(uid, now) for uid in waiting}
         return frozenset(uid for uid, at in since.items() if now - at >= COLLECTOR_S * 1000)
-
-    async def _apply(self, manifest: Manifest, found: Gathered, outcome: applied.Outcome) -> None:
-        try:
-            live = await self.cluster.apply(manifest)
-        except Forbidden as error:
-            outcome.forbidden = str(error)
-            outcome.failed = outcome.failed or kind_of(manifest) == CONFIG_MAP
-        except Invalid as error:
-            outcome.refuse(manifest, str(error), resize=kind_of(manifest) == CLAIM and ref(manifest) in found.live)
-        else:
-            self._keep(live, found)
-            self.memory.written.setdefault(found.key, {})[ref(manifest)] = self.now()
-            log.info("applied", kind=manifest["kind"], name=name_of(manifest), namespace=found.key.namespace, spec=found.key.name)
-
-    def _keep(self, live: Manifest, found: Gathered) -> None:
-        self.cache.put(live)
-        found.live[ref(live)] = live
-
-    async def _delete(self, kind: str, name: str, uid: str, found: Gathered, outcome: applied.Outcome) -> None:
-        try:
-            await self.cluster.delete(BY_NAME[kind], found.key.namespace, name, uid)
-        except Forbidden as error:
-            outcome.forbidden = str(error)
-            return
-        self.cache.drop(kind, found.key.namespace, name, uid)
-        found.live.pop((kind, name), None)
-        log.info("deleted", kind=kind, name=name, namespace=found.key.namespace, spec=found.key.name)
-
-    async def _first_runs(self, found: Gathered, decided: Plan, outcome: applied.Outcome) -> None:
-        """A Job at once for each CronJob whose work has not been started yet; then the CronJob is marked."""
-        blocked: set[Ref] = {(one.kind, one.name) for one in decided.obstacles} | set(decided.waiting) | outcome.refused_refs
-        for run in applied.first_runs(found, blocked):
-            if run.job is not None and await self.cluster.get(JOB, found.key.namespace, name_of(run.job)) is None:
-                try:
-                    self._keep(await self.cluster.apply(run.job), found)
-                except Forbidden as error:
-                    outcome.forbidden = str(error)
-                    continue
-                except Invalid as error:
-                    outcome.refuse(run.job, str(error))
-                    continue
-            self._keep(await self.cluster.apply(run.mark, MARK_MANAGER), found)
-
-    async def _stuck(self, found: Gathered, outcome: applied.Outcome) -> None:
-        """Jobs that should have ended: a pod on a dead node keeps them active, and Forbid would block every later run."""
-        now = self.now()
-        for job in [one for at, one in found.live.items() if at[0] == JOB.name]:
-            at = observed.stuck_at(job)
-            if (at is not None and at <= now) or applied.unwanted_first_job(job, found):
-                await self._delete(JOB.name, name_of(job), uid_of(job), found, outcome)
 
     async def _reported(self, found: Gathered, outcome: applied.Outcome) -> None:
         """First Jobs whose end is in status by now go."""
         for job in [one for at, one in found.live.items() if at[0] == JOB.name]:
             if applied.is_first_job(job, found) and observed.finished(job) and applied.heard(job, found):
-                await self._delete(JOB.name, name_of(job), uid_of(job), found, outcome)
+                await self.hands.delete(JOB.name, name_of(job), uid_of(job), found, outcome)
+
+    def _waits(self, key: SpecKey, outcome: applied.Outcome) -> float | None:
+        """When to look again for what is to go: the longer it stays, the later."""
+        if outcome.waiting:
+            since = max(self.memory.waiting_since[key].values(), default=self.now())
+            return max(AGAIN_S, min((self.now() - since) / 1000, LONGEST_WAIT_S))
+        return COLLECTOR_S if outcome.first_job_goes else None
 
     def _next(self, found: Gathered) -> float | None:
         """When something comes that no event will tell."""
@@ -205,10 +162,3 @@ class Reconciler:
         when = {JOB.name: observed.stuck_at, POD.name: under_way.placed_by}
         instants = (when[at[0]](one) for at, one in found.live.items() if at[0] in when)
         return min(((at - now) / 1000 + 1 for at in instants if at is not None and at > now), default=None)
-
-
-async def _each(steps: Iterable[Coroutine[Any, Any, None]]) -> None:
-    """All of them to their ends, so that no stray one writes during the next attempt; then the first failure is raised."""
-    for result in await asyncio.gather(*steps, return_exceptions=True):
-        if isinstance(result, BaseException):
-            raise result

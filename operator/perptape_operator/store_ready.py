@@ -38,6 +38,13 @@ STORE_CONFLICTS: Final = (
         "make it, or make a new spec that names another",
         lambda f: f.claim_missing or None,
     ),
+    Check(
+        "False",
+        "ClaimTerminating",
+        "The volume claim is being deleted: it is held only by pods that still run, and takes no new one.",
+        "save the tape at once: set its volume's reclaim policy to Retain, or copy it out of a pod that runs; nothing keeps the claim",
+        lambda f: f.claim_going or None,
+    ),
 )
 """What keeps a spec from its store before any worker has tried: the chain of Ready has them too."""
 

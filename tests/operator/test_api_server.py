@@ -9,8 +9,9 @@ import pytest
 from aiohttp import web
 from kubernetes.aio import client
 
+from perptape_api.names import WORK_HASH_ANNOTATION
 from perptape_operator.cluster import ApiServer, ClusterError, Expired, refusal
-from perptape_operator.kinds import COLLECTION, CONFIG_MAP, CRON_JOB, DEPLOYMENT, JOB, name_of
+from perptape_operator.kinds import BY_NAME, CLAIM, COLLECTION, CONFIG_MAP, CRON_JOB, DEPLOYMENT, JOB, NETWORK_POLICY, name_of
 
 NS = "trading"
 AWAY_S = 60
@@ -122,6 +123,67 @@ def test_one_child_that_is_contested_holds_up_no_other_spec(world: Any) -> None:
     world.settle(5)
     assert world.condition("Ready", "other")["reason"] == "Starting"
     assert {name for _, name in world.children(CRON_JOB)} >= {"other-binance-funding", "first-okx-funding"}
+
+
+WEBHOOK = ClusterError('Internal error occurred: failed calling webhook "x": connection refused', 500)
+
+
+def failing(world: Any, kind: str, name: str) -> None:
+    """Every write of one object fails from now on, and there is something to write."""
+    world.cluster.fail = lambda verb, *at: WEBHOOK if verb == "apply" and at == (kind, name) else None
+    world.cluster.edit(BY_NAME[kind], NS, name, lambda m: m["metadata"]["annotations"].update({"perptape.io/plan-hash": "x"}))
+
+
+@pytest.mark.parametrize(("kind", "name"), [(NETWORK_POLICY.name, "majors-network"), (CRON_JOB.name, "majors-publish")])
+def test_one_child_that_cannot_be_written_hides_nothing_of_the_others(world: Any, kind: str, name: str) -> None:
+    world.spec()
+    world.settle()
+    failing(world, kind, name)
+    world.spec(venues=[{"exchange": "binance"}])
+    world.settle(5)
+    assert {child for _, child in world.children(CRON_JOB) if "okx" in child} == set(), "what is wanted no more goes"
+    assert world.condition("Ready")["reason"] == "Starting", "a short trouble is not told"
+    assert world.status()["observedGeneration"] == 1, "nor is what it holds up said to be done"
+    world.run("majors-binance-funding", {"exit": 3, "store_error": "no room", "store_reason": "StoreFull"})
+    world.settle(600)
+    assert (world.condition("Ready")["reason"], str(WEBHOOK) in world.condition("Ready")["message"]) == ("Refused", True)
+    assert world.status()["observedGeneration"] == 2
+    world.cluster.fail = lambda verb, kind, name: None
+    world.settle(600)
+    assert world.condition("Ready")["reason"] == "Starting"
+    assert not world.operation.queue.schedule.failing()
+
+
+def test_the_status_goes_on_while_one_child_cannot_be_written(world: Any) -> None:
+    world.spec(venues=[{"exchange": "binance"}], collect={"openInterest": {"every": "5m"}})
+    world.settle()
+    failing(world, NETWORK_POLICY.name, "majors-network")
+    world.settle(1)
+    name = "majors-binance-open-interest"
+    work = world.cluster.named(CRON_JOB)[name]["spec"]["jobTemplate"]["spec"]["template"]["metadata"]["annotations"][WORK_HASH_ANNOTATION]
+    world.run(name, {"work_hash": work, "exit": 3, "store_error": "no room", "store_reason": "StoreFull"})
+    world.settle(61)
+    assert world.line("binance", "open_interest")["reason"] == "StoreFull"
+    assert world.condition("Ready")["reason"] == "Failing"
+
+
+def test_a_new_spec_one_child_of_which_cannot_be_written_runs_and_says_so(world: Any) -> None:
+    world.cluster.fail = lambda verb, kind, name: WEBHOOK if (verb, kind) == ("apply", NETWORK_POLICY.name) else None
+    world.spec()
+    world.settle(5)
+    assert world.condition("Ready")["reason"] == "Starting"
+    assert len(world.children(JOB)) == 10
+    world.settle(600)
+    assert world.condition("Ready")["reason"] == "Refused"
+
+
+@pytest.mark.parametrize("kind", [CONFIG_MAP.name, CLAIM.name])
+def test_nothing_runs_without_what_it_mounts(world: Any, kind: str) -> None:
+    world.cluster.fail = lambda verb, which, name: WEBHOOK if (verb, which) == ("apply", kind) else None
+    world.spec()
+    world.settle(600)
+    assert not world.children(CRON_JOB, DEPLOYMENT, JOB)
+    assert world.condition("Ready")["reason"] == "Refused"
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from perptape_operator import clock
 from perptape_operator.cluster import ClusterError, Forbidden, Invalid, refusal
 from perptape_operator.kinds import CLAIM, COLLECTION, CONFIG_MAP, CRON_JOB, DEPLOYMENT, JOB, NETWORK_POLICY
 from perptape_operator.settings import Settings
@@ -145,6 +146,74 @@ def test_a_refused_config_map_holds_everything(world: Any) -> None:
     world.settle()
     assert world.condition("Ready")["reason"] == "Refused"
     assert not world.children(CRON_JOB, DEPLOYMENT, JOB)
+
+
+def mirrored(manifest: dict[str, Any]) -> None:
+    """What a policy for images does to a CronJob."""
+    if manifest["kind"] == CRON_JOB.name:
+        (container,) = manifest["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+        container["image"] = "mirror.example.org/" + container["image"].removeprefix("mirror.example.org/")
+
+
+def resync(world: Any, minutes: int) -> None:
+    for _ in range(minutes // 5):
+        world.at += 300_000
+        asyncio.run(world.operation.resync())
+        world.settle(61)
+
+
+def test_what_a_webhook_rewrites_is_no_drift_and_hides_no_missed_run(world: Any) -> None:
+    world.cluster.mutate = mirrored
+    world.spec(venues=[{"exchange": "binance"}], collect={"openInterest": {"every": "5m"}})
+    world.settle()
+    name = "majors-binance-open-interest"
+    world.run(name)
+    world.settle(61)
+    writes = len(world.cluster.writes)
+    resync(world, 60)
+    assert not [write for write in world.cluster.writes[writes:] if write[0] == "apply"]
+    assert world.line("binance", "open_interest")["reason"] == "MissedRuns"
+    assert world.condition("StoreReady")["reason"] == "PublisherLate"
+    world.cluster.edit(CRON_JOB, NS, name, lambda m: m["spec"].update(schedule="* * * * *"))
+    world.settle()
+    assert world.children()[CRON_JOB.name, name]["spec"]["schedule"] != "* * * * *", "a hand's edit is put right as ever"
+
+
+def test_a_restarted_operator_learns_what_a_webhook_rewrites_and_hides_no_missed_run(world: Any) -> None:
+    world.cluster.mutate = mirrored
+    world.spec(venues=[{"exchange": "binance"}], collect={"openInterest": {"every": "5m"}})
+    world.settle()
+    world.run("majors-binance-open-interest")
+    world.settle(61)
+    world.at += 3_600_000
+    world.restart()
+    world.settle(61)
+    assert world.line("binance", "open_interest")["reason"] == "MissedRuns", "a write that changes nothing is none"
+
+
+def test_a_claim_that_is_being_deleted_is_told_while_the_tape_can_be_saved(world: Any) -> None:
+    world.spec()
+    world.settle(61)
+    held = {"deletionTimestamp": clock.iso(world.at), "finalizers": ["kubernetes.io/pvc-protection"]}
+    world.cluster.edit(CLAIM, NS, "majors-tape", lambda m: m["metadata"].update(held))
+    assert world.settle(600) < 20, "it is looked for less and less often"
+    for type_ in ("Ready", "StoreReady"):
+        told = world.condition(type_)
+        assert (told["status"], told["reason"]) == ("False", "ClaimTerminating")
+        assert "majors-tape is being deleted" in told["message"]
+    world.cluster.remove(CLAIM, NS, "majors-tape")
+    world.settle()
+    assert world.condition("Ready")["reason"] == "Starting", "a new one is made"
+
+
+def test_a_child_that_is_being_deleted_is_not_called_an_earlier_specs(world: Any) -> None:
+    world.spec()
+    world.settle()
+    gone = {"deletionTimestamp": clock.iso(world.at), "finalizers": ["example.org/slow"]}
+    world.cluster.edit(NETWORK_POLICY, NS, "majors-network", lambda m: m["metadata"].update(gone))
+    world.settle()
+    told = world.condition("Ready")
+    assert (told["reason"], told["message"]) == ("Waiting", "NetworkPolicy majors-network is being deleted")
 
 
 def test_two_operators_of_one_spec_do_not_race(world: Any) -> None:

@@ -318,6 +318,26 @@ def test_children_of_a_vanished_owner_wait_for_the_collector_then_are_adopted(wo
     assert world.condition("Ready")["reason"] == "Starting"
 
 
+def test_a_spec_made_anew_waits_for_the_earlier_ones_first_job_and_makes_its_own(world: Any) -> None:
+    world.spec()
+    world.settle()
+    gone = world.cluster.objects.pop((COLLECTION.name, NS, "majors"))
+    world.operation.seen("DELETED", gone)
+    made = world.spec()
+    world.settle(1)
+    jobs = world.cluster.named(JOB)
+    for kind, name in world.children(CRON_JOB, DEPLOYMENT, CONFIG_MAP, NETWORK_POLICY):  # the collector takes the Jobs last
+        world.cluster.remove(BY_NAME[kind], NS, name)
+    world.settle(5)
+    assert world.cluster.named(JOB).keys() == jobs.keys()
+    for name in jobs:
+        world.cluster.remove(JOB, NS, name)
+    world.settle(5)
+    anew = world.cluster.named(JOB)
+    assert anew.keys() == jobs.keys()
+    assert {job["metadata"]["ownerReferences"][0]["uid"] for job in anew.values()} == {made["metadata"]["uid"]}
+
+
 def test_a_bigger_claim_is_kept_and_said(world: Any) -> None:
     world.spec(store={"persistentVolumeClaim": {"size": "20Gi"}})
     world.settle()

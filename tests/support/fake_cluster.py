@@ -46,6 +46,8 @@ class FakeCluster:
     """May say that a status is refused as it is."""
     lose: Callable[[str, str, str], Exception | None] = lambda verb, kind, name: None
     """May say that the answer to a write that was carried out is lost: verb, kind, name."""
+    mutate: Callable[[Manifest], None] = lambda manifest: None
+    """What an admission webhook makes of every object that is written."""
     owners: dict[str, dict[str, set[Path]]] = field(default_factory=dict)
     _serial: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
@@ -195,6 +197,7 @@ class FakeCluster:
 
     def _stored(self, at: At, manifest: Manifest, before: Manifest | None) -> Manifest:
         manifest = _normal(manifest)
+        self.mutate(manifest)
         if before is not None and _plain(manifest) == _plain(before):
             return copy.deepcopy(before)  # a write that changes nothing has no version and no event
         if before is not None and manifest.get("spec") != before.get("spec"):
