@@ -5,16 +5,20 @@ from pathlib import Path
 
 import pytest
 
-from perptape.claims import Claim
+from perptape.claims import Claim, join
 from perptape.errors import FormatConflict, Newer, OriginConflict, StoreError, UsageError
-from perptape.interval import DAY, HOUR, MINUTE, NS
+from perptape.exchanges.registry import VENUES as VENUES_KNOWN
+from perptape.exchanges.registry import traits
+from perptape.interval import DAY, HOUR, MINUTE, NS, Interval
+from perptape.standing import PUBLISHED_WITHIN
 from perptape.store.catalog import Tape
 from perptape.store.coverage import Sayings, encode_coverage
 from perptape.store.folder import Folder
 from perptape.store.layout import iso
 from perptape.store.parquet import encode
+from perptape.store.rebuild import claims_of_rows
 from support.storage import Bucket, MemoryFileSystem, Operation, RecordingDisk
-from support.tapes import START, VENUES, liquidations, missing, name_of, open_interest, waves, write
+from support.tapes import START, VENUES, funding, liquidations, missing, name_of, open_interest, waves, write
 
 VENUE = "binance"
 NAME = name_of(VENUE)
@@ -151,6 +155,28 @@ def test_with_no_coverage_left_grids_are_rebuilt_and_stream_time_is_unproven_and
     assert {(c.kind, c.basis) for c in streams} == {("live", "connection")}
     one.publish()
     assert {c.basis for c in one.tape.coverage(VENUE, "liquidations").claims} == {"connection"}
+
+
+def test_a_row_that_came_before_its_slot_was_published_proves_nothing_when_claims_are_rebuilt() -> None:
+    times = [START + k * HOUR for k in range(4)]
+    after = START + 4 * HOUR + PUBLISHED_WITHIN  # when the last of them is certainly as it stays
+    for received, proven in ((after, 4), (after - 1, 3), (after - HOUR, 3), (START + HOUR, 0)):
+        claims = join(claims_of_rows("open_interest", open_interest(VENUE, times, received), ()))
+        assert [(c.grid, c.start, c.end) for c in claims] == ([("1h", START, START + proven * HOUR)] if proven else [])
+    at = START + 8 * HOUR
+    for received, end in ((at + 2 * PUBLISHED_WITHIN, at + 1), (at + MINUTE, at + MINUTE - PUBLISHED_WITHIN)):
+        (claim,) = claims_of_rows("funding", funding(VENUE, [at], received), ())
+        assert claim.span == Interval(START, end)
+    sample = open_interest(VENUE, [START + MINUTE], START + MINUTE).set_column(5, "period_minutes", [[0]])
+    (claim,) = claims_of_rows("open_interest", sample, ["sample/5m"])  # one is all that its slot ever gets
+    assert claim.span == Interval(START, START + 5 * MINUTE)
+
+
+def test_no_venue_publishes_later_than_a_rebuilt_claim_allows_for() -> None:
+    for venue in VENUES_KNOWN:
+        found = traits(venue)
+        histories = [one for one in (found.open_interest_history, found.funding_history) if one is not None]
+        assert max(one.publication_delay for one in histories) <= PUBLISHED_WITHIN
 
 
 def test_before_the_first_coverage_file_nothing_is_rebuilt() -> None:

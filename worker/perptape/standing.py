@@ -18,6 +18,9 @@ from perptape.interval import DAY, HOUR, MINUTE, Interval, ceil, floor, gaps, in
 Status = Literal["complete", "sampled", "empty", "unproven", "pending", "open", "lost"]
 COVERED: tuple[Status, ...] = ("complete", "sampled", "empty")
 
+PUBLISHED_WITHIN = 10 * MINUTE
+"""How long after a slot's end (a settlement) its row is certainly out as it stays, unless a venue is known to be faster."""
+
 STREAM_PENDING = 3 * MINUTE
 """A stream's last minutes are on their way: it rolls once a minute, and claims end a push interval before the last mark."""
 

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from perptape.instruments import Instrument
-from perptape.interval import DAY, MINUTE, Interval
+from perptape.interval import DAY, Interval
 from perptape.raw import LIVE, Answer, RawFunding, RawLiquidation, RawOpenInterest, RawPrediction, RawVolume
+from perptape.standing import PUBLISHED_WITHIN
 
 if TYPE_CHECKING:
     from perptape.exchanges.turns import Turns
@@ -42,7 +43,7 @@ class History:
     """How far back it goes, ms; None: to the listing."""
     retention_of: Mapping[int, int] = field(default_factory=dict)
     """period -> how far back that one goes, where it differs from `retention` (OKX keeps fine buckets for days, coarse ones for months)."""
-    publication_delay: int = 10 * MINUTE
+    publication_delay: int = PUBLISHED_WITHIN
     """How long after a slot's end (a settlement) its row is certainly there."""
     final_after: int = DAY
     """A slot asked this long after its end, and still without a row, is empty."""

@@ -1,6 +1,7 @@
 """Claims made again from rows, for a tape whose coverage is lost: less than was known, and never more than the rows prove.
 
-A period's slot starts at its row's ts_event. Where rows cannot prove that nothing is missing, the time is unproven.
+A period's slot starts at its row's ts_event. A row that was received before it was certainly published proves nothing: venues show
+buckets that they have not finished. Where rows cannot prove that nothing is missing, the time is unproven.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import pyarrow as pa
 
 from perptape.claims import SETTLED, STREAM, Claim, grid_step, period_grid
 from perptape.interval import MINUTE, NS, floor, slot_of
+from perptape.standing import PUBLISHED_WITHIN
 from perptape.store.filesystem import Absent, FileSystem
 from perptape.store.landing import DataFiles, Landing
 from perptape.store.parquet import Unreadable
@@ -56,12 +58,14 @@ def claims_of_rows(dataset: str, rows: pa.Table, grids: Iterable[str]) -> Iterat
     for instrument, event, received, *extra in zip(*(rows[name].to_pylist() for name in names), strict=True):
         at, asked = event // NS, received // NS
         if dataset == "funding":
-            before = (extra[0] or 0) * MINUTE
-            yield Claim(instrument, SETTLED, "complete", at - before, at + 1, "", asked, asked).coarse()
+            start, end = at - (extra[0] or 0) * MINUTE, min(at + 1, asked - PUBLISHED_WITHIN)
+            if start < end:
+                yield Claim(instrument, SETTLED, "complete", start, end, "", asked, asked).coarse()
         elif extra and extra[0]:
             period = extra[0] * MINUTE
             start = slot_of(at, period)
-            yield Claim(instrument, period_grid(period), "complete", start, start + period, "", asked, asked).coarse()
+            if start + period + PUBLISHED_WITHIN <= asked:
+                yield Claim(instrument, period_grid(period), "complete", start, start + period, "", asked, asked).coarse()
         else:
             for grid, step in samples:
                 yield Claim(instrument, grid, "complete", floor(at, step), floor(at, step) + step, "", asked, asked).coarse()
