@@ -26,6 +26,7 @@ from perptape_operator.pods import Home, template
 
 RUN = ["run", f"{names.FOLDER}/{names.COLLECTION_FILE}"]
 DAY_S = 86_400
+DNS_PORTS = (53, 5353)  # the second is where OpenShift's DNS pods listen: a policy counts behind their Service
 STORAGE_CLASS_ANNOTATION = f"{names.GROUP}/storage-class"
 
 
@@ -182,7 +183,7 @@ def network_policy(home: Home) -> Manifest:
     if settings.namespace:
         operator["namespaceSelector"] = {"matchLabels": {"kubernetes.io/metadata.name": settings.namespace}}
     egress: list[Manifest] = [
-        {"ports": [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}]},
+        {"ports": [{"protocol": protocol, "port": port} for port in DNS_PORTS for protocol in ("UDP", "TCP")]},
         {"ports": [{"protocol": "TCP", "port": port} for port in sorted(_ports(home))]},
     ]
     known = bool(settings.pod_labels)

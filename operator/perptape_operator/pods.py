@@ -43,14 +43,13 @@ class Home:
 
 def template(home: Home, child: str, args: list[str], env: dict[str, str], collector: Collector | None, *, stays: bool) -> Manifest:
     """A pod template. `stays`: a process that serves its status and ends only when told."""
+    user = home.settings.worker_user
     pod: dict[str, Any] = {
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "securityContext": {
             "runAsNonRoot": True,
-            "runAsUser": home.settings.worker_user,
-            "runAsGroup": home.settings.worker_user,
-            "fsGroup": home.settings.worker_user,
+            **({} if user is None else {"runAsUser": user, "runAsGroup": user, "fsGroup": user}),
             "fsGroupChangePolicy": "OnRootMismatch",
             "seccompProfile": {"type": "RuntimeDefault"},
         },

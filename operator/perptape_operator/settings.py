@@ -43,8 +43,8 @@ class Settings(BaseSettings):
     """For specs that say nothing about it."""
     worker_log_level: Literal["debug", "info", "warning", "error"] = "info"
     worker_log_format: Literal["console", "json"] = "json"
-    worker_user: Annotated[int, Field(ge=1)] = 65532
-    """The user and group that worker pods run as, and the group of their volumes."""
+    worker_user: Annotated[Annotated[int, Field(ge=1)] | None, BeforeValidator(lambda value: None if value == "" else value)] = 65532
+    """The user and group that worker pods run as, and the group of their volumes; None (an empty text) leaves them to the cluster."""
     network_policy: bool = True
     """Whether a NetworkPolicy is made for each spec."""
     scrapers: list[dict[str, Any]] = Field(default_factory=list)

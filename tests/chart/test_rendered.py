@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,16 @@ def kinds(objects: Objects) -> list[str]:
 def one(objects: Objects, kind: str) -> dict[str, Any]:
     (found,) = (candidate for candidate in objects if candidate["kind"] == kind)
     return found
+
+
+@pytest.fixture
+def identity(helm: Callable[..., str], chart: Path) -> Callable[..., str]:
+    def of(release: str, namespace: str, values: dict[str, Any]) -> str:
+        given = yaml.safe_dump(values)
+        text = helm("template", release, str(chart), "--namespace", namespace, "--values", "-", given=given)
+        return environment([document for document in yaml.safe_load_all(text) if document])["PERPTAPE_OPERATOR"]
+
+    return of
 
 
 def environment(objects: Objects) -> dict[str, str]:
@@ -148,6 +159,44 @@ def test_the_images_user_is_the_pods(rendered: Rendered) -> None:
     pod = one(objects, "Deployment")["spec"]["template"]["spec"]
     users = set(re.findall(r"^USER (\d+):\d+$", dockerfile, re.MULTILINE))
     assert users == {str(pod["securityContext"]["runAsUser"])} == {environment(objects)["PERPTAPE_WORKER_USER"]}
+
+
+def test_no_user_leaves_it_to_the_cluster(rendered: Rendered, monkeypatch: pytest.MonkeyPatch) -> None:
+    objects = rendered({"runAsUser": None})
+    for pod in (one(objects, "Deployment")["spec"]["template"]["spec"], one(objects, "Pod")["spec"]):
+        assert pod["securityContext"] == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+    monkeypatch.setenv("PERPTAPE_WORKER_USER", environment(objects)["PERPTAPE_WORKER_USER"])
+    assert Settings().worker_user is None
+
+
+@pytest.mark.parametrize("namespace", ["desk", "a" * 50, "a" * 54, "a" * 62, "a" * 63])
+def test_every_release_has_an_identity_of_its_own(identity: Callable[..., str], namespace: str) -> None:
+    found = [identity(release, namespace, {}) for release in ("perptape-desk-one", "perptape-desk-two")]
+    assert len({*found}) == 2
+    assert all(Settings(identity=name).identity == name for name in found)
+
+
+def test_an_identity_can_be_given(identity: Callable[..., str]) -> None:
+    assert identity("one", "tape", {"operator": {"identity": "earlier.perptape"}}) == "earlier.perptape"
+
+
+def test_a_pod_monitor_that_no_policy_lets_through_is_said(helm: Callable[..., str], chart: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(chart, tmp_path / "perptape"))  # helm shows notes only where it installs: here they are an object
+    (copy / "templates/NOTES.txt").rename(copy / "notes")
+    (copy / "templates/notes.yaml").write_text('{notes: {{ tpl (.Files.Get "notes") . | toJson }}}')
+
+    def notes(values: dict[str, Any]) -> str:
+        shown = helm("template", "one", str(copy), "--show-only", "templates/notes.yaml", "--values", "-", given=yaml.safe_dump(values))
+        return str(yaml.safe_load(shown)["notes"])
+
+    monitored = {"metrics": {"podMonitor": {"enabled": True}}}
+    assert "WARNING: metrics.podMonitor" in notes(monitored)
+    assert "WARNING" not in notes(monitored | {"networkPolicy": EVERYTHING["networkPolicy"]})
+    assert "WARNING" not in notes({})
+
+
+def test_the_label_namespace_of_a_collection_is_its_own(rendered: Rendered) -> None:
+    assert [one["honorLabels"] for one in one(rendered(EVERYTHING), "ServiceMonitor")["spec"]["endpoints"]] == [True]
 
 
 def test_a_wrong_value_is_named(rendered: Rendered) -> None:

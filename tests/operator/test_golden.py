@@ -7,6 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
+from perptape_operator.kinds import DEPLOYMENT
+from perptape_operator.settings import Settings
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -29,3 +32,12 @@ def test_the_children_are_as_golden(world: Any, example: str) -> None:
         golden.parent.mkdir(parents=True, exist_ok=True)
         golden.write_text(text)
     assert text == golden.read_text()
+
+
+def test_without_a_user_pods_take_that_of_the_cluster(worlds: Any) -> None:
+    world = worlds(Settings(identity="ns.perptape", worker_user=None))
+    world.spec()
+    world.settle()
+    for child in world.children(DEPLOYMENT).values():
+        context = child["spec"]["template"]["spec"]["securityContext"]
+        assert (context["runAsNonRoot"], {"runAsUser", "runAsGroup", "fsGroup"} & context.keys()) == (True, set())

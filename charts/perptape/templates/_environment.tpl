@@ -1,6 +1,6 @@
 {{/* The operator's settings (perptape_operator/settings.py): the only place where values become its environment. */}}
 {{- define "perptape.environment" -}}
-- {name: PERPTAPE_OPERATOR, value: {{ printf "%s.%s" .Release.Namespace (include "perptape.fullname" .) | trunc 63 | trimSuffix "-" | quote }}}
+- {name: PERPTAPE_OPERATOR, value: {{ include "perptape.identity" . | quote }}}
 - {name: PERPTAPE_NAMESPACES, value: {{ join "," (include "perptape.namespaces" . | fromJson).names | quote }}}
 - {name: PERPTAPE_NAMESPACE, value: {{ .Release.Namespace | quote }}}
 - {name: PERPTAPE_POD_LABELS, value: {{ include "perptape.selector" . | fromYaml | toJson | quote }}}
@@ -10,7 +10,7 @@
 - {name: PERPTAPE_WORKER_RESOURCES, value: {{ include "perptape.amounts" .Values.worker.resources | quote }}}
 - {name: PERPTAPE_WORKER_LOG_LEVEL, value: {{ .Values.worker.logLevel | quote }}}
 - {name: PERPTAPE_WORKER_LOG_FORMAT, value: {{ .Values.worker.logFormat | quote }}}
-- {name: PERPTAPE_WORKER_USER, value: "65532"}
+- {name: PERPTAPE_WORKER_USER, value: {{ with .Values.runAsUser }}{{ int64 . | quote }}{{ else }}""{{ end }}}
 - {name: PERPTAPE_NETWORK_POLICY, value: {{ .Values.networkPolicy.enabled | quote }}}
 - {name: PERPTAPE_SCRAPERS, value: {{ .Values.networkPolicy.scrapers | toJson | quote }}}
 - {name: PERPTAPE_HTTP_PORT, value: "8080"}

@@ -19,6 +19,16 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/component: operator
 {{- end -}}
 
+{{/* The operator's identity. Two names that are cut to the same must not be one operator. */}}
+{{- define "perptape.identity" -}}
+{{- $whole := default (printf "%s.%s" .Release.Namespace (include "perptape.fullname" .)) .Values.operator.identity -}}
+{{- if gt (len $whole) 63 -}}
+{{- printf "%s-%s" ($whole | trunc 54 | trimSuffix "." | trimSuffix "-") ($whole | sha256sum | trunc 8) -}}
+{{- else -}}
+{{- $whole -}}
+{{- end -}}
+{{- end -}}
+
 {{- define "perptape.labels" -}}
 {{ include "perptape.selector" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
@@ -56,9 +66,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{/* Restricted Pod Security, of a pod and of a container. */}}
 {{- define "perptape.podSecurity" -}}
 runAsNonRoot: true
-runAsUser: 65532
-runAsGroup: 65532
-fsGroup: 65532
+{{- with .Values.runAsUser }}
+runAsUser: {{ int64 . }}
+runAsGroup: {{ int64 . }}
+fsGroup: {{ int64 . }}
+{{- end }}
 seccompProfile: {type: RuntimeDefault}
 {{- end -}}
 
