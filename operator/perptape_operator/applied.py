@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from perptape_api.names import CHILD_LABEL, FIRST_RUN_ANNOTATION, WORK_HASH_ANNOTATION
 from perptape_api.status import Condition, Status
-from perptape_operator import clock, manifests, naming, observed
+from perptape_operator import clock, manifests, naming, runs
 from perptape_operator.gathered import Gathered
 from perptape_operator.kinds import (
     CLAIM,
@@ -121,7 +121,7 @@ def unwanted_first_job(job: Manifest, found: Gathered) -> bool:
         return False
     work = {collector.child: collector.work for collector in found.made if collector.form == "job"}
     current = work.get(labels_of(job).get(CHILD_LABEL, ""))
-    return current is None or (observed.finished(job) and annotations_of(job).get(WORK_HASH_ANNOTATION) != current)
+    return current is None or (runs.finished(job) and annotations_of(job).get(WORK_HASH_ANNOTATION) != current)
 
 
 def heard(job: Manifest, found: Gathered) -> bool:

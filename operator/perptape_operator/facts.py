@@ -6,7 +6,7 @@ from dataclasses import replace
 from perptape_api.collect import Liquidations
 from perptape_api.durations import Every
 from perptape_api.status import CollectionStatus, Status
-from perptape_operator import clock, naming, observed, standing
+from perptape_operator import clock, naming, observed, runs, standing
 from perptape_operator.applied import Outcome
 from perptape_operator.checks import DEFAULT_DELAY_MS, Due, Facts
 from perptape_operator.collectors import Collector
@@ -171,7 +171,7 @@ def _missed(found: Gathered, name: str, every: Every, now: int) -> Sighting | No
     """Of a CronJob that was just resumed, or whose schedule was just changed, the last run was long ago by right."""
     at = (CRON_JOB.name, name)
     since = max(clock.ms(found.wanted_since) or 0, found.written.get(at, 0))
-    return observed.missed_runs(found.live.get(at), every.ms, now, since)
+    return runs.missed_runs(found.live.get(at), every.ms, now, since)
 
 
 def _notes(found: Gathered, outcome: Outcome, disbelieved: list[Disbelieved]) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 
-from perptape_operator import applied, observed
+from perptape_operator import applied, runs
 from perptape_operator.cache import Cache
 from perptape_operator.cluster import MARK_MANAGER, Cluster, ClusterError, Forbidden, Invalid
 from perptape_operator.gathered import Gathered
@@ -112,7 +112,7 @@ class Hands:
         """Jobs that should have ended: a pod on a dead node keeps them active, and Forbid would block every later run."""
         now = self.now()
         for job in [one for at, one in found.live.items() if at[0] == JOB.name]:
-            at = observed.stuck_at(job)
+            at = runs.stuck_at(job)
             if (at is not None and at <= now) or applied.unwanted_first_job(job, found):
                 await self.delete(JOB.name, name_of(job), uid_of(job), found, outcome)
 

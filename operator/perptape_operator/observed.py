@@ -6,7 +6,7 @@ from itertools import takewhile
 from typing import Any, Final
 
 from perptape_api.names import CHILD_LABEL, WORK_HASH_ANNOTATION
-from perptape_operator import clock, report, schedule, under_way
+from perptape_operator import clock, report, under_way
 from perptape_operator.kinds import (
     DEPLOYMENT,
     JOB,
@@ -96,7 +96,7 @@ def seen(objects: Objects, work: str | None, now: int) -> Seen:
         next(filter(None, (under_way.running(pod) for pod, said in found[:1] if said is None and pod in alive)), None),
         next(filter(None, (under_way.unanswered(pod, objects.unanswered) for pod in alive)), None),
         next((told for pod in alive if (told := _restarted(pod, now)) is not None), None),
-        _rollout(alive, work, now),
+        _rollout(alive, work, now) or _halted(objects),
         sum(map(ready, alive)),
     )
 
@@ -123,6 +123,16 @@ def _rollout(alive: Iterable[Manifest], work: str | None, now: int) -> Sighting 
     """Why a rollout does not get on: a Deployment keeps as many old pods as are wanted until the new one is ready."""
     later = takewhile(lambda pod: not ready(pod), (pod for pod in alive if stays(pod) and not ended(pod)))  # the newest come first
     return next((found for pod in later if (found := _trouble(pod, work, now)) is not None), None)
+
+
+def _halted(objects: Objects) -> Sighting | None:
+    """That a Deployment gave a rollout up (after a day): its new pods run, and do not get ready."""
+    for deployment in objects.deployments:
+        for condition in conditions_of(deployment):
+            if condition.get("reason") == "ProgressDeadlineExceeded" and condition.get("status") == "False":
+                said = condition.get("message") or condition["reason"]
+                return Sighting("RolloutStuck", f"deployment {name_of(deployment)} gets no new pod ready: {said}")
+    return None
 
 
 def ended(pod: Manifest) -> bool:
@@ -214,29 +224,6 @@ def _deployment_trouble(objects: Objects) -> Sighting | None:
             if condition.get("type") == "ReplicaFailure" and condition.get("status") == "True":
                 return Sighting("PodsRefused", f"no pod can be made: {condition.get('message') or condition.get('reason', '')}")
     return None
-
-
-def missed_runs(cron_job: Manifest | None, every_ms: int, now: int, since: int = 0) -> Sighting | None:
-    """Whether the controller has not started a run for more than two intervals. `since`: when the schedule last began to hold."""
-    if cron_job is None or cron_job["spec"].get("suspend"):
-        return None
-    started = clock.ms((cron_job.get("status") or {}).get("lastScheduleTime")) or clock.ms(cron_job["metadata"].get("creationTimestamp"))
-    last = None if started is None else max(started, since)
-    if last is None or now - last <= 2 * every_ms + schedule.STARTING_DEADLINE_S * 1000:
-        return None
-    return Sighting("MissedRuns", f"no run was started since {clock.iso(last)}: look at the CronJob's events and at its running Jobs")
-
-
-def finished(job: Manifest) -> bool:
-    return any(c.get("type") in ("Complete", "Failed") and c.get("status") == "True" for c in conditions_of(job))
-
-
-def stuck_at(job: Manifest) -> int | None:
-    """When a Job that is not finished must be taken to hang; None while that cannot be said."""
-    started, deadline = clock.ms((job.get("status") or {}).get("startTime")), (job.get("spec") or {}).get("activeDeadlineSeconds")
-    if finished(job) or started is None or deadline is None:
-        return None
-    return started + (int(deadline) + schedule.STUCK_AFTER_S) * 1000
 
 
 def _current(pod: Manifest, work: str | None) -> bool:

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from perptape_operator import applied, gathered, observed, under_way
+from perptape_operator import applied, gathered, runs, under_way
 from perptape_operator.cache import Cache, SpecKey
 from perptape_operator.cluster import Cluster, Forbidden
 from perptape_operator.gathered import Gathered
@@ -146,7 +146,7 @@ class Reconciler:
     async def _reported(self, found: Gathered, outcome: applied.Outcome) -> None:
         """First Jobs whose end is in status by now go."""
         for job in [one for at, one in found.live.items() if at[0] == JOB.name]:
-            if applied.is_first_job(job, found) and observed.finished(job) and applied.heard(job, found):
+            if applied.is_first_job(job, found) and runs.finished(job) and applied.heard(job, found):
                 await self.hands.delete(JOB.name, name_of(job), uid_of(job), found, outcome)
 
     def _waits(self, key: SpecKey, outcome: applied.Outcome) -> float | None:
@@ -159,6 +159,6 @@ class Reconciler:
     def _next(self, found: Gathered) -> float | None:
         """When something comes that no event will tell."""
         now = self.now()
-        when = {JOB.name: observed.stuck_at, POD.name: under_way.placed_by}
+        when = {JOB.name: runs.stuck_at, POD.name: under_way.placed_by}
         instants = (when[at[0]](one) for at, one in found.live.items() if at[0] in when)
         return min(((at - now) / 1000 + 1 for at in instants if at is not None and at > now), default=None)

@@ -607,6 +607,23 @@ def test_a_rollout_that_does_not_get_on_is_told_while_the_pods_before_it_work(st
     assert streams.condition("Ready")["reason"] == "Degraded"
 
 
+def test_a_rollout_whose_pods_run_and_do_not_get_ready_is_told_once_the_cluster_gives_it_up(streams: Any) -> None:
+    name = "majors-okx-liquidations"
+    for number in range(2):
+        streams.stream(name, number, streaming(streams))
+    streams.at += 60_000
+    streams.stream(name, 2, None, ready=False)
+    streams.poll()
+    streams.settle(61)
+    assert streams.line("okx", "liquidations")["state"] == "Ok"
+    given_up = {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": "has timed out progressing"}
+    streams.cluster.edit(DEPLOYMENT, NS, name, lambda m: m.update(status={"conditions": [given_up]}))
+    streams.settle(61)
+    line = streams.line("okx", "liquidations")
+    assert (line["state"], line["reason"]) == ("Degraded", "RolloutStuck")
+    assert "has timed out progressing" in line["message"]
+
+
 def test_pods_that_may_not_be_made_are_told(streams: Any) -> None:
     said = 'pods "x" is forbidden: exceeded quota: small'
     failure = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": said}
