@@ -87,12 +87,11 @@ def _observed(found: Gathered, outcome: Outcome, before: Status) -> int:
 
 
 def _seen(collector: Collector, found: Gathered, live: Told, unanswered: Mapping[Key, str], now: int) -> Seen:
-    """What is seen of a collector. A run that was told to end before it asked anything says nothing of it, and takes nothing back."""
-    seen = observed.seen(observed.of_child(collector.child, found.live.values(), live, unanswered), collector.work, now)
-    return replace(seen, reports=tuple(one for one in seen.reports if one.tells(*collector.key)))
+    return observed.seen(observed.of_child(collector.child, found.live.values(), live, unanswered), collector.work, now)
 
 
 def _line(collector: Collector, seen: Seen, previous: CollectionStatus | None, found: Gathered, now: int) -> CollectionStatus:
+    """A run that was told to end before it asked anything says nothing of the collection, and takes nothing back."""
     assert found.home is not None
     missed = None
     if collector.form == "job" and collector.every is not None:
@@ -105,7 +104,7 @@ def _line(collector: Collector, seen: Seen, previous: CollectionStatus | None, f
     return entry(
         collector,
         Evidence(
-            seen,
+            replace(seen, reports=tuple(one for one in seen.reports if one.tells(*collector.key))),
             previous,
             suspended=found.suspended,
             blocked=found.conflict.message if found.conflict is not None else "",

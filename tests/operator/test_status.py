@@ -634,6 +634,17 @@ def test_pods_that_may_not_be_made_are_told(streams: Any) -> None:
     assert said in line["message"]
 
 
+def test_a_pod_that_waits_for_its_venue_and_names_no_collection_yet_tells_its_pause(streams: Any) -> None:
+    end = streams.at + 600_000
+    paused = {"pauses": [{"venue": "okx", "until": end}], "collections": []}
+    for number in range(2):
+        streams.stream("majors-okx-liquidations", number, streaming(streams) | paused, ready=False)
+    streams.poll()
+    streams.settle(61)
+    assert streams.status()["pauses"] == [{"exchange": "okx", "until": clock.iso(end)}]
+    assert streams.line("okx", "liquidations")["reason"] == "NotYetRun"
+
+
 def test_pods_that_are_ready_and_say_nothing_are_not_said_to_work(streams: Any) -> None:
     for number in range(2):
         streams.stream("majors-okx-liquidations", number, None)
