@@ -55,7 +55,10 @@ def test_live_leaves_out_the_endpoints_of_the_file_and_of_the_environment_and_na
     environment = settings({"PERPTAPE_OKX_ENDPOINT": "http://simulated:2", "PERPTAPE_BYBIT_ENDPOINT": "http://simulated:3"})
     order = Order(parse(plain, "a.yaml"), "a.yaml", live=True)
     assert [one.endpoint for one in request(order, environment, "me").access.values()] == [None, None]
-    assert overridden(order, environment) == ["PERPTAPE_OKX_ENDPOINT"]
+    assert overridden(order, environment) == ["PERPTAPE_OKX_ENDPOINT", "the endpoints of binance, okx in a.yaml"]
+    bare = Order(parse(document("a", ["BTCUSDT-PERP"], ["binance", "okx"], BOTH), "a.yaml"), "a.yaml", live=True)
+    assert overridden(bare, environment) == ["PERPTAPE_OKX_ENDPOINT"]
+    assert overridden(bare, settings({})) == []
     assert overridden(replace(order, live=False), environment) == []
     with pytest.raises(UsageError, match="leave out --endpoint, or --live"):
         request(replace(order, endpoints=("okx=http://proxy:1",)), environment, "me")

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -126,6 +127,13 @@ def test_a_reader_that_leaves_early_is_no_failure() -> None:
     command = f"{sys.executable} -m perptape venues --format csv | true; echo ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("0\n", "")
+
+
+@pytest.mark.parametrize("closed", ["1>&-", "2>&-", "1>&- 2>&-"])
+def test_a_stream_that_was_closed_before_the_start_is_no_failure(closed: str) -> None:
+    command = f"{shlex.quote(sys.executable)} -m perptape venues -f csv {closed}"
+    found = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=60)
+    assert (found.returncode, "bug of perptape" in found.stderr) == (0, False), found.stderr
 
 
 def test_the_version_is_told(perptape: Perptape) -> None:

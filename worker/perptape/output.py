@@ -37,6 +37,13 @@ class Listing:
     arrow: Any = field(default=None, repr=False, compare=False)
 
 
+def stand_in() -> None:
+    """Where a stream was closed before the process began (`>&-`, some service managers), what is written to it goes nowhere."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - as long as the process lasts
+
+
 def line(text: str = "") -> None:
     """One line of a result. Raises Unread."""
     with read_by_somebody():

@@ -75,9 +75,13 @@ def request(order: Order, settings: Settings, writer: str) -> Request:
 
 
 def overridden(order: Order, settings: Settings) -> list[str]:
-    """The environment's variables that `--live` does not follow. Pure."""
-    known = (venue.exchange for venue in order.collection.spec.venues)
-    return [variable(venue) for venue in known if order.live and venue in settings.endpoints]
+    """The endpoints that `--live` does not follow: the environment's by their variables, the file's by their venues. Pure."""
+    if not order.live:
+        return []
+    known = order.collection.spec.venues
+    of_file = ", ".join(venue.exchange for venue in known if venue.endpoint is not None)
+    ignored = [variable(venue.exchange) for venue in known if venue.exchange in settings.endpoints]
+    return [*ignored, f"the endpoints of {of_file} in {order.source}"] if of_file else ignored
 
 
 def deadline(order: Order, settings: Settings) -> float | None:
@@ -95,7 +99,7 @@ def out(order: Order, settings: Settings) -> int:
     settings = keyed(order, settings)
     logs.configure(settings.log_level or "info", settings.log_format or "console", secrets=settings.secrets)
     if ignored := overridden(order, settings):
-        output.note(f"--live asks the real exchanges: {', '.join(ignored)} of the environment and endpoints of the file are ignored")
+        output.note(f"--live asks the real exchanges and ignores {', '.join(ignored)}")
     summary = asyncio.run(_run(order, settings))
     if summary is None:
         output.note(f"{order.source}: spec.suspend is true: nothing is collected")

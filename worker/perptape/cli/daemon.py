@@ -23,7 +23,7 @@ SOURCE = "daemon"
 def start(
     ctx: typer.Context,
     symbol: Annotated[
-        list[str] | None, typer.Option("--symbol", "-s", metavar="SYMBOL", help="A symbol; repeatable. [BTC and ETH]")
+        list[str] | None, typer.Option("--symbol", "-s", metavar="SYMBOL", help="A symbol; repeatable. [BTCUSDT-PERP, ETHUSDT-PERP]")
     ] = None,
     exchange: options.Exchanges = None,
     oi_interval: Annotated[int, typer.Option("--oi-interval", metavar="MIN", help="Minutes between open-interest rows.")] = 5,

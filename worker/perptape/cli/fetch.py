@@ -43,7 +43,7 @@ def fetch_oi(
     form: options.Form = options.Format.table,
     to: options.Output = None,
 ) -> int:
-    """Open interest in contracts, base coin and USD: now, or with --from the venue's history."""
+    """Open interest in contracts, base coin and USD: now, or with --from the venue's history (what the catalog has is not asked again)."""
     if every is not None and start is None:
         raise UsageError("--every goes with --from: the current value has no period")
     asked = Asked(ctx.obj, tuple(symbols), exchange, start, end, store, exact, endpoint, catalog, timeout, form, to)

@@ -20,8 +20,8 @@ PARTLY: Final = 1
 USAGE: Final = 2
 FAILED: Final = 3
 INTERRUPTED: Final = 130
-PRINTING: Final = 0.3
-"""Seconds that showing the answers may take of the time that a user gave."""
+PRINTING: Final = 0.8
+"""Seconds that the interpreter's own start and showing the answers may take of the time that a user gave, on a slow machine."""
 
 
 def now() -> int:
@@ -37,6 +37,7 @@ def left(timeout: float, found: Settings) -> float:
 
 def run(argv: Sequence[str], environ: Mapping[str, str], started: float | None = None) -> int:
     """The exit code of one command. `started`: the monotonic second at which the process began."""
+    output.stand_in()
     found, secrets = Settings(), tuple[str, ...]()
     try:
         found = replace(settings(environ), started=time.monotonic() if started is None else started)

@@ -103,6 +103,9 @@ class Asking:
             self.circuit = self.circuit.failed(error, self.environment.monotonic())
             if self.circuit.open and not was_open:
                 self.on_trouble(f"{self.venue}: {self.circuit.failures} failures in a row, asking one call at a time: {error}")
+            elif was_open:  # a probe a minute at most
+                wait = self.circuit.paused_until - self.environment.monotonic()
+                self.on_trouble(f"{self.venue}: {self.circuit.failures} failures in a row, asked again in {wait:.0f} s: {error}")
             elif error.banned:
                 self.on_trouble(f"{self.venue}: banned for {error.after or 0:.0f} s: {error}")
             raise
@@ -122,6 +125,9 @@ class Asking:
     async def _wait(self, seconds: float) -> None:
         until = self.environment.monotonic() + seconds
         if until > self.end:
-            end = self.environment.clock() + int(seconds * 1000)
-            raise VenueStopped(f"{self.venue}: no call before {iso(end)}, which is past this run's deadline: {self.circuit.reason}")
+            reason = self.circuit.reason
+            if self.deadline is None or until <= self.deadline:
+                raise VenueStopped(f"{self.venue}: given up for now, nothing came for {self.patience:.0f} s: {reason}")
+            end = iso(self.environment.clock() + int(seconds * 1000))
+            raise VenueStopped(f"{self.venue}: no call before {end}, which is past this run's deadline: {reason}")
         await self.environment.sleep(seconds)

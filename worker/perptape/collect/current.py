@@ -18,7 +18,7 @@ from perptape.times import span
 T = TypeVar("T")
 Connect = Callable[[str, Access], Exchange]
 Dataset = Literal["open_interest", "funding_prediction"]
-CLOSING = 1.0
+CLOSING = 0.5
 """Seconds that a venue's connections may take to close."""
 
 

@@ -6,7 +6,7 @@ Shell. What one venue will not say concerns that venue alone; the store's word e
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
@@ -31,6 +31,8 @@ log = structlog.get_logger("perptape")
 
 PATIENCE = 300.0
 """Seconds without progress after which a venue's part of `--once` ends."""
+UNREACHED = 60.0
+"""The same where none of the venues answers a run that somebody started by hand: that is his network, and he must know soon."""
 OPENING = 15.0
 """Seconds that all wait for one another at the start, so that symbols are resolved together; a venue that takes longer joins alone."""
 
@@ -80,11 +82,19 @@ class Meeting:
         await asyncio.gather(*(self._reach(name, failures) for name in self.request.venues))
         self._resolve(failures)  # first: a symbol that nobody knows leaves no store behind
         await self._settle_origin(failures)
+        patience = self._patience(failures)
         for name, venue in self.venues.items():
-            venue.asking.patience = PATIENCE if self.request.once else float("inf")
+            venue.asking.patience = patience
             if name not in failures:
                 await venue.remember()
         return failures
+
+    def _patience(self, failures: Collection[str]) -> float:
+        """Seconds that a venue may be silent from here on. A run of a schedule has its own end, one that stays has none."""
+        if not self.request.once:
+            return float("inf")
+        nobody = len(failures) == len(self.venues) and not self.request.scheduled
+        return UNREACHED if nobody else PATIENCE
 
     async def join(self, name: str, failures: dict[str, str]) -> None:
         """Another try at a venue that could not be reached; it leaves `failures` when it joined. Raises StoreError."""
@@ -104,7 +114,7 @@ class Meeting:
             await self._list(self.venues[name])
         except (Retry, Skip, Fatal, VenueStopped) as error:
             failures[name] = str(error)
-            log.error("cannot list instruments", venue=name, outcome="failed", error=str(error))
+            log.error("cannot list instruments yet", venue=name, outcome="failed", error=str(error))
 
     async def _list(self, venue: Venue) -> None:
         """What the venue lists and, where the spec chooses, what is wanted of it. Raises Retry, Skip, Fatal, VenueStopped, StoreError."""

@@ -123,7 +123,7 @@ class Run:
                 outcome = Outcome(name, dataset)
                 self.summary.outcomes.append(outcome)
                 if isinstance(settings, Liquidations):
-                    outcome.unsupported = venue.exchange.traits.no_feed or "a stream has no --once: run without it"
+                    outcome.unsupported = venue.exchange.traits.no_feed or "streams are no part of --once"
                 elif session is None:
                     outcome.error = failures[name]
                 else:
