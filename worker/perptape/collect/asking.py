@@ -125,9 +125,8 @@ class Asking:
     async def _wait(self, seconds: float) -> None:
         until = self.environment.monotonic() + seconds
         if until > self.end:
-            reason = self.circuit.reason
-            if self.deadline is None or until <= self.deadline:
-                raise VenueStopped(f"{self.venue}: given up for now, nothing came for {self.patience:.0f} s: {reason}")
             end = iso(self.environment.clock() + int(seconds * 1000))
-            raise VenueStopped(f"{self.venue}: no call before {end}, which is past this run's deadline: {reason}")
+            ours = self.deadline is not None and until > self.deadline
+            why = "which is past this run's deadline" if ours else f"and nothing is waited for longer than {self.patience:.0f} s"
+            raise VenueStopped(f"{self.venue}: no call before {end}, {why}: {self.circuit.reason}")
         await self.environment.sleep(seconds)
