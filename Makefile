@@ -14,12 +14,11 @@ space := $(empty) $(empty)
 # Any Python from 3.11 on: make PYTHON=python3.12 …
 PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11 python3.14,$(shell \
     $(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name))))
-# Parts of `make test` to leave out, as in WITHOUT=nautilus,s3: cluster, nautilus, s3. The cluster's tests are the operator's, which is in
-# the making: until it is done they are left out unless asked for (`make test WITHOUT=`).
-WITHOUT ?= cluster
+# Parts of `make test` to leave out, as in WITHOUT=nautilus,s3: cluster, nautilus, s3.
+WITHOUT ?=
 JOBS ?= 2
 # The cluster's tests wait more than they work. Their folders are named because each job collects for itself.
-E2E_JOBS ?= 5
+E2E_JOBS ?= 3
 ARGS ?=
 
 RUN := .venv/bin/python -m
