@@ -14,7 +14,7 @@ from perptape.exchanges.base import PageRule
 from perptape.exchanges.registry import traits
 from perptape.interval import DAY, MINUTE, Interval, floor, slots, union
 from perptape.raw import RawOpenInterest
-from perptape.standing import GridRules
+from perptape.standing import DOUBTED, GridRules
 from support.fake_exchange import perpetual
 
 FIVE = 5 * MINUTE
@@ -133,6 +133,25 @@ def test_the_newest_rows_are_stored_but_not_claimed_before_they_are_due():
     found = harvested([raw(edge - k * FIVE) for k in range(6)], Interval(edge - 6 * FIVE, NOW))
     assert max(c.end for c in found.claims) <= NOW - 10 * MINUTE
     assert max(r[7] for r in found.rows) == edge * 1_000_000
+
+
+def test_an_answer_without_a_row_is_doubted_unless_nothing_is_due():
+    start = floor(NOW - DAY, FIVE)
+    found = harvested([], Interval(start, start + 4 * FIVE))
+    assert "no row from" in found.doubt
+    assert [(c.kind, c.cause, c.start, c.end) for c in found.claims] == [("asked", DOUBTED, start, start + 4 * FIVE)]
+    edge = harvested([], Interval(floor(NOW - 10 * MINUTE, FIVE), NOW))
+    assert (edge.doubt, edge.claims) == ("", ())
+
+
+@pytest.mark.parametrize(("known", "beside"), [([-9, 0, 4], -1), ([-1, 0, 7], -1), ([4, 6], 4), ([-3, -2, 9, 11], 9), ([], None)])
+def test_a_window_is_asked_for_with_a_slot_that_has_a_row_so_that_an_honest_answer_shows_one(known, beside):
+    start = floor(NOW - DAY, FIVE)
+    hole = Interval(start, start + 4 * FIVE)
+    had = [Interval(start + a * FIVE, start + b * FIVE) for a, b in zip(known[::2], known[1::2], strict=False)]
+    (window,) = windows("A", GRID, [hole], PageRule(500, "backward"), NOW, known=had)
+    assert window.span == hole
+    assert window.beside == (None if beside is None else Interval(start + beside * FIVE, start + (beside + 1) * FIVE))
 
 
 def test_duplicate_and_unsorted_rows_change_nothing():

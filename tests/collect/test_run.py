@@ -185,6 +185,58 @@ async def test_funding_that_answers_nothing_is_not_believed(world):
     assert (await world.once(collect="{funding: {backfill: 9d}}", symbols="BTCUSDT-PERP")).exit_code == 0
 
 
+OPEN_INTEREST = "{openInterest: {every: 1d, backfill: 9d}}"
+
+
+async def test_one_answer_of_history_without_a_row_is_asked_for_again_in_the_same_run(world):
+    said_at = world.clock.ms
+    world.venue("binance", ["BTC"], holes=lambda one, time: world.clock.ms == said_at)
+    summary = await world.once(OPEN_INTEREST, "BTCUSDT-PERP")
+    assert (summary.exit_code, summary.outcomes[0].failed) == (0, [])
+    found = standing(world, "binance", "open_interest")
+    assert (found.length("complete"), found.length("open")) == (8 * DAY, 0)
+
+
+async def test_history_that_answers_nothing_is_not_believed_and_asked_for_by_the_next_run(world):
+    exchange = world.venue("binance", holes=lambda one, time: one.base == "BTC")
+    summary = await world.once(OPEN_INTEREST)
+    assert summary.exit_code == 1
+    (line,) = summary.outcomes[0].failed
+    assert line.startswith("BTCUSDT-PERP.BINANCE: no row from ")
+    assert line.endswith("; not believed")
+    exchange.holes = lambda one, time: False
+    again = await world.once(OPEN_INTEREST)
+    assert (again.exit_code, again.outcomes[0].rows) == (0, 9)
+    assert standing(world, "binance", "open_interest").length("open", "lost") == 0
+
+
+async def test_a_hole_far_from_the_edge_is_believed_where_the_rows_beside_it_are_shown(world):
+    hole = world.clock.ms - 8 * DAY
+    world.venue("binance", ["BTC"], holes=lambda one, time: hole <= time < hole + HOUR)
+    each = "{openInterest: {backfill: 9d}}"
+    assert (await world.once(each, "BTCUSDT-PERP")).exit_code == 0
+    world.clock.forward(2 * HOUR)
+    again = await world.once(each, "BTCUSDT-PERP")
+    assert (again.exit_code, again.outcomes[0].failed, again.outcomes[0].calls) == (0, [], 2)
+    found = standing(world, "binance", "open_interest")
+    assert (found.length("open"), found.length("empty")) == (0, HOUR)
+
+
+async def test_a_venue_that_keeps_less_than_it_says_fails_once_and_then_no_more(world):
+    world.venue("binance", ["BTC"], holes=lambda one, time: time < world.clock.ms - 29 * DAY)
+    each = "{openInterest: {backfill: 60d}}"
+    first = await world.once(each, "BTCUSDT-PERP")
+    assert first.exit_code == 1
+    assert all("not believed" in line for line in first.outcomes[0].failed)
+    for _ in range(3):
+        world.clock.forward(9 * HOUR)
+        assert (await world.once(each, "BTCUSDT-PERP")).exit_code == 0
+    found = standing(world, "binance", "open_interest")
+    assert found.length("open") == 0
+    assert {reason for _, reason in found.holes("lost")} == {"retention"}
+    assert found.length("complete") > 29 * DAY
+
+
 @pytest.mark.parametrize(("late", "said"), [(5 * SECOND, False), (7 * SECOND, True)])
 async def test_settlements_off_their_minute_are_kept_as_sent_and_said(world, capsys, caplog, late, said):
     world.venue("binance", ["BTC"]).jitter = lambda time: late

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from perptape.claims import Claim, Want, join_wants
 from perptape.damage import Damage
 from perptape.interval import DAY, HOUR, MINUTE, Interval, total
-from perptape.standing import GridRules, State, states, wanted, watermark
+from perptape.standing import DOUBTED, GridRules, State, states, wanted, watermark
 
 FIVE = 5 * MINUTE
 NOW = 40 * DAY
@@ -74,6 +74,23 @@ def test_asked_becomes_empty_only_when_late_enough_and_confirmed():
     young = Interval(NOW - 2 * HOUR, NOW - 2 * HOUR + FIVE)
     early = states([young], "5m", [row, claim("asked", young.start, young.end, NOW - HOUR, NOW)], RULES, NOW)
     assert early[0].status == "open"
+
+
+def test_what_rests_on_answers_without_a_row_is_asked_for_at_once_and_counts_only_a_day_later():
+    old = Interval(NOW - 3 * DAY, NOW - 3 * DAY + FIVE)
+    row = claim("complete", old.start - FIVE, old.start)
+
+    def found(first):
+        return states([old], "5m", [row, claim("asked", old.start, old.end, first, NOW, cause=DOUBTED)], RULES, NOW)
+
+    assert found(NOW - DAY + 1) == (State(old, "open"),)
+    assert found(NOW - DAY) == (State(old, "empty"),)
+
+
+def test_a_slot_without_a_row_is_asked_for_again_an_hour_later_however_seldom_it_is_wanted():
+    old = Interval(NOW - 3 * DAY, NOW - 2 * DAY)
+    rules = GridRules(obtainable=True, delay=10 * MINUTE, final_after=DAY, every=DAY)
+    assert states([old], "1d", [claim("asked", old.start, old.end, grid="1d")], rules, NOW) == (State(old, "open", "", NOW + HOUR),)
 
 
 def test_what_was_asked_before_the_oldest_row_is_lost_to_retention():

@@ -94,6 +94,11 @@ def gaps(wanted: Iterable[Interval], covered: Iterable[Interval]) -> Iterator[In
             yield Interval(start, span.end)
 
 
+def hull(span: Interval, other: Interval | None) -> Interval:
+    """From the beginning of the first to the end of the last."""
+    return span if other is None else Interval(min(span.start, other.start), max(span.end, other.end))
+
+
 def floor(time: int, step: int) -> int:
     """The greatest multiple of `step` not after `time`."""
     return time - time % step

@@ -7,7 +7,7 @@ catch-up, repair and the list of holes are all this one function. Times are ms o
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from perptape.claims import KINDS, SETTLED, STREAM, Claim, Want, grid_step, reaches
@@ -34,6 +34,12 @@ REFUSED = "refused"
 REFUSED_FOR = DAY
 """Time of a delisted contract is lost when the venue refused it twice, this far apart; until then it is asked for once an hour."""
 
+DOUBTED = "doubted"
+"""The cause of an `asked` claim that rests on answers without a single row, where the venue must have some."""
+
+DOUBTED_FOR = DAY
+"""Doubted time counts as asked when two such answers are this far apart; until then runs go on asking for it."""
+
 RETENTION_MARGIN = 2 * MINUTE
 """How far inside a venue's retention a start is kept."""
 
@@ -58,7 +64,7 @@ class GridRules:
     """How one grid of one venue is judged.
 
     obtainable: the venue can still be asked for the past (a history, or a stream's repair). retention: how far back, None for
-    ever. delay: after a slot's end (a settlement) its row is certainly out. every: an `asked` slot is asked again this often.
+    ever. delay: after a slot's end (a settlement) its row is surely out. every: an `asked` slot is asked again so often, at least hourly.
     settle_every: the present settlement interval (settled only).
     """
 
@@ -135,7 +141,7 @@ def states(
     for claim in refused:
         take("open", [claim.span], "", claim.asked_last + max(rules.every, HOUR))
     for claim in by_kind["asked"]:
-        take("open", [claim.span], "", claim.asked_last + rules.every)
+        take("open", [claim.span], "", _asked_again(claim, rules, oldest))
     take("open", left)
     return _merged(found)
 
@@ -150,11 +156,15 @@ def _lose(take: Callable[..., None], grid: str, holes: Sequence[Claim], damage: 
     take("lost", (record.over(grid) for record in damage), "damaged")
     for hole in holes:
         take("lost", [hole.span], hole.cause or "unknown")
-    step = grid_step(grid)
-    if step is not None and grid.startswith("sample/"):
-        take("lost", [Interval(0, floor(now, step))], "missed sample")
-    else:
-        take("lost", [Interval(0, now)], "unknown")
+    sampled = grid.startswith("sample/")
+    take("lost", [Interval(0, floor(now, grid_step(grid) or 1) if sampled else now)], "missed sample" if sampled else "unknown")
+
+
+def _asked_again(claim: Claim, rules: GridRules, oldest: int) -> int:
+    """From when on. What is doubted: at once; but once an hour from the second time on, where it is older than every row."""
+    if claim.cause != DOUBTED:
+        return claim.asked_last + min(rules.every, CONFIRMED_AFTER)
+    return claim.asked_last + CONFIRMED_AFTER if claim.end <= oldest and claim.asked_first < claim.asked_last else 0
 
 
 def _final(asked: Sequence[Claim], grid: str, final_after: int) -> Iterator[Interval]:
@@ -163,7 +173,7 @@ def _final(asked: Sequence[Claim], grid: str, final_after: int) -> Iterator[Inte
     if step is None:
         return
     for claim in asked:
-        if claim.asked_last - claim.asked_first < CONFIRMED_AFTER:
+        if claim.asked_last - claim.asked_first < (DOUBTED_FOR if claim.cause == DOUBTED else CONFIRMED_AFTER):
             continue
         end = min(claim.end, floor(max(claim.asked_last - final_after, 0), step))
         if claim.start < end:
@@ -212,17 +222,8 @@ def _merged(found: Iterable[State]) -> tuple[State, ...]:
     out: list[State] = []
     for state in sorted(found, key=lambda s: s.span):
         last = out[-1] if out else None
-        if (
-            last
-            and last.span.end == state.span.start
-            and (last.status, last.reason, last.not_before)
-            == (
-                state.status,
-                state.reason,
-                state.not_before,
-            )
-        ):
-            out[-1] = State(Interval(last.span.start, state.span.end), state.status, state.reason, state.not_before)
+        if last and last.span.end == state.span.start and replace(last, span=state.span) == state:
+            out[-1] = replace(state, span=Interval(last.span.start, state.span.end))
         else:
             out.append(state)
     return tuple(out)

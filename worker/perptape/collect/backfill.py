@@ -9,24 +9,26 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TypeVar
 
 from perptape.claims import join_wants
 from perptape.collect.asking import Asking
 from perptape.collect.batch import Batch
+from perptape.collect.doubts import believed
 from perptape.collect.grids import Grid, page_rule
 from perptape.collect.harvest import NEVER, Harvest, funding_page, history_page, off_minute, predictions, samples, settlements
 from perptape.collect.outcome import Outcome
 from perptape.collect.pages import Pages
 from perptape.collect.paginate import request
-from perptape.collect.plan import Window, due, judged, ordered, settled_by, windows
+from perptape.collect.plan import Window, complete, due, judged, ordered, settled_by, windows
 from perptape.collect.targets import Session, former
 from perptape.coverage import Coverage
 from perptape.damage import Damage
 from perptape.errors import Doubtful, Retry, Skip
 from perptape.exchanges.base import Exchange, PageRule
 from perptape.instruments import Instrument, Resolution
-from perptape.interval import DAY, HOUR, MINUTE, Interval
+from perptape.interval import DAY, HOUR, MINUTE, Interval, hull
 
 T = TypeVar("T")
 
@@ -37,9 +39,6 @@ SHRINK = (5 * MINUTE, HOUR, 6 * HOUR, DAY, 2 * DAY)
 """By how much a refused start is moved, one after another."""
 
 RUN_ESTIMATE = HOUR
-
-DOUBTS = 3
-"""How often an answer that proves nothing is asked for before the window is given up for this run."""
 
 
 @dataclass(slots=True)
@@ -88,7 +87,10 @@ class Backfill:
         rule = page_rule(self.exchange.traits, grid)
         if rule is None:
             return
-        lists = [windows(one, grid, spans, rule, now, self._by_id[one].life.start) for one, spans in open_time.items()]
+        lists = [
+            windows(one, grid, spans, rule, now, self._by_id[one].life.start, complete(coverage, one, grid))
+            for one, spans in open_time.items()
+        ]
         plan = ordered(lists, grid.rules.floor(now), RUN_ESTIMATE)
         await self._work(grid, rule, plan, sum(map(bool, lists)))
 
@@ -151,7 +153,8 @@ class Backfill:
     async def _unanswered(self, window: Window, pages: Pages, error: Retry | Skip) -> None:
         one = self._by_id[window.instrument]
         last = one.delisted is not None and isinstance(error, (Doubtful, Skip))
-        (self.outcome.skipped if last or isinstance(error, Skip) else self.outcome.failed).append(f"{one.id}: {error}")
+        said = f"{one.id}: {str(error).removeprefix(f'{one.id}: ')}"
+        (self.outcome.skipped if last or isinstance(error, Skip) else self.outcome.failed).append(said)
         if last:
             pages.refuse(one, window.span, await self.exchange.now())
 
@@ -164,37 +167,33 @@ class Backfill:
             if not span:
                 self.outcome.skipped.append(f"{window.instrument}: past {self.exchange.traits.title}'s retention")
                 return None
-            asked = request(span, rule, now)
+            asked = request(hull(span, window.beside), rule, now)
             asked = Interval(max(asked.start, min(floor, span.start)), asked.end)
             try:
-                harvest = await self._answer(grid, rule, instrument, Window(window.instrument, window.grid, span), asked, pages)
+                answer = partial(self._answer, grid, rule, instrument, replace(window, span=span), asked, pages)
+                harvest = await believed(answer, self.asking.pause)
             except Skip as error:
                 if not error.shrink:
                     raise
                 continue
-            self.outcome.windows += 1
             pages.add(harvest)
+            if harvest.doubt and not window.oldest:
+                raise Doubtful(harvest.doubt)
+            self.outcome.windows += 1
             return harvest.left
         raise Skip(f"{self.exchange.traits.title} refuses every start of {window.instrument}'s history")
 
     async def _answer(self, grid: Grid, rule: PageRule, one: Instrument, window: Window, asked: Interval, pages: Pages) -> Harvest:
-        """The page's worth. An answer that proves nothing is asked for again a few times: it is this window's trouble, not the venue's."""
-        for doubts in range(1, DOUBTS + 1):
-            try:
-                if grid.dataset == "funding":
-                    settled = await self._ask(lambda: self.exchange.funding_page(one, asked))
-                    self._count(settled.dropped)
-                    told, unread = settled.rows, len(settled.dropped)
-                    seen = self._settled.get(one.id, NEVER)
-                    return funding_page(window, asked, told, pages.raws, grid, rule, settled.received, unread, one.life, seen)
-                answer = await self._ask(lambda: self.exchange.open_interest_page(one, grid.period or 0, asked))
-                self._count(answer.dropped)
-                return history_page(window, asked, answer.rows, grid, rule, answer.received, len(answer.dropped))
-            except Doubtful as doubt:
-                if doubts == DOUBTS:
-                    raise
-                await self.asking.pause(doubts, str(doubt))
-        raise AssertionError("unreachable")
+        """One answer's worth."""
+        if grid.dataset == "funding":
+            settled = await self._ask(lambda: self.exchange.funding_page(one, asked))
+            self._count(settled.dropped)
+            told, unread = settled.rows, len(settled.dropped)
+            seen = self._settled.get(one.id, NEVER)
+            return funding_page(window, asked, told, pages.raws, grid, rule, settled.received, unread, one.life, seen)
+        answer = await self._ask(lambda: self.exchange.open_interest_page(one, grid.period or 0, asked))
+        self._count(answer.dropped)
+        return history_page(window, asked, answer.rows, grid, rule, answer.received, len(answer.dropped))
 
     async def _ask(self, call: Callable[[], Awaitable[T]]) -> T:
         """The call's answer; every attempt is counted here, since several outcomes of a venue share its `asking`."""

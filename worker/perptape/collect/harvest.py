@@ -6,7 +6,7 @@ Pure. A value that is dropped (NaN, negative, no time) is never claimed: its tim
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
@@ -20,6 +20,8 @@ from perptape.errors import Doubtful
 from perptape.exchanges.base import PageRule
 from perptape.interval import DAY, MINUTE, NS, Interval, floor, gaps, intersection, slot_of, slots, total, union
 from perptape.raw import RawFunding, RawOpenInterest, RawPrediction
+from perptape.standing import DOUBTED
+from perptape.times import iso
 
 EVER = Interval(0, 1 << 62)
 """The lifetime of a contract of which nobody knows when it was listed."""
@@ -39,6 +41,8 @@ class Harvest:
     suspicious: int = 0
     raws: Sequence[RawFunding] = field(default=())
     received: int = 0
+    doubt: str = ""
+    """Why the answer is not believed; its claims say no more than that the venue was asked."""
 
 
 def history_page(
@@ -47,6 +51,7 @@ def history_page(
     """A page of open-interest history. Raises Doubtful for an answer that proves nothing.
 
     `unread`: rows of it that could not be understood. Whose slots they are nobody knows, so that no slot is claimed to be without a row.
+    An answer without a single row over slots that are due is doubted: venues say [] for a while.
     """
     assert grid.period is not None
     times = [raw.time for raw in raws if raw.time is not None]
@@ -73,6 +78,9 @@ def history_page(
     claims = _slot_claims(window.instrument, grid, claimed, have, unusable - have, received) if claimed else ()
     if unread:
         claims = tuple(claim for claim in claims if claim.kind != "asked")
+    if claims and not raws and not unread:
+        doubt = f"{window.instrument}: no row from {iso(claims[0].start)} to {iso(claims[-1].end)}; not believed"
+        return Harvest((), [replace(one, cause=DOUBTED) for one in claims], left=shown.left, doubt=doubt)
     zeros = sum(1 for row in rows if not any(row[1:4]))
     return Harvest(rows, claims, dropped, shown.left, suspicious=zeros if zeros < len(rows) else 0)
 

@@ -12,7 +12,7 @@ from perptape.damage import Damage, repaired
 from perptape.instruments import Instrument
 from perptape.interval import Interval
 from perptape.raw import RawFunding
-from perptape.standing import REFUSED
+from perptape.standing import DOUBTED, REFUSED
 
 
 @dataclass(slots=True)
@@ -45,5 +45,6 @@ class Pages:
         """The claims, with the damage that they mend. No settlement of a contract that is delisted is as good as a refusal."""
         silent = one.delisted is not None and self.window.grid == SETTLED
         refused = [replace(c, cause=REFUSED) for c in self.claims if c.cause == REFUSED or (silent and c.kind == "asked")]
-        plain = [c for c in self.claims if c.cause != REFUSED and not (silent and c.kind == "asked")]
-        return [*repaired(plain, damage), *refused]
+        doubted = [c for c in self.claims if c.cause == DOUBTED]
+        plain = [c for c in self.claims if c.cause not in (DOUBTED, REFUSED) and not (silent and c.kind == "asked")]
+        return [*repaired(plain, damage), *doubted, *refused]

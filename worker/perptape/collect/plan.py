@@ -6,15 +6,16 @@ then windows that would pass out of retention during the run, then newest first.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 from perptape.claims import SETTLED, Want, grid_step, horizon
 from perptape.collect.grids import Grid
 from perptape.collect.paginate import MARGIN, slots_per_page
 from perptape.coverage import Coverage
 from perptape.exchanges.base import PageRule
-from perptape.interval import DAY, HOUR, MINUTE, Interval, ceil, floor, union
+from perptape.interval import DAY, HOUR, MINUTE, Interval, ceil, floor, hull, union
 from perptape.standing import State, finer_claims, states, wanted
 
 OVERLAP = DAY + MARGIN
@@ -23,11 +24,18 @@ OVERLAP = DAY + MARGIN
 
 @dataclass(frozen=True, slots=True, order=True)
 class Window:
-    """One thing to ask: history of `instrument` on `grid` over `span` (ms); a sample's span is its slot."""
+    """One thing to ask: history of `instrument` on `grid` over `span` (ms); a sample's span is its slot.
+
+    beside: a slot next to it that is known to have a row. It is asked for with it and not stored again: an honest answer shows it,
+    so that time without a row is told from a venue that says nothing. oldest: rows are known of after it and none of before, so that
+    the venue may keep less than it says, or the contract have begun later.
+    """
 
     instrument: str
     grid: str
     span: Interval
+    beside: Interval | None = field(default=None, compare=False)
+    oldest: bool = field(default=False, compare=False)
 
 
 LONGEST_SETTLEMENT = 8 * HOUR
@@ -64,14 +72,26 @@ def due(found: Iterable[State], now: int) -> tuple[Interval, ...]:
     return union(state.span for state in found if state.status == "open" and state.not_before <= now)
 
 
-def windows(instrument: str, grid: Grid, open_time: Sequence[Interval], rule: PageRule, now: int, listed: int = 0) -> tuple[Window, ...]:
-    """Windows of one page each over the open time, newest first; the edge's reaches up to `now`. `listed`: the contract's first ms."""
+def windows(
+    instrument: str,
+    grid: Grid,
+    open_time: Sequence[Interval],
+    rule: PageRule,
+    now: int,
+    listed: int = 0,
+    known: Sequence[Interval] = (),
+) -> tuple[Window, ...]:
+    """Windows of one page each over the open time, newest first; the edge's reaches up to `now`.
+
+    `listed`: the contract's first ms. `known`: the time that is complete, disjoint and in order.
+    """
     if not open_time:
         return ()
     if grid.name == SETTLED:
         return _settled(instrument, grid, open_time, now, listed)
     assert grid.period is not None
     reach = slots_per_page(rule) * grid.period
+    kept = [one for one in known if one.end > grid.rules.floor(now)]
     if rule.span is not None:
         reach = min(reach, max(rule.span - 2 * MARGIN, grid.period))
     out: list[Window] = []
@@ -83,9 +103,25 @@ def windows(instrument: str, grid: Grid, open_time: Sequence[Interval], rule: Pa
         floor = ceil(end - reach, grid.period)  # a slot lies wholly in one window
         inside = [span for span in left if span.end > floor]
         start = max(inside[0].start, floor)
-        out.append(Window(instrument, grid.name, Interval(start, end)))
+        span = Interval(start, end)
+        fitting = [one for one in _neighbours(span, kept, grid.period, grid.rules.floor(now)) if len(hull(span, one)) <= reach]
+        oldest = bool(kept) and kept[0].start >= span.end
+        out.append(Window(instrument, grid.name, span, fitting[0] if fitting else None, oldest))
         left = [Interval(s.start, min(s.end, start)) for s in left if s.start < start]
     return tuple(out)
+
+
+def _neighbours(span: Interval, known: Sequence[Interval], period: int, reach: int) -> Iterator[Interval]:
+    """The next slot after `span` that has a row, and the last one before it that can still be asked for (from `reach` on)."""
+    after = bisect_right(known, span.end, key=lambda one: one.end)
+    if after < len(known):
+        start = ceil(max(known[after].start, span.end), period)
+        yield Interval(start, start + period)
+    before = bisect_left(known, span.start, key=lambda one: one.start) - 1
+    if before >= 0:
+        end = floor(min(known[before].end, span.start), period)
+        if end - period >= reach:
+            yield Interval(end - period, end)
 
 
 def _settled(instrument: str, grid: Grid, open_time: Sequence[Interval], now: int, listed: int) -> tuple[Window, ...]:
@@ -113,6 +149,11 @@ def ordered(per_instrument: Iterable[Sequence[Window]], retention_floor: int, ru
     chosen = set(expiring)
     others = sorted((w for w in rest if w not in chosen), key=lambda w: (-w.span.end, w.instrument))
     return (*first, *expiring, *others)
+
+
+def complete(coverage: Coverage, instrument: str, grid: Grid) -> tuple[Interval, ...]:
+    """The time of one instrument's grid of which all rows are known."""
+    return union(claim.span for claim in coverage.of_grid(instrument, grid.name) if claim.kind == "complete")
 
 
 def settled_by(coverage: Coverage) -> dict[str, int]:
