@@ -17,6 +17,10 @@ from urllib.request import Request, urlopen
 
 import pytest
 
+from perptape.claims import Claim
+from perptape.interval import DAY
+from perptape.store.catalog import Tape
+
 Perptape = Callable[..., Any]
 Environ = dict[str, str]
 THREE = ("-e", "binance", "-e", "bybit", "-e", "hyperliquid")
@@ -147,6 +151,16 @@ def test_a_coarser_history_is_printed_though_the_catalog_has_a_finer_one(perptap
     assert len(perptape(*asked, "5m", "--store", "--catalog", "tape", environ=venues).rows) == 288
     coarser = perptape(*asked, "1h", "--catalog", "tape", environ=venues)
     assert [row["period_minutes"] for row in coarser.rows] == [60] * 24
+
+
+def test_an_explicit_question_asks_for_all_that_is_open_whenever_it_was_asked_last(perptape: Perptape, venues: Environ) -> None:
+    day = (datetime.now(UTC) - timedelta(days=2)).replace(hour=0, minute=0, second=0, microsecond=0)
+    start, now = int(day.timestamp()) * 1000, int(time.time() * 1000)
+    asked = ("-e", "binance", "--from", f"{day:%Y-%m-%d}", "--to", f"{day:%Y-%m-%d}", "--every", "1h", "--catalog", "tape", "-f", "json")
+    assert perptape("fetch-oi", "ETHUSDT-PERP", *asked, "--store", environ=venues).code == 0
+    said = Claim("BTCUSDT-PERP.BINANCE", "1h", "asked", start, start + DAY, "", now, now)
+    Tape.open("tape").commit("binance", "open_interest", None, [said], (), "x", lambda: now)
+    assert len(perptape("fetch-oi", "BTCUSDT-PERP", *asked, environ=venues).rows) == 24
 
 
 def test_a_store_that_cannot_be_written_costs_no_printed_row(perptape: Perptape, venues: Environ, tmp_path: Path) -> None:

@@ -204,7 +204,7 @@ class Past:
                 return ""
 
         batch = Batch(self.dataset, commit, environment().monotonic)
-        session = Session(f"{SESSION}:{self.dataset}", SESSION, self.span.end, once=True)
+        session = Session(f"{SESSION}:{self.dataset}", SESSION, self.span.end, once=True, insists=True)
         fill = Backfill(part.exchange, part.asking, session, part.targets, part.outcome, {self.dataset: batch})
         try:
             await fill.grid(grid, coverage)

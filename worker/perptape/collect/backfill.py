@@ -27,7 +27,7 @@ from perptape.coverage import Coverage
 from perptape.damage import Damage
 from perptape.errors import Doubtful, Retry, Skip
 from perptape.exchanges.base import Exchange, PageRule
-from perptape.instruments import Instrument, Resolution
+from perptape.instruments import END_OF_TIME, Instrument, Resolution
 from perptape.interval import DAY, HOUR, MINUTE, Interval, hull
 
 T = TypeVar("T")
@@ -108,7 +108,7 @@ class Backfill:
             states = judged(grid, one, coverage, join_wants([*wants, mine]), now, instrument.life, instrument.funding_minutes)
             if states or instrument.delisted is None:
                 batch.want([mine])
-            if spans := due(states, now):
+            if spans := due(states, END_OF_TIME if self.session.insists else now):
                 found[one] = spans
         return found
 

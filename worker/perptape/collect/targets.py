@@ -71,7 +71,7 @@ class Session:
     """Who wants: `spec` is file and name (namespace/name in a cluster); `since` is ms on the venue's clock.
 
     once: a run on a laptop that does not stay: its samples are wanted for their own slot only. shared: other processes carry it too,
-    so that the end of one ends nothing.
+    so that the end of one ends nothing. insists: somebody waits for the answer: what is open is asked for whenever it was asked last.
     """
 
     spec: str
@@ -79,6 +79,7 @@ class Session:
     since: int
     once: bool = False
     shared: bool = False
+    insists: bool = False
 
     def want(self, grid: Grid, resolution: Resolution, now: int, coverage: Coverage) -> Want:
         """The want of one instrument's grid.
