@@ -65,6 +65,13 @@ def test_time_is_lost_to_damage_up_to_its_finding_and_after_it_for_its_own_reaso
     assert lost[1][0] == ("unknown" if grid == STREAM else "missed sample")
 
 
+def test_the_slot_of_samples_in_which_damage_was_found_can_still_be_sampled_and_is_lost_when_it_is_over() -> None:
+    slot = Interval(DAWN + 10 * HOUR + 5 * MINUTE, DAWN + 10 * HOUR + 10 * MINUTE)
+    for now, expected in ((FOUND + SECOND, ("open", "")), (slot.end, ("lost", "damaged"))):
+        (found,) = states([slot], "sample/5m", [], SAMPLES, now, damage=[TODAY])
+        assert (found.status, found.reason) == expected
+
+
 def test_what_was_claimed_of_the_time_after_the_damage_needs_no_mark() -> None:
     later = claim(STREAM, FOUND, NOW, "live")
     assert list(repaired([later], [TODAY])) == [later]

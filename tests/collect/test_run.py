@@ -1,6 +1,7 @@
 """A whole run over fake venues: what was obtainable is there, what is claimed is true, failures stay where they are."""
 
 import json
+import shutil
 from dataclasses import dataclass, replace
 
 import pyarrow.compute as pc
@@ -15,6 +16,7 @@ from perptape.errors import OriginConflict, Retry, Skip, StoreError
 from perptape.exchanges.registry import traits
 from perptape.interval import DAY, HOUR, MINUTE, NS, SECOND
 from perptape.store.catalog import Tape
+from perptape.store.repair import repair
 from support.fake_exchange import FakeExchange, open_interest_of, perpetual, rate_of, settlements_every
 
 FIVE = 5 * MINUTE
@@ -183,6 +185,25 @@ async def test_funding_that_answers_nothing_is_not_believed(world):
     assert standing(world, "binance", "funding").length("complete") == 0
     exchange.settlements = truth
     assert (await world.once(collect="{funding: {backfill: 9d}}", symbols="BTCUSDT-PERP")).exit_code == 0
+
+
+async def test_after_damage_the_sample_of_the_slot_in_progress_is_taken_once_more_and_counts(world):
+    world.venue("hyperliquid", ["BTC"])
+    each = "{openInterest: {every: 5m}, funding: {every: 1h}}"
+    await world.once(each, "BTCUSDT-PERP")
+    world.tape.publish()
+    shutil.rmtree(world.root / "perptape/segments")
+    for kind in ("open_interest", "funding_prediction"):
+        (path,) = (world.root / "data" / f"custom_{kind}").rglob("*.parquet")
+        path.write_bytes(b"garbage")
+    found = world.tape.verify()
+    assert {one.kind for one in found} == {"unreadable"}
+    repair(world.tape, found, "r")
+    for calls in (2, 0):
+        await world.once(each, "BTCUSDT-PERP")
+        assert len([call for call in world.data_calls("hyperliquid") if call[0] in ("open_interest", "funding")]) == calls
+    for dataset in ("open_interest", "funding_prediction"):
+        assert standing(world, "hyperliquid", dataset).length("open", "lost") == 0
 
 
 OPEN_INTEREST = "{openInterest: {every: 1d, backfill: 9d}}"

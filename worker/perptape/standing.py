@@ -153,11 +153,12 @@ def _lose(take: Callable[..., None], grid: str, holes: Sequence[Claim], damage: 
             take("lost", [Interval(min(hole.start, reachable), min(hole.end, reachable))], hole.cause)
         take("lost", [Interval(0, max(reachable, 0))], "unknown")
         return
-    take("lost", (record.over(grid) for record in damage), "damaged")
+    sampled = grid.startswith("sample/")
+    ended = floor(now, grid_step(grid) or 1) if sampled else now  # a slot under way can still be sampled
+    take("lost", intersection((record.over(grid) for record in damage), [Interval(0, ended)]), "damaged")
     for hole in holes:
         take("lost", [hole.span], hole.cause or "unknown")
-    sampled = grid.startswith("sample/")
-    take("lost", [Interval(0, floor(now, grid_step(grid) or 1) if sampled else now)], "missed sample" if sampled else "unknown")
+    take("lost", [Interval(0, ended)], "missed sample" if sampled else "unknown")
 
 
 def _asked_again(claim: Claim, rules: GridRules, oldest: int) -> int:

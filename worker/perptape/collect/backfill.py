@@ -24,7 +24,7 @@ from perptape.collect.paginate import request
 from perptape.collect.plan import Window, complete, due, judged, ordered, settled_by, windows
 from perptape.collect.targets import Session, former
 from perptape.coverage import Coverage
-from perptape.damage import Damage
+from perptape.damage import Damage, repaired
 from perptape.errors import Doubtful, Retry, Skip
 from perptape.exchanges.base import Exchange, PageRule
 from perptape.instruments import END_OF_TIME, Instrument, Resolution
@@ -241,7 +241,7 @@ class Backfill:
         self.outcome.suspicious += harvest.suspicious
         self._count(harvest.dropped)
         self.outcome.failed.extend(f"{one.id}: no {grid.dataset} in the answer" for one in instruments if one.id not in answered)
-        await self.batches[grid.dataset].add(harvest.rows, harvest.claims)  # no slot that damage reaches is asked for
+        await self.batches[grid.dataset].add(harvest.rows, list(repaired(harvest.claims, self._damage)))
 
     def _count(self, dropped: Sequence[str]) -> None:
         self.outcome.dropped += len(dropped)
