@@ -1,6 +1,7 @@
 """Who wants since when, over several runs: dropping, coming back, stopping, and a store or a venue that is away meanwhile."""
 
 import asyncio
+import os
 
 import pytest
 
@@ -120,6 +121,41 @@ async def test_samples_that_the_store_did_not_take_are_kept_until_it_does(world)
     found = standing(world, "hyperliquid", "open_interest", "BTC")
     assert found.length("lost", "open") == 0
     assert found.length("complete") >= 2 * HOUR
+
+
+class Deleted(Tape):
+    """A store that is deleted just before it is looked at, once, when `when` says so."""
+
+    when = staticmethod(lambda: False)
+
+    def coverage(self, venue, dataset):
+        if self.when():
+            self.when = lambda: False
+            os.rename(self.location, f"{self.location}.deleted")
+        return super().coverage(venue, dataset)
+
+
+async def test_a_store_that_was_deleted_at_the_end_is_told_as_it_is_and_said_once(world, capsys, caplog):
+    world.venue("binance", ["BTC"])
+    world.opened = Deleted.open(str(world.root))
+    world.opened.when = lambda: world.stop.is_set()
+    summary = await world.stay(11 * MINUTE, "{openInterest: {every: 5m, backfill: 1d}}", BTC)
+    (one,) = summary.outcomes
+    assert standing(world, "binance", "open_interest", "BTC").length("open") > 23 * HOUR
+    assert (one.figures.open, one.figures.watermark) == (1, None)
+    assert summary.exit_code == 1
+    assert "the store was deleted under this run" in one.failed[0]
+    assert (capsys.readouterr().out + caplog.text).count("the store was deleted under this run and is made again") == 1
+
+
+async def test_a_store_that_was_deleted_under_a_run_that_goes_on_is_filled_again(world):
+    world.venue("binance", ["BTC"])
+    since = world.clock.ms
+    world.opened = Deleted.open(str(world.root))
+    world.opened.when = lambda: world.clock.ms - since > 6 * MINUTE
+    summary = await world.stay(24 * MINUTE, "{openInterest: {every: 5m, backfill: 1d}}", BTC)
+    assert (summary.exit_code, summary.outcomes[0].failed) == (0, [])
+    assert standing(world, "binance", "open_interest", "BTC").length("open", "lost") == 0
 
 
 async def test_a_venue_that_refuses_the_key_is_asked_once_per_slot(world):

@@ -47,6 +47,7 @@ class Run:
     def __post_init__(self) -> None:
         request = self.request
         self.summary = Summary(request.name, request.writer, request.work_hash, self.environment.clock(), scheduled=request.scheduled)
+        self.tape.gone = self._gone
         self.meeting = Meeting(request, self.tape, self.connect, self.environment, self.summary, self.progress)
 
     @property
@@ -100,6 +101,14 @@ class Run:
             outcome.listened()
             if (venue := self.venues.get(outcome.venue)) is not None:
                 outcome.offset = venue.exchange.offset
+
+    def _gone(self) -> None:
+        """What was fetched is missing until the next fetch has looked at the store again."""
+        said = "what it held is missing: restore a backup into it, or let this go on: what venues still keep is asked for again"
+        log.warning(f"the store was deleted under this run and is made again; {said}", store=self.tape.location, outcome="remaining")
+        for one in self.summary.outcomes:
+            if not one.streamed:
+                one.failed = [*one.failed, f"the store was deleted under this run: {said}"]
 
     async def session_of(self, venue: Venue) -> Session:
         now = await venue.now()

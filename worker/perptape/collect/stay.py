@@ -205,7 +205,7 @@ class Stay:
     async def _ended(self, venue: Venue, settings: Settings, session: Session, batches: Mapping[str, Batch], outcome: Outcome) -> None:
         try:
             async with asyncio.timeout(FAREWELL):
-                await venue.end(outcome.dataset, settings, session, batches)
+                await venue.end(outcome, settings, session, batches)
         except (PerptapeError, TimeoutError) as error:
             log.warning("wants are not ended", venue=venue.name, dataset=outcome.dataset, outcome="failed", error=str(error))
 

@@ -176,11 +176,17 @@ class Venue:
             for grid in mine:
                 await fill.grid(grid, coverage)
 
-    async def end(self, dataset: str, settings: Settings, session: Session, batches: Mapping[str, Batch]) -> None:
-        """Ends what the session wanted of a dataset: after a clean stop nothing more is missed. Raises StoreError."""
-        now = self.clock()  # a stop waits for no answer
-        for grid in self.grids(dataset, settings):
-            coverage = await aside(partial(self.tape.coverage, self.name, grid.dataset))
-            wants = [session.want(grid, target, now, coverage) for target in self.targets if target.instrument is not None]
-            batches[grid.dataset].want(replace(want, ended=now) for want in wants if want.ended is None)
+    async def end(self, outcome: Outcome, settings: Settings, session: Session, batches: Mapping[str, Batch]) -> None:
+        """Ends what the session wanted of a dataset: after a clean stop nothing more is missed. `outcome` says how the store has it then.
+        Raises StoreError.
+        """
+        now, known = self.clock(), dict[str, Coverage]()  # a stop waits for no answer
+        grids = self.grids(outcome.dataset, settings)
+        for name, batch in batches.items():
+            coverage = known[name] = await aside(partial(self.tape.coverage, self.name, name))
+            batch.forget()
+            mine = [(grid, target) for grid in grids if grid.dataset == name for target in self.targets if target.instrument is not None]
+            wants = [session.want(grid, target, now, coverage) for grid, target in mine]
+            batch.want(replace(want, ended=now) for want in wants if want.ended is None)
         await commit_all(batches.values())
+        self._judge(outcome, session, batches, known)

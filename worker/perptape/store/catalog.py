@@ -24,7 +24,7 @@ from perptape.store.deadline import DEADLINE, Bounded, sweep
 from perptape.store.filesystem import Absent, FileSystem
 from perptape.store.landing import Landing, landing, schema
 from perptape.store.location import StoreOptions, filesystem
-from perptape.store.made import Made, make, stored
+from perptape.store.made import Made, make, still, stored
 from perptape.store.parquet import Unreadable
 from perptape.store.publish import Publisher, PublishReport
 from perptape.store.query import Period, Time, read_rows
@@ -157,6 +157,8 @@ class Tape(Catalog):
     def __init__(self, fs: FileSystem) -> None:
         super().__init__(fs)
         self._count = itertools.count()
+        self.gone: Callable[[], None] = lambda: None
+        """Told, in whatever thread writes, when the store was found deleted under this process and was made again."""
 
     def prepare(self, origin: str, form: Format) -> None:
         """Makes the store for one origin and format, or sees that it is for them.
@@ -194,13 +196,11 @@ class Tape(Catalog):
         return name
 
     def _still(self) -> Made:
-        """What the store was made for, and is: one that was deleted under a process that stays is made again, another's is left alone."""
+        """What the store was made for, and is."""
         made = self.made()
         if made is None:
             raise StoreError(f"{self.location} is not prepared: an origin and a format come first")
-        now = make(self.fs, made)
-        if now != made:
-            raise StoreError(f"{self.location} was made anew, for origin {now.origin} and format {now.layout}: name another catalog")
+        still(self.fs, made, self.gone)
         return made
 
     def publish(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, cast
@@ -56,6 +56,20 @@ def stored(fs: FileSystem) -> Made | None:
         return decode_made(fs.read(layout.STORE).data, f"{fs.location}/{layout.STORE}")
     except Absent:
         return None
+
+
+def still(fs: FileSystem, made: Made, gone: Callable[[], None]) -> None:
+    """Sees that a store is what it was made for. One that was deleted under a process that stays is made again, and `gone` told by who
+    does that; another's is left alone. Raises Newer, StoreError.
+    """
+    now = stored(fs)
+    if now is None:
+        with suppress(Conflict):
+            fs.replace(layout.STORE, encode_made(made), None)
+            gone()
+        now = make(fs, made)
+    if now != made:
+        raise StoreError(f"{fs.location} was made anew, for origin {now.origin} and format {now.layout}: name another catalog")
 
 
 def make(fs: FileSystem, made: Made) -> Made:
