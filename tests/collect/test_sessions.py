@@ -5,6 +5,7 @@ import os
 
 import pytest
 
+from perptape.claims import STREAM, Claim, Want
 from perptape.collect.report import standings
 from perptape.collect.rhythm import Rhythm
 from perptape.errors import Fatal, Retry, StoreError
@@ -121,6 +122,18 @@ async def test_samples_that_the_store_did_not_take_are_kept_until_it_does(world)
     found = standing(world, "hyperliquid", "open_interest", "BTC")
     assert found.length("lost", "open") == 0
     assert found.length("complete") >= 2 * HOUR
+
+
+async def test_a_stream_knows_since_when_nobody_listened_though_another_run_brought_the_dead_ones_log_in(world):
+    world.venue("binance", ["BTC"])
+    one, died = "BTCUSDT-PERP.BINANCE", world.clock.ms - MINUTE
+    world.tape.prepare("live", "nautilus1")
+    tape, want = world.tape, Want("test.yaml:test", "dead", one, STREAM, died - HOUR, died)
+    said = [Claim(one, STREAM, "live", died - HOUR, died, "connection", died - HOUR, died)]
+    tape.commit("binance", "liquidations", None, said, [want], "dead", lambda: died)
+    await world.stay(2 * MINUTE, "{liquidations: {}}", BTC)
+    holes = [claim for claim in world.tape.coverage("binance", "liquidations").of_grid(one, STREAM) if claim.kind == "hole"]
+    assert [(hole.start - died, hole.end - died, hole.cause) for hole in holes] == [(0, 3 * MINUTE, "process down")]
 
 
 class Deleted(Tape):

@@ -122,7 +122,7 @@ class Stay:
         replicas = 1 if self._run.request.namespace else settings.replicas  # in a cluster each is a pod
 
         def begin(outcome: Outcome, stop: asyncio.Event, handed_over: Callable[[], bool], *, first: bool) -> Coroutine[Any, Any, None]:
-            holes = since if first else {}  # what an earlier process missed is told once
+            holes = since if first else None  # what an earlier process missed is told once
             return stream(venue, session, replicas, outcome, state=state, since=holes, stop=stop, handed_over=handed_over)
 
         def wanted() -> frozenset[str]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import structlog
 
-from perptape.claims import Claim, Want
+from perptape.claims import STREAM, Claim, Want
 from perptape.collect.figures import symbols
 from perptape.collect.grids import Grid, stream_grid
 from perptape.collect.live import LiveStream
@@ -89,12 +89,13 @@ async def stream(
     outcome: Outcome,
     *,
     state: str | None,
-    since: Mapping[str, int],
+    since: Mapping[str, int] | None,
     stop: asyncio.Event,
     handed_over: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Streams a venue's liquidations until `stop`; what happened is in `outcome`. `handed_over`, asked at the end: whether another
-    stream of this process goes on with what is wanted."""
+    """Streams a venue's liquidations until `stop`; what happened is in `outcome`. `since`: up to when the logs of dead processes say
+    everything; None where a stream of this process goes on. `handed_over`, asked at the end: whether another one goes on with what is
+    wanted."""
     grid = stream_grid(venue.exchange.traits)
     if grid is None:
         outcome.unsupported = venue.exchange.traits.no_feed
@@ -111,10 +112,13 @@ async def stream(
         log.error("the stream has no log to write to", venue=venue.name, dataset="liquidations", outcome="failed", error=outcome.error)
         return
     environment = venue.asking.environment
-    unlogged = Unlogged(venue.name, venue.clock, environment.monotonic, venue.clock(), since, SystemRandom())
+    unlogged = Unlogged(venue.name, venue.clock, environment.monotonic, venue.clock(), since or {}, SystemRandom())
     while not stop.is_set():
         try:
-            await _streamed(venue, session, replicas, outcome, grid, unlogged, state=state, stop=stop, handed_over=handed_over)
+            first = since is not None
+            await _streamed(
+                venue, session, replicas, outcome, grid, unlogged, begins=first, state=state, stop=stop, handed_over=handed_over
+            )
             return
         except StoreError as error:
             outcome.error = str(error)
@@ -136,6 +140,7 @@ async def _streamed(
     grid: Grid,
     unlogged: Unlogged,
     *,
+    begins: bool,
     state: str | None,
     stop: asyncio.Event,
     handed_over: Callable[[], bool],
@@ -153,6 +158,7 @@ async def _streamed(
     if not known:
         return
     ((logs, coverage),) = known
+    unlogged.since = {**stopped(coverage, session.spec), **unlogged.since} if begins else unlogged.since
     targets = [target for target in venue.targets if target.instrument is not None]
     instruments = [target.instrument for target in targets if target.instrument is not None]
 
@@ -189,6 +195,14 @@ async def _streamed(
         raise
     outcome.listened()
     outcome.error = trouble(report, unlogged.began)
+
+
+def stopped(coverage: Coverage, spec: str) -> dict[str, int]:
+    """Instrument -> up to when the store says everything, of what a dead process of this spec wanted: its log may be in the store
+    already. Pure."""
+    wants = [want for want in coverage.wants if (want.spec, want.grid, want.ended) == (spec, STREAM, None)]
+    found = {want.instrument: [claim.end for claim in coverage.of_grid(want.instrument, STREAM)] for want in wants}
+    return {one: max(ends) for one, ends in found.items() if ends}
 
 
 def trouble(report: LiveReport, began: int) -> str:
