@@ -406,6 +406,25 @@ async def test_rows_that_the_store_refuses_are_told_apart_from_those_that_it_has
     assert f", {told['open_interest'].rows} not stored" in "\n".join(summary.lines())
 
 
+async def test_a_run_that_the_store_ends_names_what_had_not_begun(world):
+    class Full(Tape):
+        def commit(self, venue, dataset, *rest, **more):
+            if dataset == "open_interest":
+                raise StoreError("no space left")
+            return super().commit(venue, dataset, *rest, **more)
+
+    names = ["binance", "okx"]
+    for name in names:
+        world.venue(name, ["BTC"])
+    world.opened = Full.open(str(world.root))
+    summary = await world.once("{openInterest: {backfill: 1d}, funding: {backfill: 1d}}", symbols="BTCUSDT-PERP")
+    assert summary.exit_code == 3
+    told = {(one.venue, one.dataset): one.remaining for one in summary.outcomes}
+    assert len(told) == len(summary.outcomes)
+    assert set(told) == {(name, dataset) for name in names for dataset in ("open_interest", "funding")}
+    assert [told[name, "funding"] for name in names] == [1, 1]
+
+
 async def test_a_note_that_the_log_has_is_not_said_again(world):
     world.venue("binance", ["BTC"])
     world.venue("bybit", ["ETH"])

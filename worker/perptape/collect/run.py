@@ -71,6 +71,7 @@ class Run:
         except StoreError as error:
             self.summary.store_error, self.summary.store_reason = str(error), error.reason
             log.error("the store cannot be used", outcome="failed", error=str(error))
+            self._left()
         finally:
             await asyncio.gather(*(venue.exchange.close() for venue in self.venues.values()), return_exceptions=True)
             self.summary.finished = self.environment.clock()
@@ -147,7 +148,11 @@ class Run:
         """Told to stop before all was done: what was not begun remains."""
         self.summary.notes.append("stopped before it was done: the next run goes on")
         if self.request.once:
-            self.summary.outcomes.extend([Outcome(*one, remaining=1) for one in self.unbegun()])
+            self._left()
+
+    def _left(self) -> None:
+        """What had not begun when the run ended remains, and is named."""
+        self.summary.outcomes.extend([Outcome(*one, remaining=1) for one in self.unbegun()])
 
     def unbegun(self) -> list[tuple[str, str]]:
         """(venue, dataset) of what is asked for and has not begun."""
