@@ -17,6 +17,8 @@ PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11 py
 # Parts of `make test` to leave out, as in WITHOUT=nautilus,s3: cluster, nautilus, s3.
 WITHOUT ?=
 JOBS ?= 2
+# A few tests at a time, in order: else one process would get all the long ones, which begin first.
+SPREAD := --maxschedchunk=4
 # The cluster's tests wait more than they work. Their folders are named because each job collects for itself.
 E2E_JOBS ?= 3
 ARGS ?=
@@ -43,7 +45,7 @@ quickstart: $(MADE) ## five simulated venues, a tape of them in ./tape, and what
 test: $(MADE) ## everything; see WITHOUT
 	@$(MAKE) lint prepare
 	@failed=0; \
-	$(RUN) pytest -n $(JOBS) -m "not (cluster $(LEFT_OUT))" -q --durations=20 || failed=1; \
+	$(RUN) pytest -n $(JOBS) $(SPREAD) -m "not (cluster $(LEFT_OUT))" -q --durations=20 || failed=1; \
 	$(if $(filter cluster,$(PARTS)),,$(CLUSTER_TESTS) || failed=1; $(DONE);) exit $$failed
 
 e2e: $(MADE) ## the tests in a Kubernetes cluster; KEEP=1 leaves it there for looking around, ARGS=... goes to pytest
@@ -51,7 +53,7 @@ e2e: $(MADE) ## the tests in a Kubernetes cluster; KEEP=1 leaves it there for lo
 	@failed=0; $(CLUSTER_TESTS) $(ARGS) || failed=1; $(DONE); exit $$failed
 
 check: $(MADE) lint ## style, types, contracts and the quick tests; under two minutes
-	$(RUN) pytest -n $(JOBS) -m "not (slow or s3 or nautilus or cluster)" --hypothesis-profile=quick -q
+	$(RUN) pytest -n $(JOBS) $(SPREAD) -m "not (slow or s3 or nautilus or cluster)" --hypothesis-profile=quick -q
 
 lint: $(MADE)
 	$(RUN) ruff check .
