@@ -50,16 +50,18 @@ async def test_settlements_that_were_damaged_are_fetched_again_the_same_day_and_
     assert standing(world, "binance", "funding").length("open", "lost") == 0
 
 
-async def test_the_sample_that_was_damaged_is_lost_and_the_next_one_counts(world):
+async def test_a_sample_that_was_damaged_is_taken_again_while_its_slot_lasts_and_is_lost_afterwards(world):
     world.venue("hyperliquid", ["BTC"])
     only = "{openInterest: {every: 5m}}"
     await world.once(only, "BTCUSDT-PERP")
     world.clock.forward(2 * MINUTE)
     damaged(world, "hyperliquid", "open_interest", world.clock.ms)
     await world.once(only, "BTCUSDT-PERP")
-    assert world.data_calls("hyperliquid") == []
-    assert standing(world, "hyperliquid", "open_interest").length("lost") == FIVE
-    world.clock.forward(3 * MINUTE)
+    assert [call[0] for call in world.data_calls("hyperliquid")] == ["open_interest"]
+    found = standing(world, "hyperliquid", "open_interest")
+    assert (found.length("lost"), found.length("complete")) == (0, FIVE)
+    world.clock.forward(4 * MINUTE)
+    damaged(world, "hyperliquid", "open_interest", world.clock.ms)
     await world.once(only, "BTCUSDT-PERP")
     found = standing(world, "hyperliquid", "open_interest")
     assert (found.length("lost"), found.length("complete")) == (FIVE, FIVE)
