@@ -5,6 +5,7 @@ import json
 import os
 import secrets
 import sys
+import time
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from support import images as made
 from support import served
 from support.cluster import shared
 from support.images import Images
-from support.kube import Cluster
+from support.kube import Cluster, CommandFailed
 from support.namespace import Namespace
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -60,10 +61,22 @@ def cluster(together: Path) -> Iterator[Cluster]:
     with shared(together, os.environ) as found:
         crd = str(ROOT / "crds/collectionspec.yaml")
         found.kubectl("apply", "--server-side", "--force-conflicts", "--filename", crd)
-        # not condition=Established: kubectl gives up on a CRD so new that it has no conditions yet
-        accepted = "--for=jsonpath={.status.conditions[?(@.type=='Established')].status}=True"
-        found.kubectl("wait", accepted, "crd/collectionspecs.perptape.io", "--timeout=60s")
+        established(found)
         yield found
+
+
+def established(cluster: Cluster) -> None:
+    """Waits until the API server serves the CRD. kubectl gives up at once on one so new that it has no conditions yet."""
+    end = time.monotonic() + 60
+    while True:
+        try:
+            cluster.kubectl("wait", "--for=condition=Established", "crd/collectionspecs.perptape.io", "--timeout=30s")
+        except CommandFailed:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.2)
+        else:
+            return
 
 
 @pytest.fixture(scope="session")
