@@ -15,13 +15,15 @@ from perptape_operator.kinds import (
     POD,
     Manifest,
     annotations_of,
+    conditions_of,
     controller_uid,
+    ended,
     kind_of,
     labels_of,
     name_of,
     uid_of,
 )
-from perptape_operator.plan import Mine, Plan, Ref, dying, ref
+from perptape_operator.plan import Plan, Ref, ref
 
 QUIET = ("Starting", "Suspended", "Waiting")
 """Reasons of not being ready that are no cause for a warning."""
@@ -105,9 +107,7 @@ def first_runs(found: Gathered, blocked: Set[Ref]) -> Iterator[FirstRun]:
 
 def goes(job: Manifest, found: Gathered) -> bool:
     """Whether a Job is about to vanish: it is being deleted, or it is of an earlier spec of this name."""
-    assert found.home is not None
-    mine = Mine(found.home.settings.identity, found.key.name, found.home.uid)
-    return dying(job) or mine.ownership(job) == "collected"
+    return found.mine.loses(job)
 
 
 def is_first_job(job: Manifest, found: Gathered) -> bool:
@@ -127,11 +127,10 @@ def unwanted_first_job(job: Manifest, found: Gathered) -> bool:
 def heard(job: Manifest, found: Gathered) -> bool:
     """Whether all that can be learnt of a finished Job was there when the status was made."""
     pods = [pod for at, pod in found.live.items() if at[0] == "Pod" and controller_uid(pod) == uid_of(job)]
-    if any((pod.get("status") or {}).get("phase") in ("Succeeded", "Failed") for pod in pods):
+    if any(map(ended, pods)):
         return True
-    conditions = (job.get("status") or {}).get("conditions") or []
-    ended = max((clock.ms(condition.get("lastTransitionTime")) or 0 for condition in conditions), default=0)
-    return found.now - ended > HEARD_AFTER_MS
+    end = max((clock.ms(condition.get("lastTransitionTime")) or 0 for condition in conditions_of(job)), default=0)
+    return found.now - end > HEARD_AFTER_MS
 
 
 def reported(live: Iterable[Manifest]) -> frozenset[str]:

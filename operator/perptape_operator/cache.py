@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from perptape_api.names import SPEC_LABEL
-from perptape_operator.kinds import COLLECTION, POD, Kind, Manifest, labels_of, name_of, uid_of
+from perptape_operator.kinds import COLLECTION, POD, Kind, Manifest, ended, labels_of, name_of, uid_of, version_of
 
 REMEMBERED: Final = 20_000
 POD_SPEC: Final = ("nodeName",)
@@ -61,7 +61,7 @@ class Cache:
         self._kept[at] = Kept(uid_of(manifest), version, spec, text, address)
         if spec is not None and manifest["kind"] != COLLECTION.name:
             self._by_spec.setdefault(spec, set()).add(at)
-        if address and _alive(manifest):
+        if address and not ended(manifest):
             self._by_address[address] = at
         return True
 
@@ -143,14 +143,6 @@ def spec_of(manifest: Manifest) -> SpecKey | None:
 def place_of(manifest: Manifest) -> At:
     """Where an object is."""
     return At(manifest["kind"], str(manifest["metadata"].get("namespace", "")), name_of(manifest))
-
-
-def version_of(manifest: Manifest) -> str:
-    return str(manifest["metadata"].get("resourceVersion", ""))
-
-
-def _alive(pod: Manifest) -> bool:
-    return (pod.get("status") or {}).get("phase") not in ("Succeeded", "Failed")
 
 
 def _slim(manifest: Manifest) -> Manifest:

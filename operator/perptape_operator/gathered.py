@@ -10,7 +10,7 @@ from perptape_operator import clock, naming, schedule, standing
 from perptape_operator.cache import SpecKey
 from perptape_operator.collectors import Collector, collectors
 from perptape_operator.kinds import CLAIM, CONFIG_MAP, CRON_JOB, Manifest, controller_uid, name_of, uid_of
-from perptape_operator.plan import Ref
+from perptape_operator.plan import Mine, Ref
 from perptape_operator.pods import Home
 from perptape_operator.settings import Settings
 from perptape_operator.stores import Conflict, Keeping
@@ -48,6 +48,12 @@ class Gathered:
     counted: frozenset[str] | None = None
     """Pods whose reports' rows are in status; None where that is not known, and only the time of the last run is."""
     planned: dict[Ref, Manifest] = field(default_factory=dict)
+
+    @property
+    def mine(self) -> Mine:
+        """Of one that has a home."""
+        assert self.home is not None
+        return Mine(self.home.settings.identity, self.key.name, self.home.uid)
 
     @property
     def generation(self) -> int:

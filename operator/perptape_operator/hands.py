@@ -14,7 +14,7 @@ from perptape_operator import applied, runs
 from perptape_operator.cache import Cache
 from perptape_operator.cluster import MARK_MANAGER, Cluster, ClusterError, Forbidden, Invalid
 from perptape_operator.gathered import Gathered
-from perptape_operator.kinds import BY_NAME, CLAIM, CONFIG_MAP, JOB, Manifest, kind_of, name_of, uid_of
+from perptape_operator.kinds import BY_NAME, CLAIM, CONFIG_MAP, JOB, Manifest, kind_of, name_of, uid_of, version_of
 from perptape_operator.likeness import contained, fingerprint
 from perptape_operator.memory import Memory
 from perptape_operator.plan import Plan, Ref, ref
@@ -73,7 +73,7 @@ class Hands:
         """What the answer is remembered for: when a write last changed something, and what the server makes of what it does not keep."""
         self._keep(live, found)
         at, answered = ref(manifest), self.memory.answered.setdefault(found.key, {})
-        if before is None or _version(before) != _version(live):
+        if before is None or version_of(before) != version_of(live):
             self.memory.written.setdefault(found.key, {})[at] = self.now()
         if contained(manifest, live):
             answered.pop(at, None)
@@ -115,10 +115,6 @@ class Hands:
             at = runs.stuck_at(job)
             if (at is not None and at <= now) or applied.unwanted_first_job(job, found):
                 await self.delete(JOB.name, name_of(job), uid_of(job), found, outcome)
-
-
-def _version(manifest: Manifest) -> str:
-    return str(manifest["metadata"].get("resourceVersion", ""))
 
 
 async def _each(steps: Iterable[Coroutine[Any, Any, None]]) -> None:

@@ -55,6 +55,10 @@ def uid_of(manifest: Manifest) -> str:
     return str(manifest["metadata"].get("uid", ""))
 
 
+def version_of(manifest: Manifest) -> str:
+    return str(manifest["metadata"].get("resourceVersion", ""))
+
+
 def labels_of(manifest: Manifest) -> dict[str, str]:
     return dict(manifest["metadata"].get("labels") or {})
 
@@ -65,6 +69,11 @@ def annotations_of(manifest: Manifest) -> dict[str, str]:
 
 def conditions_of(manifest: Manifest) -> list[dict[str, Any]]:
     return (manifest.get("status") or {}).get("conditions") or []
+
+
+def ended(pod: Manifest) -> bool:
+    """Whether a pod will not run again. One of a Deployment is kept so when it was evicted, until the cluster clears it away."""
+    return (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
 
 
 def controller_uid(manifest: Manifest) -> str | None:

@@ -15,6 +15,7 @@ from perptape_operator.kinds import (
     annotations_of,
     conditions_of,
     controller_uid,
+    ended,
     labels_of,
     name_of,
     uid_of,
@@ -133,11 +134,6 @@ def _halted(objects: Objects) -> Sighting | None:
                 said = condition.get("message") or condition["reason"]
                 return Sighting("RolloutStuck", f"deployment {name_of(deployment)} gets no new pod ready: {said}")
     return None
-
-
-def ended(pod: Manifest) -> bool:
-    """Whether a pod will not run again. One of a Deployment is kept so when it was evicted, until the cluster clears it away."""
-    return (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
 
 
 def _restarted(pod: Manifest, now: int) -> Sighting | None:

@@ -13,9 +13,9 @@ import structlog
 
 from perptape_api.names import EXCHANGE_LABEL
 from perptape_operator import clock, gathered, standing
-from perptape_operator.cache import At, Cache, SpecKey, place_of, spec_of, version_of
+from perptape_operator.cache import At, Cache, SpecKey, place_of, spec_of
 from perptape_operator.cluster import Cluster, ClusterError, Forbidden, scoped
-from perptape_operator.kinds import CHILDREN, COLLECTION, POD, Kind, Manifest, controller_uid, labels_of, name_of, uid_of
+from perptape_operator.kinds import CHILDREN, COLLECTION, POD, Kind, Manifest, controller_uid, labels_of, name_of, uid_of, version_of
 from perptape_operator.metrics import Counters
 from perptape_operator.pauses import Pauses
 from perptape_operator.polling import Poller

@@ -57,6 +57,10 @@ class Mine:
             return "taken"
         return "ours" if owner is None else "collected"
 
+    def loses(self, live: Manifest) -> bool:
+        """Whether an object is about to vanish: it is being deleted, or the collector takes it."""
+        return dying(live) or self.ownership(live) == "collected"
+
 
 @dataclass(frozen=True, slots=True)
 class Removal:

@@ -15,7 +15,7 @@ from perptape_operator.hands import Hands
 from perptape_operator.kinds import BY_NAME, CLAIM, COLLECTION, JOB, POD, Manifest, name_of, uid_of
 from perptape_operator.memory import Memory
 from perptape_operator.pauses import Pauses
-from perptape_operator.plan import Mine, Ref, dying, ref
+from perptape_operator.plan import Ref, ref
 from perptape_operator.plan import plan as planned
 from perptape_operator.report import Disbelieved, Report
 from perptape_operator.settings import Settings
@@ -124,10 +124,8 @@ class Reconciler:
             return Probe(at, hidden=True)
 
     async def _carry_out(self, found: Gathered, outcome: applied.Outcome) -> None:
-        assert found.home is not None
-        mine = Mine(self.settings.identity, found.key.name, found.home.uid)
         answered = self.memory.answered.get(found.key, {})
-        decided = planned(found.wanted, found.live, mine, self._overdue(found, mine), found.unread, answered)
+        decided = planned(found.wanted, found.live, found.mine, self._overdue(found), found.unread, answered)
         outcome.note_plan(decided)
         await self.hands.carry_out(decided, found, outcome)
         if outcome.trouble is None:
@@ -135,11 +133,11 @@ class Reconciler:
         else:
             outcome.lasts(self.now() - self.memory.troubled_since.setdefault(found.key, self.now()))
 
-    def _overdue(self, found: Gathered, mine: Mine) -> frozenset[str]:
+    def _overdue(self, found: Gathered) -> frozenset[str]:
         """Objects of wanted names that should be gone by now: those of an earlier spec are adopted then."""
         now, before = self.now(), self.memory.waiting_since.get(found.key, {})
         there = [found.live[at] for at in found.planned if at in found.live]
-        waiting = [uid_of(manifest) for manifest in there if dying(manifest) or mine.ownership(manifest) == "collected"]
+        waiting = [uid_of(manifest) for manifest in there if found.mine.loses(manifest)]
         self.memory.waiting_since[found.key] = since = {uid: before.get(uid, now) for uid in waiting}
         return frozenset(uid for uid, at in since.items() if now - at >= COLLECTOR_S * 1000)
 

@@ -137,13 +137,18 @@ async def test_a_restarted_operator_knows_the_bans_that_are_in_status(served: An
     assert 0 < answer["pause_s"] <= 3 * 86_400, "and believes no ban of years"
 
 
-async def test_what_a_pod_says_of_its_venue_reaches_the_status_of_its_spec(served: Any) -> None:
+async def at_work(served: Any) -> None:
+    """A spec, and a pod of its that runs where posts come from."""
     await started(served)
     served.operation.seen("ADDED", served.spec(venues=[{"exchange": "binance"}], collect={"openInterest": {"every": "5m"}}))
     await served._settle(0.0, 400)
     made = served.run("majors-binance-open-interest", state={"running": {}})
     running = {"phase": "Running", "podIP": "127.0.0.1", "startTime": served.cluster.now()}
     served.operation.seen("ADDED", served.cluster.edit(POD, NS, made["metadata"]["name"], lambda m: m.update(status=running)))
+
+
+async def test_what_a_pod_says_of_its_venue_reaches_the_status_of_its_spec(served: Any) -> None:
+    await at_work(served)
     assert (await post(served, {"trouble": "okx: HTTP 503"}, "/v1/venues/okx/budget"))[0] == 403
     await served._settle(0.0, 400)
     assert served.line("binance", "open_interest")["reason"] == "Running", "a pod speaks of the venue that it asks"
@@ -154,12 +159,7 @@ async def test_what_a_pod_says_of_its_venue_reaches_the_status_of_its_spec(serve
 
 
 async def test_words_that_change_at_every_post_are_not_written_at_every_post(served: Any) -> None:
-    await started(served)
-    served.operation.seen("ADDED", served.spec(venues=[{"exchange": "binance"}], collect={"openInterest": {"every": "5m"}}))
-    await served._settle(0.0, 400)
-    made = served.run("majors-binance-open-interest", state={"running": {}})
-    running = {"phase": "Running", "podIP": "127.0.0.1", "startTime": served.cluster.now()}
-    served.operation.seen("ADDED", served.cluster.edit(POD, NS, made["metadata"]["name"], lambda m: m.update(status=running)))
+    await at_work(served)
     await served._settle(0.0, 400)
     before = served.cluster.writes.count(("status", COLLECTION.name, "majors"))
     for index in range(60):  # two minutes
