@@ -91,7 +91,8 @@ def windows(
         return _settled(instrument, grid, open_time, now, listed)
     assert grid.period is not None
     reach = slots_per_page(rule) * grid.period
-    kept = [one for one in known if one.end > grid.rules.floor(now)]
+    retained = grid.rules.floor(now)
+    kept = [one for one in known if one.end > retained]
     if rule.span is not None:
         reach = min(reach, max(rule.span - 2 * MARGIN, grid.period))
     out: list[Window] = []
@@ -104,7 +105,7 @@ def windows(
         inside = [span for span in left if span.end > floor]
         start = max(inside[0].start, floor)
         span = Interval(start, end)
-        fitting = [one for one in _neighbours(span, kept, grid.period, grid.rules.floor(now)) if len(hull(span, one)) <= reach]
+        fitting = [one for one in _neighbours(span, kept, grid.period, retained) if len(hull(span, one)) <= reach]
         oldest = bool(kept) and kept[0].start >= span.end
         out.append(Window(instrument, grid.name, span, fitting[0] if fitting else None, oldest))
         left = [Interval(s.start, min(s.end, start)) for s in left if s.start < start]
