@@ -48,15 +48,22 @@ class Cache:
     _gone: dict[str, str] = field(default_factory=dict)
     """UID -> the version by which it was gone, the latest last."""
 
-    def put(self, manifest: Manifest) -> bool:
-        """Keeps the object, unless what is kept is newer or it was gone after that. Whether that changed anything."""
+    def put(self, manifest: Manifest, asked: bool = False) -> bool:
+        """Keeps the object, unless what is kept is newer or it was gone after that. Whether that changed anything.
+
+        A newer definition shows more of a spec, or new defaults, under the version that it has; a watch begun before goes on telling it by
+        the former one for minutes. So an answer to a question (`asked`: a get, a list) counts over a watch's word on the same version.
+        """
         at, version, before = place_of(manifest), version_of(manifest), self._kept.get(place_of(manifest))
         gone = self._gone.get(uid_of(manifest))
-        if (gone is not None and not _newer(version, gone)) or (before is not None and not _newer(version, before.version)):
+        same = asked and before is not None and (uid_of(manifest), version) == (before.uid, before.version)
+        if (gone is not None and not _newer(version, gone)) or (before is not None and not same and not _newer(version, before.version)):
             return False
         spec = spec_of(manifest)
         address = str((manifest.get("status") or {}).get("podIP") or "") if manifest["kind"] == POD.name else ""
         text = zlib.compress(json.dumps(_slim(manifest), separators=(",", ":")).encode(), 1)
+        if same and before is not None and text == before.text:
+            return False
         self._unlink(at)
         self._kept[at] = Kept(uid_of(manifest), version, spec, text, address)
         if spec is not None and manifest["kind"] != COLLECTION.name:

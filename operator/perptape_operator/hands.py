@@ -82,7 +82,7 @@ class Hands:
         log.info("applied", kind=manifest["kind"], name=name_of(manifest), namespace=found.key.namespace, spec=found.key.name)
 
     def _keep(self, live: Manifest, found: Gathered) -> None:
-        self.cache.put(live)
+        self.cache.put(live, asked=True)
         found.live[ref(live)] = live
 
     async def _first_runs(self, found: Gathered, decided: Plan, outcome: applied.Outcome) -> None:

@@ -137,7 +137,7 @@ class Operation:
 
         def heard(manifest: Manifest) -> None:
             seen.add(place_of(manifest))
-            self.cache.put(manifest)
+            self.cache.put(manifest, asked=True)
 
         try:
             version = await self.cluster.list(kind, namespace, scoped(kind, self.settings.identity), heard)

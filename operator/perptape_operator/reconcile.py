@@ -91,7 +91,7 @@ class Reconciler:
         if live is None:
             self.cache.drop(COLLECTION.name, metadata["namespace"], metadata["name"], uid_of(collection))
         else:
-            self.cache.put(live)
+            self.cache.put(live, asked=True)
         return live is not None and uid_of(live) == uid_of(collection)
 
     async def _gather(self, key: SpecKey, collection: Manifest, outcome: applied.Outcome) -> Gathered:

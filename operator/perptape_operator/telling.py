@@ -67,7 +67,7 @@ class Teller:
         self.memory.told_at[found.key] = now
         if outcome.other_operator:
             self.memory.contested_at[found.key] = now
-        self.cache.put(written)
+        self.cache.put(written, asked=True)
         event = applied.event(found.collection, before, told, now)
         if event is not None:
             try:

@@ -115,6 +115,23 @@ def test_fields_of_a_newer_definition_are_ignored_wherever_they_are_and_named(wo
     assert "does not know" not in world.condition("Ready")["message"]
 
 
+def test_what_a_newer_definition_shows_of_a_spec_that_nobody_touched_is_seen(world: Any) -> None:
+    """A watch that began before goes on telling it by the former definition (a cluster's test met it), and its version stays."""
+    world.spec()
+    world.settle(61)
+    former = copy.deepcopy(world.cluster.objects[COLLECTION.name, NS, "majors"])
+    world.cluster.objects[COLLECTION.name, NS, "majors"]["spec"]["flavour"] = "vanilla"
+    asyncio.run(world.operation.resync())
+    world.settle(61)
+    assert "spec.flavour" in world.condition("Ready")["message"]
+    told = copy.deepcopy(world.cluster.objects[COLLECTION.name, NS, "majors"])
+    del told["spec"]["flavour"]
+    assert told["spec"] == former["spec"]
+    world.operation.seen("MODIFIED", told)
+    world.settle(61)
+    assert "spec.flavour" in world.condition("Ready")["message"]
+
+
 def test_a_choice_of_a_newer_definition_is_no_spec_of_ours_and_changes_nothing(world: Any) -> None:
     world.spec()
     world.settle(61)
