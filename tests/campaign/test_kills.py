@@ -1,7 +1,10 @@
 """Real SIGKILLs spread over a run's length: after one more run nothing is missing, and nothing is claimed that is not there."""
 
+import itertools
 import signal
+import subprocess
 import time
+from functools import partial
 
 import pytest
 
@@ -9,7 +12,7 @@ from perptape.collect.report import standings
 from perptape.interval import MINUTE
 from perptape.store.catalog import Tape
 from support.completeness import whole
-from support.simulator import simulator
+from support.simulator import ended, simulator
 
 pytestmark = pytest.mark.slow
 
@@ -28,26 +31,40 @@ def simulated(tmp_path_factory):
 @pytest.mark.timeout(600)
 def test_a_run_killed_at_any_moment_is_completed_by_the_next(simulated, tmp_path):
     spec = simulated.spec(*VENUES, collect=COLLECT)
-    began = time.monotonic()
-    clean = simulated.run("run", spec, "--once", "--catalog", tmp_path / "clean")
-    length = time.monotonic() - began
-    assert clean.returncode == 0, clean.stderr
-    whole(simulated, str(tmp_path / "clean"), HISTORIES)
-    hit = 0
-    for kill in range(KILLS):
-        catalog = tmp_path / f"killed-{kill}"
-        state = str(tmp_path / f"state-{kill}")  # what was asked before would be waited for: limits are the host's
-        process = simulated.start("run", spec, "--once", "--catalog", catalog, PERPTAPE_STATE=state)
-        try:
-            process.wait(length * (kill + 0.5) / KILLS)
-        except Exception:  # it is still running: that is what is wanted
-            hit += 1
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        again = simulated.run("run", spec, "--once", "--catalog", catalog, PERPTAPE_STATE=state)
-        assert again.returncode == 0, again.stderr
+    attempts = itertools.count()
+
+    def begun():
+        name = f"{next(attempts)}"
+        catalog, state = tmp_path / name, str(tmp_path / f"state-{name}")  # what was asked before would be waited for
+        run = ("run", spec, "--once", "--catalog", catalog)
+        return simulated.start(*run, PERPTAPE_STATE=state), partial(simulated.run, *run, PERPTAPE_STATE=state), catalog
+
+    def undisturbed(process, catalog, began):
+        """How long it took."""
+        found = ended(process)
+        length = time.monotonic() - began
+        assert found.returncode == 0, found.stderr
         whole(simulated, str(catalog), HISTORIES)
-    assert hit >= KILLS * 3 // 4
+        return length
+
+    began = time.monotonic()
+    process, _, catalog = begun()
+    length = undisturbed(process, catalog, began)
+    for kill in range(KILLS):
+        while True:
+            began = time.monotonic()
+            process, again, catalog = begun()
+            try:
+                process.wait(length * (kill + 0.5) / KILLS)
+            except subprocess.TimeoutExpired:
+                break
+            length = undisturbed(process, catalog, began)  # before it could be killed: so long does it take now
+        process.kill()
+        process.communicate()
+        assert process.returncode == -signal.SIGKILL
+        found = again()
+        assert found.returncode == 0, found.stderr
+        whole(simulated, str(catalog), HISTORIES)
 
 
 def test_a_killed_streamer_keeps_what_it_read_a_second_before_and_records_the_rest_as_a_hole(simulated, tmp_path):

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import resource
-import signal
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from support.control import Control
+from support.forked import Forked
 
 SPEC = """\
 apiVersion: perptape.io/v1alpha1
@@ -35,13 +36,16 @@ def free_of_perptape(environ: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environ.items() if not name.startswith(("PERPTAPE_", "CCXT_", "AWS_"))}
 
 
+Started = subprocess.Popen[str] | Forked
+
+
 @dataclass
 class Simulator(Control):
     """Endpoints by venue, and the control API. `run` and `start` call `perptape` with these endpoints."""
 
     endpoints: dict[str, str]
     folder: Path
-    process: subprocess.Popen[bytes] = field(repr=False)
+    process: Started = field(repr=False)
 
     def control(self, method: str, name: str, body: Any = None, **query: Any) -> Any:
         """One request of the control API; query values as they are."""
@@ -71,20 +75,24 @@ class Simulator(Control):
             **more,
         }
 
-    def start(self, *arguments: str | Path, largest: int | None = None, **more: str) -> subprocess.Popen[str]:
-        """`perptape ARGUMENTS` under way, its output in pipes. `largest`: the bytes that a file of it may have (a full disk)."""
-        command = [sys.executable, "-m", "perptape", *map(str, arguments)]
-        environ = self.environ(**more)
-        return subprocess.Popen(
-            command, env=environ, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=_limited(largest)
-        )
+    def start(self, *arguments: str | Path, anew: bool = False, largest: int | None = None, **more: str) -> Started:
+        """`perptape ARGUMENTS` under way, its output in pipes. `largest`: the bytes that a file of it may have (a full disk).
+
+        anew: by an interpreter of its own, where its start belongs to what is tested.
+        """
+        words, environ = list(map(str, arguments)), self.environ(**more)
+        if not anew:
+            return Forked(words, environ, self.folder, largest=largest)
+        assert largest is None, "only forked ones are limited"
+        command = [sys.executable, "-m", "perptape", *words]
+        return subprocess.Popen(command, env=environ, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def run(self, *arguments: str | Path, timeout: float = 90, largest: int | None = None, **more: str) -> subprocess.CompletedProcess[str]:
         """`perptape ARGUMENTS` to its end."""
         return ended(self.start(*arguments, largest=largest, **more), timeout)
 
 
-def ended(process: subprocess.Popen[str], timeout: float = 90) -> subprocess.CompletedProcess[str]:
+def ended(process: Started, timeout: float = 90) -> subprocess.CompletedProcess[str]:
     """What a process left behind; one that does not end is killed."""
     try:
         out, err = process.communicate(timeout=timeout)
@@ -95,13 +103,7 @@ def ended(process: subprocess.Popen[str], timeout: float = 90) -> subprocess.Com
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
-def _limited(largest: int | None) -> Callable[[], None] | None:
-    if largest is None:
-        return None
-    return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (largest, resource.RLIM_INFINITY))
-
-
-def room_again(process: subprocess.Popen[str]) -> None:
+def room_again(process: Started) -> None:
     """Takes the limit of a started process away."""
     resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 
@@ -110,21 +112,17 @@ def room_again(process: subprocess.Popen[str]) -> None:
 def simulator(folder: Path, *options: str) -> Iterator[Simulator]:
     """A simulator on free ports, stopped for sure."""
     ready = folder / "ready.json"
-    log = (folder / "simulator.log").open("wb")
-    command = [sys.executable, "-m", "perptape", "simulate", "--port", "0", "--ready-file", str(ready), *options]
-    process = subprocess.Popen(command, env=free_of_perptape(os.environ), stdout=log, stderr=log)
+    words = ["simulate", "--port", "0", "--ready-file", str(ready), *options]
+    process = Forked(words, free_of_perptape(os.environ), folder, log=folder / "simulator.log")
     try:
         end = time.monotonic() + 60
         while not ready.exists() or not ready.read_text().strip():
             if process.poll() is not None or time.monotonic() > end:
-                raise RuntimeError(f"the simulator does not come up: {(folder / 'simulator.log').read_text()[-2000:]}")
+                raise RuntimeError(f"the simulator does not come up: {process.stdout.read()[-2000:]}")
             time.sleep(0.05)
         yield Simulator(json.loads(ready.read_text()), folder, process)
     finally:
-        process.send_signal(signal.SIGTERM)
-        try:
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        log.close()
+        process.kill()

@@ -94,7 +94,7 @@ def test_told_to_end_a_run_leaves_in_ten_seconds_though_no_venue_answers_any_mor
     end = time.monotonic() + 60
     if not streaming:
         silence()
-    process = simulated.start("run", spec, "--catalog", tmp_path / "tape")
+    process = simulated.start("run", spec, "--catalog", tmp_path / "tape", anew=not streaming)
     if streaming:
         awaited(heard)
         told = simulated.now("bybit")

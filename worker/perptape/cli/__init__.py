@@ -13,14 +13,17 @@ COLLECT = ("run", "daemon", "stream-liquidations")
 """Commands that end cleanly when they are told to."""
 
 
-def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = None) -> None:
-    """Runs one command and leaves with its exit code. One that collects may be told to stop from its first moment on."""
+def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = None, started: float = STARTED) -> None:
+    """Runs one command and leaves with its exit code. One that collects may be told to stop from its first moment on.
+
+    `started`: the monotonic second at which it was called.
+    """
     words = sys.argv[1:] if argv is None else list(argv)
     if words and words[0] in COLLECT:
         signal.signal(signal.SIGTERM, _stop)
     from perptape.cli.shell import run
 
-    sys.exit(run(words, os.environ if environ is None else environ, STARTED))
+    sys.exit(run(words, os.environ if environ is None else environ, started))
 
 
 def _stop(number: int, frame: object) -> None:
