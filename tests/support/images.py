@@ -12,6 +12,7 @@ from pathlib import Path
 from support.kube import Cluster, CommandFailed, run
 
 ROOT = Path(__file__).resolve().parents[2]
+LABEL = "io.perptape.test=image"
 MADE_OF = ("Dockerfile", ".dockerignore", "pyproject.toml", "README.md", "LICENSE", "requirements", "crds", "operator", "worker")
 
 
@@ -42,11 +43,13 @@ def has(cluster: Cluster, image: str) -> bool:
 
 
 def built(cluster: Cluster, target: str) -> str:
-    """One of the Dockerfile's targets."""
+    """One of the Dockerfile's targets. Those of other trees go from the engine when they are a day old."""
     image = f"perptape-{target}:test-{digest(ROOT)}"
     if not has(cluster, image):
         base = f"PYTHON_IMAGE={cluster.python_image}"
-        cluster.docker("build", "--network", "host", "--target", target, "--build-arg", base, "--tag", image, str(ROOT))
+        named = ("--label", LABEL, "--tag", image)
+        cluster.docker("build", "--network", "host", "--target", target, "--build-arg", base, *named, str(ROOT))
+        cluster.docker("image", "prune", "--all", "--force", "--filter", f"label={LABEL}", "--filter", "until=24h")
     return image
 
 
