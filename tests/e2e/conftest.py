@@ -27,6 +27,7 @@ PATIENCE = 1800
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "alone: a test that changes what all share, so that no other may run beside it")
+    config.addinivalue_line("markers", "apart: a test of a node's loss, so that its venues and its S3 server are on another")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,8 +1,9 @@
-"""Two specs in two namespaces on one venue: together they stay within its limit, use it well, and a ban reaches all."""
+"""Specs in several namespaces on one venue: together they stay within its limit, use it well, and a ban reaches all."""
 
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Self
 
 import pytest
@@ -20,35 +21,37 @@ Calls = dict[str, list[dict[str, Any]]]
 DERIBIT_HISTORY, DERIBIT_PER_SECOND = "/api/v2/public/get_funding_rate_history", 20.0
 """A worker alone takes 19.1 a second of it: two use 191 % of the limit, which is 52 % of what they would use."""
 BINANCE_HISTORY = "/futures/data/openInterestHist"
-BAN_S = 30
+BAN_S = 60
 SPEC_VOLUME = {"name": "spec", "configMap": {"name": "spec"}}
 SPEC_MOUNT = {"name": "spec", "mountPath": "/spec"}
 
 
 @dataclass(frozen=True, slots=True)
-class Halves:
-    """The contracts that a simulated venue lists now, divided between two specs by their coins."""
+class Shares:
+    """The contracts that a simulated venue lists now, divided among specs by their coins."""
 
     venue: str
     contracts: tuple[Contract, ...]
+    names: tuple[str, ...]
+    """Of the specs."""
 
     @classmethod
-    def of(cls, venue: str, coins: int) -> Self:
+    def of(cls, venue: str, coins: int, *names: str) -> Self:
         contracts = Market.standard(seed=1, symbols=coins).contracts(venue)
-        return cls(venue, tuple(contract for contract in contracts if contract.delisted is None))
+        return cls(venue, tuple(contract for contract in contracts if contract.delisted is None), names)
 
     def coins(self, name: str) -> list[str]:
-        """Those of the spec `one` or `two`."""
-        return sorted({contract.base for contract in self.contracts})[name == "two" :: 2]
+        """Those of a spec."""
+        return sorted({contract.base for contract in self.contracts})[self.names.index(name) :: len(self.names)]
 
     def spec(self, name: str, simulated: Inside, collect: dict[str, Any]) -> dict[str, Any]:
-        """A spec for its half; the venue may be in another namespace."""
+        """A spec for its share; the venue may be in another namespace."""
         symbols = [f"{coin}USDT-PERP" for coin in self.coins(name)]
         return collection(name, {self.venue: simulated.anywhere()[self.venue]}, collect, VOLUME, symbols)
 
     def calls(self, simulated: Control, path: str) -> Calls:
         """Who asked is seen by the contract asked for."""
-        coins = {coin: name for name in ("one", "two") for coin in self.coins(name)}
+        coins = {coin: name for name in self.names for coin in self.coins(name)}
         asker = {contract.id: coins[contract.base] for contract in self.contracts}
         found: Calls = {}
         for call in simulated.data_requests(self.venue):
@@ -75,24 +78,24 @@ def test_two_specs_share_a_limit_that_they_would_break_alone(namespaces: Callabl
     """Alone, because a machine that is busy with other tests would not reach the limit. Many coins and one short page of each: a
     call that costs little, so that the limit is what the workers wait for."""
     one, two = namespaces(), namespaces()
-    halves = Halves.of("deribit", 900)
+    shares = Shares.of("deribit", 900, "one", "two")
     simulated = one.venues("--symbols", "900")
 
     for namespace, name in ((one, "one"), (two, "two")):  # enough of it for ten refusals: each of them stops a worker for seconds
-        without_operator(namespace, halves.spec(name, simulated, {"funding": {"every": "1h", "backfill": "90d"}}))
+        without_operator(namespace, shares.spec(name, simulated, {"funding": {"every": "1h", "backfill": "90d"}}))
     for namespace in (one, two):
         namespace.until("pod", "alone", lambda pod: pod["status"].get("phase") in ("Succeeded", "Failed"), 180)
-    control = halves.calls(simulated, DERIBIT_HISTORY)
+    control = shares.calls(simulated, DERIBIT_HISTORY)
     assert len(control) == 2
     assert refused(control) >= 10
 
     simulated.control("POST", "forget")
     one.operator(f"watch.namespaces={{{one.name},{two.name}}}")
     for namespace, name in ((one, "one"), (two, "two")):
-        namespace.apply(halves.spec(name, simulated, {"funding": {"every": "1h", "backfill": "1d"}}))
+        namespace.apply(shares.spec(name, simulated, {"funding": {"every": "1h", "backfill": "1d"}}))
     for namespace, name in ((one, "one"), (two, "two")):
         namespace.until_told(name, lambda told: line(told, "deribit", "funding").get("lastSuccess"), 400)
-    found = halves.calls(simulated, DERIBIT_HISTORY)
+    found = shares.calls(simulated, DERIBIT_HISTORY)
     assert len(found) == 2
     assert refused(found) == 0
     start = max(each[0]["at_mono"] for each in found.values()) + 10
@@ -102,26 +105,39 @@ def test_two_specs_share_a_limit_that_they_would_break_alone(namespaces: Callabl
     assert used >= 0.8 * DERIBIT_PER_SECOND * (end - start)
 
 
-def test_a_ban_that_one_pod_meets_stops_the_other_within_five_seconds(namespaces: Callable[..., Namespace]) -> None:
-    one, two = namespaces(), namespaces()
-    halves = Halves.of("binance", 80)
-    simulated = one.venues("--symbols", "80")
-    one.operator(f"watch.namespaces={{{one.name},{two.name}}}")
-    for namespace, name in ((one, "one"), (two, "two")):
-        namespace.apply(halves.spec(name, simulated, {"openInterest": {"every": "5m", "backfill": "20d"}}))
+def test_a_ban_that_one_pod_meets_stops_all_within_five_seconds_and_one_that_starts_then_asks_nothing(
+    namespaces: Callable[..., Namespace],
+) -> None:
+    names = ("one", "two", "three")
+    homes = {name: namespaces() for name in names}
+    one, shares = homes["one"], Shares.of("binance", 120, *names)
+    simulated = one.venues("--symbols", "120")
+    one.operator(f"watch.namespaces={{{','.join(home.name for home in homes.values())}}}")
+    for name, home in homes.items():
+        home.apply(shares.spec(name, simulated, {"openInterest": {"every": "5m", "backfill": "20d"}}))
     pods = "--selector=perptape.io/dataset=open_interest"
-    for namespace in (one, two):
-        watching.until_logged(namespace.cluster, namespace.name, pods, "binance open_interest: ", within=300)  # it is at work
+    for home in homes.values():
+        watching.until_logged(home.cluster, home.name, pods, "binance open_interest: ", within=300)  # it is at work
     simulated.fault(kind="status", venue="binance", path="openInterestHist", status=418, retry_after=BAN_S, count=1)
-    for namespace, name in ((one, "one"), (two, "two")):
-        namespace.until_told(name, lambda told: told.get("pauses"), 300)
-    for namespace in (one, two):
+    for name, home in homes.items():
+        home.until_told(name, lambda told: told.get("pauses"), 300)
+    one.kubectl("create", "job", "late", "--from=cronjob/one-binance-open-interest")
+    watching.until_logged(one.cluster, one.name, "job/late", '"wait": true', '"wait": false', within=4 * BAN_S)
+    for home in homes.values():
         told = ("binance open_interest: ", '"wait": true', '"wait": false')
-        watching.until_logged(namespace.cluster, namespace.name, pods, *told, within=4 * BAN_S)
-    found = halves.calls(simulated, BINANCE_HISTORY)
+        watching.until_logged(home.cluster, home.name, pods, *told, within=4 * BAN_S)
+
+    found = shares.calls(simulated, BINANCE_HISTORY)
     (banned,) = [name for name, each in found.items() if any(call["status"] == 418 for call in each)]
-    (at,) = [call["done_mono"] for call in found[banned] if call["status"] == 418]
-    (other,) = found.keys() - {banned}
-    times = [call["at_mono"] for call in found[other]]
-    assert any(at - 5 <= time <= at for time in times), "the other pod was not at work when the ban came"
-    assert [time - at for time in times if at + 5 < time < at + BAN_S] == []
+    (ban,) = [call for call in found[banned] if call["status"] == 418]
+    at = ban["done_mono"]
+    for other in found.keys() - {banned}:
+        assert any(at - 10 <= call["at_mono"] <= at for call in found[other]), f"the pod of {other} was not at work when the ban came"
+    every = [call["at_mono"] - at for call in simulated.data_requests("binance")]  # whoever asked, and whatever
+    assert [after for after in every if 5 < after < BAN_S] == []
+    own = [call["at_mono"] - at for call in found[banned]]
+    assert [after for after in own if 0.25 < after < BAN_S] == []  # what was on its way then is not new
+    (late,) = one.get("pods", "--selector", "job-name=late")["items"]
+    state = late["status"]["containerStatuses"][0]["state"]
+    started = datetime.fromisoformat((state.get("running") or state["terminated"])["startedAt"]).timestamp()
+    assert ban["at"] / 1000 < started < ban["at"] / 1000 + BAN_S - 5

@@ -1,11 +1,12 @@
-"""A script on one of the cluster's nodes, as root there: a pod that enters the node's own namespaces. For what nothing else can do."""
+"""What is done to one of the cluster's nodes: a script, as root there, by a pod that enters the node's own namespaces; a restart."""
 
 from __future__ import annotations
 
 import json
 import secrets
+import time
 
-from support.kube import Cluster
+from support.kube import Cluster, CommandFailed
 
 NAMESPACE = "kube-system"
 
@@ -47,3 +48,22 @@ def on_node(cluster: Cluster, image: str, node: str, script: str, within: int = 
         raise
     finally:
         cluster.kubectl("--namespace", NAMESPACE, "delete", "pod", name, "--wait=false")
+
+
+def restarted(cluster: Cluster, image: str, node: str) -> None:
+    """Restarts the node, without a word to it before, and comes back when it is ready again."""
+    if cluster.context.startswith("kind-"):
+        cluster.docker("restart", "--time", "0", node)
+    else:
+        before, end = _boot(cluster, node), time.monotonic() + 600
+        on_node(cluster, image, node, "systemd-run --on-active=2 reboot --force --force")
+        while _boot(cluster, node) == before:
+            if time.monotonic() > end:
+                raise CommandFailed(f"{node} has not restarted")
+            time.sleep(2)
+    cluster.kubectl("wait", f"node/{node}", "--for=condition=Ready", "--timeout=300s", within=310)
+
+
+def _boot(cluster: Cluster, node: str) -> str:
+    """Changes with every restart of a node that is no container."""
+    return cluster.kubectl("get", "node", node, "--output", "jsonpath={.status.nodeInfo.bootID}")

@@ -1,0 +1,186 @@
+"""What streamers hear during trouble is in the tape: rollouts, lost pods, a store that is away, a node that restarts, all in a burst."""
+
+import json
+import time
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from support import reader
+from support.inside import Inside
+from support.namespace import Namespace, ending, line
+from support.node import restarted
+from support.specs import collection, some
+
+RATE = 20
+NODE = "kubernetes.io/hostname"
+Event = tuple[int, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Streaming:
+    """A spec of two streamers on two nodes, and the venue that they hear."""
+
+    home: Namespace
+    simulated: Inside
+    document: dict[str, Any]
+    s3: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        return str(self.document["metadata"]["name"])
+
+    @property
+    def labels(self) -> str:
+        return f"perptape.io/spec={self.name},perptape.io/dataset=liquidations"
+
+    @property
+    def deployment(self) -> str:
+        return f"{self.name}-bybit-liquidations"
+
+    def pods(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.home.get("pods", "--selector", self.labels)["items"]
+        return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
+
+    def apply(self, **spec: Any) -> None:
+        self.home.apply({**self.document, "spec": {**self.document["spec"], **spec}})
+
+    def burst(self, seconds: float) -> None:
+        self.simulated.control("POST", "burst", {"venue": "bybit", "contracts": ["BTCUSDT"], "rate": RATE, "seconds": seconds})
+
+    def until_sent(self, more: int) -> None:
+        """Comes back when so many more events of the burst were sent, by the simulator's count."""
+        wanted = self.sent() + more
+        end = time.monotonic() + 4 * more / RATE
+        while self.sent() < wanted:
+            assert time.monotonic() < end, "the burst does not keep its pace"
+            time.sleep(1)
+
+    def sent(self) -> int:
+        """Events of the burst so far."""
+        (burst,) = self.simulated.control("GET", "bursts")
+        assert not burst["finished"], "the burst was over before the trouble was"
+        return int(burst["events"])
+
+    def running(self, pod: dict[str, Any], within: float = 300) -> dict[str, Any]:
+        """The pod as it is when all of its containers are ready."""
+        name, uid = pod["metadata"]["name"], pod["metadata"]["uid"]
+        return self.home.until("pod", name, lambda one: one["metadata"]["uid"] == uid and all(c["ready"] for c in containers(one)), within)
+
+    def whole(self) -> None:
+        """Ends the streamers while the burst goes on; then the tape has every event that was sent, as often as it was on one connection,
+        but for those that were read in the last second of the last one. None of the burst was sent to nobody."""
+        self.sent()
+        self.apply(suspend=True)
+        self.home.kubectl("wait", "pods", "--for=delete", "--selector", self.labels, "--timeout=90s", within=100)
+        assert ending(self.home.run_now(f"{self.name}-publish", "publish-now")) == "Complete"
+        sessions = self.simulated.control("GET", "truth", venue="bybit")
+        sent, numbers = Counter[Event](), set[int]()
+        end = max(session["closed"] for session in sessions) - 1000
+        for session in sessions:
+            events = [one for push in session["sent"] for one in push["liquidations"] if one["contract"] == "BTCUSDT" and one["time"] < end]
+            sent |= Counter((one["time"], float(one["base"])) for one in events)
+            numbers |= {int(one["id"].rpartition("-")[2]) for one in events if one["id"].startswith("burst-")}
+        assert len(numbers) >= RATE
+        assert numbers == set(range(max(numbers) + 1))
+        tape = reader.of_bucket(self.home, self.s3)
+        tape.sound()
+        rows = tape.rows("liquidations", "BTCUSDT-PERP", "bybit")
+        got = Counter((reader.ms(row["ts_event"]), float(row["quantity"])) for row in rows)
+        assert {at: n for at, n in got.items() if at[0] < end} == sent
+
+
+def containers(pod: dict[str, Any]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = pod["status"].get("containerStatuses") or [{"ready": False}]
+    return found
+
+
+def flowing(status: dict[str, Any]) -> bool:
+    return line(status, "bybit", "liquidations").get("state") == "Ok"
+
+
+def heard(status: dict[str, Any]) -> int:
+    return line(status, "bybit", "liquidations").get("rows") or 0
+
+
+@pytest.fixture
+def streaming(request: pytest.FixtureRequest, home: Namespace) -> Streaming:
+    """Both streamers at work, each on a node of its own. A test of a node's loss has all else on another (`apart`)."""
+    simulated, s3 = home.venues("--symbols", "3"), home.bucket()
+    if request.node.get_closest_marker("apart"):
+        node = home.get("pods", "--selector", "app=venues")["items"][0]["spec"]["nodeName"]
+        there = json.dumps({"spec": {"template": {"spec": {"nodeSelector": {NODE: node}}}}})
+        for name in ("venues", "minio"):
+            home.kubectl("patch", "deployment", name, "--patch", there)
+            home.available(name)
+    name = f"kept-{home.name[-2:]}"
+    document = collection(name, some(simulated.endpoints, "bybit"), {"liquidations": {"replicas": 2}}, {"s3": s3})
+    home.apply(document)
+    status = home.until_told(name, flowing, 240)
+    assert line(status, "bybit", "liquidations")["redundancy"] == "node"
+    return Streaming(home, simulated, document, s3)
+
+
+def test_a_rollout_in_a_burst_loses_nothing_and_never_leaves_less_than_two_ready(streaming: Streaming) -> None:
+    before = {pod["metadata"]["uid"] for pod in streaming.pods()}
+    streaming.burst(seconds=600)
+    streaming.apply(symbols={"names": ["BTCUSDT-PERP", "ETHUSDT-PERP"]})
+    ready: list[int] = []
+
+    def rolled(deployment: dict[str, Any]) -> bool:
+        status = deployment["status"]
+        ready.append(status.get("readyReplicas", 0))
+        current = status.get("observedGeneration") == deployment["metadata"]["generation"] != 1
+        return current and status.get("updatedReplicas") == status.get("readyReplicas") == status.get("replicas") == 2
+
+    streaming.home.until("deployment", streaming.deployment, rolled, 300)
+    assert min(ready) >= 2
+    assert before.isdisjoint(pod["metadata"]["uid"] for pod in streaming.pods())
+    streaming.whole()
+
+
+def test_a_replica_that_is_killed_in_a_burst_is_not_missed(streaming: Streaming) -> None:
+    first, second = streaming.pods()
+    streaming.burst(seconds=600)
+    streaming.home.until_told(streaming.name, lambda told: heard(told) >= RATE, 180)
+    streaming.home.kubectl("delete", "pod", first["metadata"]["name"], "--force", "--grace-period=0")
+    both = streaming.home.until("deployment", streaming.deployment, lambda one: one["status"].get("readyReplicas") == 1, 60)
+    assert both["status"]["unavailableReplicas"] == 1
+    streaming.home.until("deployment", streaming.deployment, lambda one: one["status"].get("readyReplicas") == 2, 240)
+    assert second["metadata"]["uid"] in {pod["metadata"]["uid"] for pod in streaming.pods()}
+    streaming.whole()
+
+
+def test_what_is_heard_while_the_store_is_away_is_told_and_kept_until_it_is_back(streaming: Streaming) -> None:
+    home = streaming.home
+    streaming.burst(seconds=600)
+    home.until_told(streaming.name, lambda told: heard(told) >= RATE, 180)
+    home.kubectl("patch", "service", "minio", "--patch", json.dumps({"spec": {"selector": {"app": "nobody"}}}))
+    try:
+        told = home.until_told(streaming.name, lambda told: line(told, "bybit", "liquidations").get("reason") == "StoreUnusable", 90)
+        assert "minio" in line(told, "bybit", "liquidations")["message"]
+        assert len(streaming.pods()) == 2
+        streaming.until_sent(60 * RATE)  # a minute of it
+    finally:
+        home.kubectl("patch", "service", "minio", "--patch", json.dumps({"spec": {"selector": {"app": "minio"}}}))
+    home.until_told(streaming.name, flowing, 90)
+    assert [containers(pod)[0]["restartCount"] for pod in streaming.pods()] == [0, 0]
+    streaming.whole()
+
+
+@pytest.mark.alone
+@pytest.mark.apart
+def test_a_node_that_restarts_in_a_burst_takes_nothing_with_it(streaming: Streaming) -> None:
+    home = streaming.home
+    (venues,) = home.get("pods", "--selector", "app=venues")["items"]
+    (lost,) = [pod for pod in streaming.pods() if pod["spec"]["nodeName"] != venues["spec"]["nodeName"]]
+    streaming.burst(seconds=900)
+    home.until_told(streaming.name, lambda told: heard(told) >= RATE, 180)
+    restarted(home.cluster, home.images.worker, lost["spec"]["nodeName"])
+    again = streaming.running(lost)
+    assert containers(again)[0]["restartCount"] >= 1  # the same pod, with the log that it left
+    home.until("deployment", streaming.deployment, lambda one: one["status"].get("readyReplicas") == 2, 240)
+    home.until_told(streaming.name, flowing, 120)
+    streaming.whole()
