@@ -140,9 +140,12 @@ def reported(live: Iterable[Manifest]) -> frozenset[str]:
 
 
 def event(collection: Manifest, before: Status, told: Status, now: int) -> Manifest | None:
-    """The event for a transition of Ready; None where there was none."""
+    """The event for a transition of Ready; None where there was none: what a new spec begins with is one only when it is trouble."""
     was, is_ = _ready(before), _ready(told)
     if is_ is None or (was is not None and (was.status, was.reason) == (is_.status, is_.reason)):
+        return None
+    quiet = is_.status == "True" or is_.reason in QUIET
+    if was is None and quiet:
         return None
     metadata = collection["metadata"]
     about = {"apiVersion": COLLECTION.api_version, "kind": COLLECTION.name, "name": metadata["name"], "namespace": metadata["namespace"]}
@@ -152,7 +155,7 @@ def event(collection: Manifest, before: Status, told: Status, now: int) -> Manif
         "kind": "Event",
         "metadata": {"generateName": f"{metadata['name']}.", "namespace": metadata["namespace"]},
         "involvedObject": {**about, "uid": uid_of(collection)},
-        "type": "Normal" if is_.status == "True" or is_.reason in QUIET else "Warning",
+        "type": "Normal" if quiet else "Warning",
         "reason": is_.reason,
         "message": is_.message,
         "firstTimestamp": when,

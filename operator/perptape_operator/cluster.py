@@ -4,7 +4,8 @@ import asyncio
 import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from kubernetes.aio import client, config
@@ -69,6 +70,14 @@ class Cluster(Protocol):
     async def through_proxy(self, namespace: str, pod: str, port: int, path: str, longest: int) -> str: ...
 
 
+def proxy_of(host: str) -> str | None:
+    """The proxy by which the environment has the API server asked; None where it is asked directly."""
+    url = urlsplit(host)
+    if proxy_bypass(url.hostname or ""):
+        return None
+    return getproxies().get(url.scheme)
+
+
 def selector(identity: str) -> str:
     """By what the server filters the children."""
     return f"{OPERATOR_LABEL}={identity}"
@@ -96,6 +105,8 @@ class ApiServer:
         except config.ConfigException:
             await config.load_kube_config(client_configuration=settings)  # type: ignore[no-untyped-call]
         settings.connection_pool_maxsize = connections + 4
+        settings.proxy = settings.proxy or proxy_of(settings.host)
+        settings.client_session_kwargs = {"trust_env": False}  # else a thread looks for the proxy at every request
         return cls(client.ApiClient(configuration=settings), connections)
 
     async def close(self) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import kopf
 
 from perptape_api.names import GROUP, PLURAL, VERSION
+from perptape_operator import unstored
 from perptape_operator.cluster import selector
 from perptape_operator.kinds import CHILDREN, COLLECTION, Kind
 from perptape_operator.operation import Operation
@@ -68,6 +69,8 @@ def configure(settings: kopf.OperatorSettings, identity: str) -> None:
     settings.watching.connect_timeout = CONNECT_TIMEOUT_S
     settings.networking.request_timeout = REQUEST_TIMEOUT_S
     settings.networking.error_backoffs = Unending()
+    settings.persistence.diffbase_storage = unstored.NoDifferences()
+    settings.persistence.progress_storage = unstored.NoProgress()
     for kind in CHILDREN:
         version = kind.api_version.rpartition("/")[2]
         settings.watching.label_selectors[kind.group, version, kind.plural] = selector(identity)

@@ -38,6 +38,8 @@ def fingerprint(live: dict[str, Any]) -> str:
 
 def contained(planned: Any, live: Any, *, amounts: bool = False) -> bool:
     """Whether everything planned is in the live value. What is planned empty may be absent."""
+    if planned == live:  # most parts are, and this is quick
+        return True
     if isinstance(planned, dict):
         if not isinstance(live, dict):
             return not planned and live is None
@@ -46,8 +48,8 @@ def contained(planned: Any, live: Any, *, amounts: bool = False) -> bool:
         return _list_contained(planned, live or [])
     if amounts and isinstance(planned, str) and isinstance(live, str):
         number = quantity(planned)
-        return planned == live or (number is not None and number == quantity(live))
-    return bool(planned == live) or (live is None and planned in (False, ""))
+        return number is not None and number == quantity(live)
+    return live is None and planned in (False, "")
 
 
 def _list_contained(planned: list[Any], live: Any) -> bool:

@@ -2,10 +2,13 @@
 
 import asyncio
 import itertools
+import subprocess
+import sys
 from collections.abc import Iterable
 from typing import Any
 
 import kopf
+import pytest
 
 from perptape_operator.__main__ import measured
 from perptape_operator.handlers import configure, registry
@@ -66,3 +69,32 @@ def test_a_scrape_tells_what_is_so_by_then(world: Any) -> None:
     assert 'dataset="funding",exchange="okx",namespace="trading",spec="majors",state="Suspended"} 1.0' in text
     world.cluster.remove(COLLECTION, "trading", "majors")
     assert 'spec="majors"' not in world.operation.counters.text().decode()
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({}, None),
+        ({"HTTPS_PROXY": "http://proxy:3128"}, "http://proxy:3128"),
+        ({"HTTPS_PROXY": "http://proxy:3128", "NO_PROXY": "10.96.0.1"}, None),
+        ({"HTTP_PROXY": "http://proxy:3128"}, None),
+    ],
+)
+def test_the_proxy_for_the_api_server_is_looked_up_once(environ: dict[str, str], expected: str | None) -> None:
+    program = "from perptape_operator.cluster import proxy_of; print(proxy_of('https://10.96.0.1:443'))"
+    said = subprocess.run([sys.executable, "-c", program], env=environ, capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == str(expected)
+
+
+async def test_kopf_keeps_nothing_of_what_it_sees(world: Any) -> None:
+    settings = kopf.OperatorSettings()
+    configure(settings, "ns.perptape")
+    differences, progress = settings.persistence.diffbase_storage, settings.persistence.progress_storage
+    body = kopf.Body({"metadata": {"annotations": {"a": "b"}}, "spec": {"c": 1}})
+    essence = differences.build(body=body)
+    patch = kopf.Patch()
+    differences.store(body=body, patch=patch, essence=essence)
+    progress.purge(body=body, patch=patch, key="see")
+    progress.touch(body=body, patch=patch, value="now")
+    assert (dict(patch), differences.fetch(body=body), progress.fetch(body=body, key="see")) == ({}, None, None)
+    assert dict(progress.clear(essence=essence)) == {}

@@ -384,7 +384,7 @@ def test_events_come_on_transitions_only(one: Any) -> None:
         one.run(OI, collected(one))
         one.settle(61)
         one.at += 300_000
-    assert [event["reason"] for event in one.cluster.events] == ["Starting", "Collecting"]
+    assert [event["reason"] for event in one.cluster.events] == ["Collecting"]
 
 
 def test_a_transition_keeps_its_time_while_it_lasts(one: Any) -> None:
