@@ -83,13 +83,20 @@ async def streamer(venue: str, endpoint: str, folder: Path, contracts: list[str]
 def watched_disk(copy: Path) -> Any:
     """A disk that notes when which size of the log was durable, and keeps the log that the streamer removes."""
     from perptape.store.log_disk import LocalLogDisk
+    from perptape.store.log_space import HEAD
 
     class Watched(LocalLogDisk):
         seen: list[tuple[float, int]] = []  # noqa: RUF012
 
+        upto = 0
+
+        def write_at(self, path: str, offset: int, data: bytes) -> None:
+            super().write_at(path, offset, data)
+            self.upto = max(self.upto, offset - HEAD + len(data))
+
         def fsync(self, path: str) -> None:
             super().fsync(path)
-            self.seen.append((time.monotonic(), os.path.getsize(path)))
+            self.seen.append((time.monotonic(), self.upto))
 
         def unlink(self, path: str) -> None:
             if path.endswith("records"):
@@ -282,13 +289,14 @@ def logged(copy: Path, fsyncs: list[tuple[float, int]], until: float) -> tuple[i
     from perptape.datasets import LIQUIDATIONS
     from perptape.datasets.base import join
     from perptape.store.log_record import Events, decode
+    from perptape.store.log_space import HEAD
 
-    data = copy.read_bytes()
+    data = copy.read_bytes()[HEAD:]
     size = max((size for at, size in fsyncs if at <= until), default=0)
-    tables = [pa.Table.from_batches([one.rows]) for one in decode(data[:size])[0] if isinstance(one, Events)]
-    whole = sum(one.rows.num_rows for one in decode(data)[0] if isinstance(one, Events))
+    tables = [pa.Table.from_batches([one.rows]) for one in decode(data[:size], 0)[0] if isinstance(one, Events)]
+    whole = sum(one.rows.num_rows for one in decode(data, 0)[0] if isinstance(one, Events))
     complete = next(
-        (at for at, upto in fsyncs if sum(r.rows.num_rows for r in decode(data[:upto])[0] if isinstance(r, Events)) == whole), 0.0
+        (at for at, upto in fsyncs if sum(r.rows.num_rows for r in decode(data[:upto], 0)[0] if isinstance(r, Events)) == whole), 0.0
     )
     return join(LIQUIDATIONS, tables).num_rows if tables else 0, complete
 

@@ -55,6 +55,8 @@ LIVE_PATH: Final = "/livez"
 
 ENV_CATALOG: Final = "PERPTAPE_CATALOG"
 ENV_STATE: Final = "PERPTAPE_STATE"
+ENV_LOG_RESERVE: Final = "PERPTAPE_LOG_RESERVE"
+"""Bytes that the log of one stream takes from the disk before anything is received, as 64Mi."""
 ENV_LOG_FORMAT: Final = "PERPTAPE_LOG_FORMAT"
 ENV_TERMINATION_LOG: Final = "PERPTAPE_TERMINATION_LOG"
 ENV_WRITER: Final = "PERPTAPE_WRITER"

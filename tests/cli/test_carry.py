@@ -43,6 +43,17 @@ def test_a_pod_is_told_its_session_and_its_time_by_the_environment() -> None:
     assert (asked.scheduled, asked.deadline_s) == (True, 240.0)
 
 
+@pytest.mark.parametrize(("said", "size"), [("", 64 * 2**20), ("128Mi", 2**27), ("1048576", 2**20), ("1Gi", 2**30)])
+def test_the_reserve_of_a_streams_log_is_what_the_environment_says(said: str, size: int) -> None:
+    assert request(ORDER, settings({"PERPTAPE_LOG_RESERVE": said}), "me").reserve == size
+
+
+@pytest.mark.parametrize("said", ["64MB", "-1", "1023Ki", "much"])
+def test_a_reserve_that_is_none_is_refused(said: str) -> None:
+    with pytest.raises(UsageError, match="PERPTAPE_LOG_RESERVE=.* write it as 64Mi"):
+        settings({"PERPTAPE_LOG_RESERVE": said})
+
+
 @pytest.mark.parametrize("environ", [{"PERPTAPE_WANTED_SINCE": "noon"}, {"PERPTAPE_TIME_BUDGET": "soon"}])
 def test_an_environment_that_means_nothing_is_refused(environ: dict[str, str]) -> None:
     with pytest.raises(UsageError, match="is not a"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -19,10 +19,13 @@ from perptape.collect.marks import Rules
 from perptape.collect.stream_batch import Batch
 from perptape.datasets.liquidations import row
 from perptape.errors import StoreError
+from perptape.exchanges.registry import traits
 from perptape.instruments import Instrument
 from perptape.interval import NS
 from perptape.raw import RawLiquidation
 from perptape.store.log_record import Mark
+from support.fake_exchange import FakeExchange, perpetual
+from support.staged import LoopClock, Stage
 
 
 class Killed(BaseException):
@@ -60,14 +63,19 @@ class MemoryDisk:
     files: dict[str, bytes] = field(default_factory=dict)
     dirs: set[str] = field(default_factory=lambda: {"/"})
     synced: dict[str, bytes] = field(default_factory=dict)
+    pending: dict[str, list[tuple[int, bytes]]] = field(default_factory=dict)
+    """What was written at an offset since the last fsync."""
     names: set[str] = field(default_factory=set)
     locks: set[str] = field(default_factory=set)
     room: int | None = None
-    """Bytes that can still be appended; None: any."""
+    """Bytes that can still be written; None: any."""
+    owned: bool = False
+    """Whether what was allocated stays the file's, so that writing in it takes no room; else every write does, as where files are copied
+    on write, or broken."""
     full: Collection[int] = ()
-    """The numbers of the appends at which no more than `left` bytes fit; later ones fit again."""
+    """The numbers of the writes at which no more than `left` bytes fit; later ones fit again."""
     left: int = 0
-    appends: int = 0
+    writes: int = 0
     refuses_sync: bool = False
     error: int = errno.ENOSPC
     """What the system says of an append that does not fit."""
@@ -84,23 +92,46 @@ class MemoryDisk:
         raise NotImplementedError
 
     def append(self, path: str, data: bytes) -> None:
+        self._written(path, len(self.files.get(path, b"")), data)
+
+    def write_at(self, path: str, offset: int, data: bytes) -> None:
+        if path not in self.files:
+            raise FileNotFoundError(path)
+        self._written(path, offset, data, owned=self.owned)
+
+    def _written(self, path: str, offset: int, data: bytes, *, owned: bool = False) -> None:
         if os.path.dirname(path) not in self.dirs:
             raise FileNotFoundError(path)
         with self.fate.step():
-            room = self.left if self.appends in self.full else self.room
-            self.appends += 1
+            room = self.left if self.writes in self.full else None if owned else self.room
+            self.writes += 1
             fits = data if room is None else data[:room]
-            self.files[path] = self.files.get(path, b"") + fits
-            if self.room is not None:
+            self.files[path] = _over(self.files.get(path, b""), offset, fits)
+            self.pending.setdefault(path, []).append((offset, fits))
+            if self.room is not None and not owned:
                 self.room -= len(fits)
             if len(fits) < len(data):
                 raise OSError(self.error, os.strerror(self.error))
+
+    def allocate(self, path: str, size: int) -> None:
+        if os.path.dirname(path) not in self.dirs:
+            raise FileNotFoundError(path)
+        with self.fate.step():
+            if self.room is not None and size > self.room:
+                raise OSError(self.error, os.strerror(self.error))
+            self.files[path] = bytes(size)
+            if self.room is not None:
+                self.room -= size
+
+    def read_at(self, path: str, offset: int, size: int) -> bytes:
+        return self.read(path)[offset : offset + size]
 
     def fsync(self, path: str) -> None:
         with self.fate.step():
             if self.refuses_sync:
                 raise OSError(28, "No space left on device")
             self.synced[path] = self.files[path]
+            self.pending.pop(path, None)
 
     def fsync_dir(self, path: str) -> None:
         with self.fate.step():
@@ -112,6 +143,7 @@ class MemoryDisk:
             raise FileNotFoundError(path)
         with self.fate.step():
             self.files[path] = self.files[path][:size]
+            self.pending.pop(path, None)
 
     def unlink(self, path: str) -> None:
         if path not in self.files:
@@ -165,7 +197,7 @@ class MemoryDisk:
         files = {}
         for path, now in self.files.items():
             if os.path.dirname(path) in dirs and (path in self.names or kept == "kept"):
-                files[path] = _survivor(self.synced.get(path, b""), now, kept)
+                files[path] = _survivor(self.synced.get(path, b""), now, self.pending.get(path, []), kept)
         if kept == "dropped":  # a removal that was not synced did not happen
             for path in self.names - set(self.files) - self.dirs:
                 if path in self.synced and os.path.dirname(path) in self.names:
@@ -174,14 +206,21 @@ class MemoryDisk:
         return MemoryDisk(files=files, dirs=dirs, synced=dict(files), names={*files, *dirs})
 
 
-def _survivor(synced: bytes, now: bytes, kept: str) -> bytes:
+def _survivor(synced: bytes, now: bytes, pending: Sequence[tuple[int, bytes]], kept: str) -> bytes:
     if kept == "dropped":
         return synced
-    if kept == "kept" or not now.startswith(synced):
+    if kept == "kept":
         return now
-    fresh = now[len(synced) :]
-    half = len(fresh) * 2 // 3
-    return synced + fresh[:half] + (bytes(len(fresh) - half) if kept == "zeroed" else b"")
+    size = sum(len(data) for _, data in pending)
+    left, found = size * 2 // 3, synced.ljust(len(now), b"\0")
+    for offset, data in pending:
+        part, left = data[:left], max(left - len(data), 0)
+        found = _over(found, offset, part + (bytes(len(data) - len(part)) if kept == "zeroed" else b""))
+    return found
+
+
+def _over(data: bytes, offset: int, fresh: bytes) -> bytes:
+    return data[:offset].ljust(offset, b"\0") + fresh + data[offset + len(fresh) :]
 
 
 @dataclass
@@ -255,6 +294,15 @@ class Kit:
 @pytest.fixture
 def kit() -> Kit:
     return Kit()
+
+
+@pytest.fixture
+def stage(kit: Kit) -> Callable[..., Stage]:
+    def make(venue: str = "binance") -> Stage:
+        own = traits(venue)
+        return Stage(FakeExchange(own, [perpetual(own)], clock=LoopClock()), kit.Disk(), kit.Store())  # type: ignore[arg-type]
+
+    return make
 
 
 @pytest.fixture(autouse=True)

@@ -79,7 +79,7 @@ class Stage:
 
         stream = LiveStream(
             self.exchange, listing, logs=Logs("/state/log", self.disk), segments=self.store, wants=wants, clock=lambda: LoopClock().ms,
-            random=Random(len(self.begun)), on_disk=inline, on_store=inline, goes_on=handed_over,
+            random=Random(len(self.begun)), on_disk=inline, on_store=inline, goes_on=handed_over, log_limit=2**20,
         )  # fmt: skip
         outcome.live = stream.report
         await stream.run(stop)

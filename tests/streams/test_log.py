@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import struct
 import zlib
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -12,10 +13,11 @@ import pytest
 
 from perptape.claims import Want
 from perptape.datasets import LIQUIDATIONS
-from perptape.errors import StoreError
+from perptape.errors import Newer, StoreError, Unwritable
 from perptape.store.log import Logs, Owner
 from perptape.store.log_disk import LocalLogDisk
 from perptape.store.log_record import Begun, Closed, Confirmed, Events, Mark, Marks, Record, Rolled, decode, encode
+from perptape.store.log_space import HEAD, signature
 from support.fake_exchange import START
 
 
@@ -74,11 +76,12 @@ def test_a_log_can_be_written_read_and_removed_in_a_folder(kit, tmp_path: Path) 
     assert logs.create(head(kit)) is None
     assert list(logs.adopt()) == []
     log.release()
-    with open(tmp_path / "deep" / "log" / "0123" / "records", "ab") as file:
-        file.write(b"torn")
-    [(adopted, records)] = logs.adopt()
-    assert [type(one) for one in records] == [type(one) for one in everything(kit)]
-    assert (tmp_path / "deep" / "log" / "0123" / "records").stat().st_size == adopted.size
+    records = tmp_path / "deep" / "log" / "0123" / "records"
+    LocalLogDisk().write_at(str(records), HEAD + log.end, b"torn")
+    [(adopted, found)] = logs.adopt()
+    assert [type(one) for one in found] == [type(one) for one in everything(kit)]
+    assert adopted.end == log.end
+    assert not any(records.read_bytes()[HEAD + log.end :])
     adopted.write([Closed()])
     adopted.remove()
     assert list((tmp_path / "deep" / "log").iterdir()) == []
@@ -128,6 +131,85 @@ def test_a_log_of_a_newer_perptape_is_left_alone(kit, tmp_path: Path) -> None:
     assert (tmp_path / "newer" / "records").read_bytes() == newer
 
 
+def test_a_perptape_before_takes_a_log_that_owns_its_room_for_one_of_a_newer_and_leaves_it_alone() -> None:
+    with pytest.raises(Newer):
+        decode(signature())
+
+
+def test_a_log_that_grew_with_its_records_is_brought_to_its_end(kit, tmp_path: Path) -> None:
+    (tmp_path / "older").mkdir()
+    (tmp_path / "older" / "records").write_bytes(b"".join(map(encode, everything(kit)[:3])) + b"torn")
+    [(log, records)] = Logs(str(tmp_path), LocalLogDisk()).adopt()
+    assert [type(one) for one in records] == [Begun, Events, Marks]
+    log.write([Closed()])
+    assert decode((tmp_path / "older" / "records").read_bytes())[0][3:] == [Closed()]
+    log.release()
+
+
+def batch(kit, number: int, rows: int = 5) -> Events:
+    return Events(LIQUIDATIONS.table([kit.liquidation(START + number, one) for one in range(rows)]).to_batches()[0])
+
+
+def test_room_that_is_not_needed_any_more_is_used_again_and_what_stood_there_is_never_read(kit) -> None:
+    """Records of one length come to stand exactly where others stood."""
+    disk = kit.Disk(dirs={"/", "/log"})
+    size = len(encode(batch(kit, 0)))
+    log = Logs("/log", disk).create(head(kit), 6 * size)
+    assert log is not None
+    begins = [0]
+    for number in range(400):
+        records = [batch(kit, number)] if number % 4 else [Closed(), head(kit, f"life{number}"), batch(kit, number)]
+        log.write(records)
+        if number % 4 == 0:
+            begins.append(log.end - sum(map(len, map(encode, records[1:]))))
+            log.forget(begins[-1])
+        left = disk.after_kill()
+        [(found, kept)] = Logs("/log", left).adopt()
+        assert isinstance(kept[0], Begun)
+        assert (kept[0].log, found.end, len(kept)) == (f"life{number // 4 * 4}", log.end, 2 + number % 4)
+        assert kept[-1].rows == batch(kit, number).rows
+    assert log.end > 8 * len(disk.read("/log/0123/records"))
+
+
+@pytest.mark.parametrize("loss", ["kept", "torn", "zeroed", "dropped"])
+def test_a_loss_of_power_while_room_is_given_back_leaves_either_beginning(kit, loss: str) -> None:
+    for at in range(3):
+        disk = kit.Disk(dirs={"/", "/log"})
+        log = Logs("/log", disk).create(head(kit), 4_000)
+        assert log is not None
+        begins = log.end + len(encode(Closed()))
+        log.write([Closed(), head(kit, "second")])
+        disk.fate.at = disk.fate.count + at
+        with suppress(kit.Killed):
+            log.forget(begins)
+        [(_, records)] = Logs("/log", disk.after_power_loss(loss)).adopt()
+        assert [one.log for one in records if isinstance(one, Begun)] in (["0123", "second"], ["second"])
+
+
+def test_what_is_received_leaves_room_for_what_empties_the_log(kit) -> None:
+    disk = kit.Disk(dirs={"/", "/log"}, owned=True)
+    log = Logs("/log", disk).create(head(kit), 20_000)
+    assert log is not None
+    disk.room = 0
+    written = log.end
+    while written + len(encode(batch(kit, 0))) <= 20_000:
+        log.write([batch(kit, 0)], last_words=False)
+        written += len(encode(batch(kit, 0)))
+    with pytest.raises(Unwritable, match="used up its reserve") as refused:
+        log.write([batch(kit, 0)], last_words=False)
+    assert refused.value.reason == "disk full"
+    assert log.end == written
+    log.write([Marks((Mark("control", "c", 5_000),)), Closed()])
+
+
+def test_a_log_whose_room_is_not_to_be_had_is_not_made_and_leaves_nothing(kit) -> None:
+    disk = kit.Disk(dirs={"/", "/log"}, room=4_000)
+    with pytest.raises(Unwritable, match=r"4096 bytes \(PERPTAPE_LOG_RESERVE\) are not to be had") as refused:
+        Logs("/log", disk).create(head(kit), 4_096)
+    assert refused.value.reason == "disk full"
+    assert disk.folders("/log") == []
+
+
 def test_a_log_of_the_first_version_is_read_and_belongs_to_the_store_it_lies_in(kit) -> None:
     [first], size = decode(of_version(head(kit), 1))
     assert isinstance(first, Begun)
@@ -142,24 +224,25 @@ def test_a_log_belongs_to_one_store_and_one_origin(kit) -> None:
     assert not Owner("s3://tape", "simulated:1").owns(head(kit))
 
 
-@pytest.mark.parametrize("failing", ["append", "fsync"])
+@pytest.mark.parametrize("failing", ["write", "fsync"])
 def test_a_write_that_fails_leaves_nothing_and_what_was_there_stays(kit, failing: str) -> None:
     disk = kit.Disk(dirs={"/", "/log"})
-    log = Logs("/log", disk).create(head(kit))
+    log = Logs("/log", disk).create(head(kit), 4_000)
     assert log is not None
-    before = disk.read("/log/0123/records")
-    if failing == "append":
-        disk.room = 10
+    before, end = disk.read("/log/0123/records"), log.end
+    if failing == "write":
+        disk.full, disk.left = [disk.writes], 10
     else:
         disk.refuses_sync = True
     with pytest.raises(StoreError, match="No space left"):
         log.write([Closed()] * 5)
     assert disk.read("/log/0123/records") == before
-    disk.room, disk.refuses_sync = None, False
+    disk.refuses_sync = False
     log.write([Closed()])
-    records, size = decode(disk.synced["/log/0123/records"])
+    assert log.end == end + len(encode(Closed()))
+    log.release()
+    [(_, records)] = Logs("/log", type(disk)(files={"/log/0123/records": disk.synced["/log/0123/records"]}, dirs=disk.dirs)).adopt()
     assert [type(one) for one in records] == [Begun, Closed]
-    assert (size, log.count) == (log.size, 2)
 
 
 def test_a_folder_of_logs_that_cannot_be_listed_is_an_error_of_the_store(tmp_path: Path) -> None:

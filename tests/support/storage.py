@@ -115,6 +115,7 @@ class Operation:
     path: str
     data: bytes = b""
     target: str = ""
+    offset: int = 0
 
     def __str__(self) -> str:
         return f"{self.name} {self.path} {self.target}".strip()
@@ -188,6 +189,15 @@ class RecordingDisk:
     def rmdir(self, path: str) -> None:
         self._do(Operation("rmdir", path))
 
+    def allocate(self, path: str, size: int) -> None:
+        self._do(Operation("allocate", path, bytes(size)))
+
+    def write_at(self, path: str, offset: int, data: bytes) -> None:
+        self._do(Operation("write_at", path, bytes(data), offset=offset))
+
+    def read_at(self, path: str, offset: int, size: int) -> bytes:
+        return self.read(path)[offset : offset + size]
+
     def folders(self, path: str) -> Sequence[str]:
         try:
             node = self._node(path)
@@ -242,7 +252,13 @@ class RecordingDisk:
         node.now, node.synced = (node.now if added else b"") + operation.data, False
         self.times[id(node)] = self._clock()
 
-    _append = _write
+    _append = _allocate = _write
+
+    def _write_at(self, operation: Operation, folder: Names, name: str) -> None:
+        node, start = folder.now[name], operation.offset
+        node.now = node.now[:start].ljust(start, b"\0") + operation.data + node.now[start + len(operation.data) :]
+        node.synced = False
+        self.times[id(node)] = self._clock()
 
     def _truncate(self, operation: Operation, folder: Names, name: str) -> None:
         node = folder.now[name]
@@ -330,7 +346,10 @@ def _torn(file: File, chance: random.Random | None) -> bytes:
     if chance is None:
         return file.durable
     cut = chance.randint(0, len(file.now))
-    return chance.choice((file.durable, file.now, file.now[:cut], file.now[:cut] + bytes(len(file.now) - cut)))
+    torn = [file.durable, file.now, file.now[:cut], file.now[:cut] + bytes(len(file.now) - cut)]
+    if len(file.durable) == len(file.now):  # written in place: what is behind the tear is as it was
+        torn[2:] = [file.now[:cut] + file.durable[cut:], file.durable[:cut] + file.now[cut:]]
+    return chance.choice(torn)
 
 
 class Actor:

@@ -21,6 +21,8 @@ CREDENTIALS: Final = {"_API_KEY": "apiKey", "_API_SECRET": "apiSecret", "_API_PA
 """Suffix of the variable -> key of the Secret."""
 SECRET_VARIABLES: Final = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 SERVICE_LINK: Final = re.compile("(tcp|udp|sctp)://")
+AMOUNT: Final = re.compile("([0-9]+)(Ki|Mi|Gi)?")
+POWERS: Final = {None: 1, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
 DEFAULT_CATALOG: Final = "./tape"
 LIVE_CATALOG: Final = "./tape-live"
 
@@ -39,6 +41,8 @@ class Settings:
     """Where the summary of a run is also written (Kubernetes shows it)."""
     state: str | None = None
     """Where streams keep their log when the store is S3; None where the environment names no home either."""
+    log_reserve: int = 64 * 2**20
+    """Bytes that the log of one stream takes from the disk beforehand."""
     s3_endpoint: str | None = None
     """Where S3 is when nothing nearer says so (AWS' own name for it)."""
     endpoints: Mapping[str, str] = field(default_factory=dict)
@@ -87,6 +91,7 @@ def settings(environ: Mapping[str, str]) -> Settings:
         log_format=cast("LogFormat | None", form),
         termination_log=environ.get("PERPTAPE_TERMINATION_LOG") or None,
         state=_state(environ),
+        log_reserve=_bytes(environ, names.ENV_LOG_RESERVE, 64 * 2**20),
         s3_endpoint=_first(environ, "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"),
         endpoints={venue: url for venue in EXCHANGES if (url := environ.get(variable(venue)))},
         credentials=credentials,
@@ -139,6 +144,18 @@ def _seconds(environ: Mapping[str, str], name: str) -> float | None:
         return float(text)
     except ValueError:
         raise UsageError(f"{name}={text} is not a number of seconds") from None
+
+
+def _bytes(environ: Mapping[str, str], name: str, unsaid: int) -> int:
+    """As Kubernetes writes amounts: 67108864, 64Mi, 1Gi; a MiB at least."""
+    text = environ.get(name)
+    if not text:
+        return unsaid
+    found = AMOUNT.fullmatch(text)
+    size = int(found[1]) * POWERS[found[2]] if found else 0
+    if size < 2**20:
+        raise UsageError(f"{name}={text} is no amount of bytes, or less than a MiB: write it as 64Mi")
+    return size
 
 
 def _port(environ: Mapping[str, str], name: str) -> int | None:

@@ -70,6 +70,7 @@ def request(order: Order, settings: Settings, writer: str) -> Request:
         access=places.real(asked, settings) if order.live else places.access(asked, order.endpoints, settings, spec),
         writer=writer,
         state=settings.state,
+        reserve=settings.log_reserve,
         namespace=settings.namespace,
     )
 

@@ -204,6 +204,7 @@ class Streaming:
             writer=settings.writer or writer(),
             deadline_s=self.seconds,
             state=settings.state,
+            reserve=settings.log_reserve,
         )
 
     async def _kept(self, settings: Settings, stop: asyncio.Event) -> int:

@@ -28,7 +28,7 @@ from perptape.datasets.liquidations import LIQUIDATIONS, Row
 from perptape.errors import Fatal, Retry, Skip
 from perptape.exchanges.base import Exchange, Feed
 from perptape.instruments import Instrument
-from perptape.store.log import Logs
+from perptape.store.log import RESERVE, Logs
 
 _log = structlog.get_logger(__name__)
 
@@ -48,6 +48,7 @@ class LiveStream:
 
     `since`: instrument -> when an earlier process stopped listening (`Adopted.since`), from where on this one records a hole.
     `goes_on`, asked at its end: whether what is wanted outlives a stop, since another process or stream carries it on.
+    `log_limit`: the bytes that its log takes from the disk beforehand. `look` raises StoreError while the store is away.
     `on_row` gets every row at once, of every connection; it must be quick and not raise.
     """
 
@@ -67,10 +68,11 @@ class LiveStream:
         watch: Watch | None = None,
         on_row: Callable[[Row], None] | None = None,
         buffer: int = 200_000,
-        log_limit: int = 64 * 2**20,
+        log_limit: int = RESERVE,
         on_disk: Offload | None = None,
         on_store: Offload | None = None,
         goes_on: Callable[[], bool] = lambda: False,
+        look: Callable[[], object] | None = None,
     ) -> None:
         self._exchange = exchange
         self._instruments = tuple(instruments)
@@ -89,7 +91,8 @@ class LiveStream:
         self._on_disk = on_disk
         self._on_store = on_store
         self._goes_on = goes_on
-        self.report = LiveReport(exchange.traits.venue, LIQUIDATIONS.name, len(self._instruments), places=replicas)
+        self._look = look
+        self.report = LiveReport(exchange.traits.venue, LIQUIDATIONS.name, len(self._instruments), places=replicas, log_reserve=log_limit)
         self._said = _log.bind(venue=self.report.venue, dataset=self.report.dataset)
 
     def now(self) -> int:
@@ -184,6 +187,7 @@ class LiveStream:
             pace=self._pace,
             disk=disk,
             store=store,
+            look=self._look,
         )
 
     def _malformed(self, connection: str, message: str) -> None:

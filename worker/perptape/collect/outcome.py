@@ -47,6 +47,8 @@ class Outcome:
     """Of a process that stays: when it last fetched, and when a fetch last ended without a failure (ms, local clock)."""
     live: LiveReport | None = None
     """Of a stream: its state, kept up to date while it runs."""
+    _log_error: str = ""
+    """What `error` was made of the stream's log."""
 
     @property
     def streamed(self) -> bool:
@@ -57,6 +59,8 @@ class Outcome:
         if self.live is not None:
             counts = self.live.counts
             self.rows, self.dropped, self.windows = counts.events, counts.malformed + counts.dropped, counts.connections
+            if self.live.log_error or self.error == self._log_error:
+                self.error = self._log_error = self.live.log_error
 
     def go_on(self, latest: Outcome) -> None:
         """Takes over the latest of many fetches: counts add up, what is wrong is as it is now."""

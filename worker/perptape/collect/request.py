@@ -30,6 +30,8 @@ class Request:
     work_hash: str = ""
     state: str | None = None
     """Where stream logs are kept when the store is not a folder."""
+    reserve: int = 64 * 2**20
+    """Bytes that each of them takes beforehand."""
     namespace: str = ""
     """Of the pod that carries it out; empty where that is no pod. In a cluster replicas are pods, and publishing is a pod's of its own."""
 

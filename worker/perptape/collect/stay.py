@@ -118,12 +118,15 @@ class Stay:
 
     async def _stream(self, venue: Venue, settings: Liquidations, session: Session, outcome: Outcome, listed: asyncio.Event) -> None:
         """A venue's liquidations until the stop, of what is wanted at any time."""
-        state, since = self._run.request.state, self._adopted.since(venue.name, outcome.dataset)
-        replicas = 1 if self._run.request.namespace else settings.replicas  # in a cluster each is a pod
+        request, since = self._run.request, self._adopted.since(venue.name, outcome.dataset)
+        replicas = 1 if request.namespace else settings.replicas  # in a cluster each is a pod
 
         def begin(outcome: Outcome, stop: asyncio.Event, handed_over: Callable[[], bool], *, first: bool) -> Coroutine[Any, Any, None]:
             holes = since if first else None  # what an earlier process missed is told once
-            return stream(venue, session, replicas, outcome, state=state, since=holes, stop=stop, handed_over=handed_over)
+            return stream(
+                venue, session, replicas, outcome,
+                state=request.state, reserve=request.reserve, since=holes, stop=stop, handed_over=handed_over,
+            )  # fmt: skip
 
         def wanted() -> frozenset[str]:
             return frozenset(target.instrument.id for target in venue.targets if target.instrument is not None)

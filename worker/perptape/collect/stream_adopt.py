@@ -6,7 +6,7 @@ point: the next one makes the same.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -14,7 +14,7 @@ import pyarrow as pa
 import structlog
 
 from perptape.claims import Claim, Want
-from perptape.collect.stream_tail import Segment, Tail
+from perptape.collect.stream_tail import Segment, Tail, lives
 from perptape.errors import StoreError
 from perptape.store.log import Log, Logs
 from perptape.store.log_record import Closed, Mark, Marks, Record
@@ -70,25 +70,28 @@ def adopt(logs: Logs, segments: Segments) -> Adopted:
     """
     found = Adopted()
     for log, records in logs.adopt():
-        tail = Tail.of(records)
+        tails = lives(records)
+        head = tails[-1].head
         try:
-            if logs.owner.owns(tail.head):
-                _adopt_one(log, tail, segments, found)
+            if logs.owner.owns(head):
+                _adopt_one(log, tails, segments, found)
             else:
                 found.foreign.append(log.name)
-                _log.warning("log left alone", log=log.name, outcome="of another store", store=tail.head.store, origin=tail.head.origin)
+                _log.warning("log left alone", log=log.name, outcome="of another store", store=head.store, origin=head.origin)
         finally:
             log.release()
     return found
 
 
-def _adopt_one(log: Log, tail: Tail, segments: Segments, found: Adopted) -> None:
-    head = tail.head
+def _adopt_one(log: Log, tails: Sequence[Tail], segments: Segments, found: Adopted) -> None:
+    """All lives of a log; what was open is open in the last one."""
+    head, unconfirmed = tails[-1].head, list[Segment]()
     found.logs += 1
     try:
-        _end(log, tail)
-        found.hear(head.venue, head.dataset, tail.said)
-        for segment in tail.unconfirmed.values():
+        _end(log, tails[-1])
+        unconfirmed = [segment for tail in tails for segment in tail.unconfirmed.values()]
+        found.hear(head.venue, head.dataset, tails[-1].said)
+        for segment in unconfirmed:
             put(segments, segment)
             found.rows += segment.rows.num_rows
         log.remove()
@@ -96,7 +99,7 @@ def _adopt_one(log: Log, tail: Tail, segments: Segments, found: Adopted) -> None
     except StoreError as error:
         found.waiting.append(log.name)
         outcome = str(error)
-    _log.info("log adopted", venue=head.venue, dataset=head.dataset, log=log.name, segments=len(tail.unconfirmed), outcome=outcome)
+    _log.info("log adopted", venue=head.venue, dataset=head.dataset, log=log.name, segments=len(unconfirmed), outcome=outcome)
 
 
 def _end(log: Log, tail: Tail) -> None:

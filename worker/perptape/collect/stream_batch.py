@@ -5,6 +5,7 @@ Nothing here blocks, raises or touches a disk: it runs inside the read loop, tho
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from operator import itemgetter
 
@@ -28,6 +29,12 @@ class Batch:
     def extend(self, other: Batch) -> None:
         self.rows += other.rows
         self.marks += other.marks
+
+    def pieces(self, rows: int) -> Iterator[Batch]:
+        """The same in parts of so many rows at most; the marks are in the last one, since they prove what is before them."""
+        for start in range(0, max(len(self.rows), 1), rows):
+            end = start + rows
+            yield Batch(self.rows[start:end], self.marks if end >= len(self.rows) else [])
 
 
 @dataclass(slots=True)

@@ -1,27 +1,43 @@
-"""A stream's way to the disk: batches become durable records, a roll becomes a segment, a full log makes way for the next.
+"""A stream's way to the disk: batches become durable records, a roll becomes a segment, what the store has makes room.
 
-All calls block and belong to one thread. What is in the tail is what is in the log: a record counts once it is durable.
+All calls block and belong to one thread. What is in the tail is what is in the log: a record counts once it is durable. A log has
+several lives, one after the other: a new one begins with what the connections have proven and not yet claimed, so that all before it
+can be forgotten.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 
 from perptape.claims import Want
 from perptape.collect.marks import Rules
 from perptape.collect.stream_batch import Batch
 from perptape.collect.stream_tail import Segment, Tail
 from perptape.datasets.base import Dataset
-from perptape.errors import StoreError
+from perptape.errors import StoreError, Unwritable
 from perptape.store import layout
-from perptape.store.log import Log, Logs
-from perptape.store.log_record import Begun, Closed, Confirmed, Events, Marks, Record
+from perptape.store.log import FULL_DISK, RESERVE, Logs
+from perptape.store.log_record import Begun, Closed, Confirmed, Events, Mark, Marks, Record, encode
+
+LEAST_ROW = 64
+"""Bytes that a row takes at least: what cannot fit is not even put into words."""
+PIECES = 16
+"""A batch is written in pieces of at most this part of the reserve, by the most that a row takes."""
+MOST_ROW = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """A life of the log: where in it it begins, and what of it is not in segments, or not in the store."""
+
+    begins: int
+    tail: Tail
 
 
 class StreamLog:
-    """The log that one stream writes now, and those before it whose segments are not all in the store."""
+    """The log of one stream. `limit`: its reserve in bytes."""
 
     def __init__(
         self,
@@ -33,7 +49,7 @@ class StreamLog:
         opened: int,
         since: Mapping[str, int],
         new_id: Callable[[], str],
-        limit: int = 64 * 2**20,
+        limit: int = RESERVE,
     ) -> None:
         self._logs = logs
         self._dataset = dataset
@@ -41,24 +57,42 @@ class StreamLog:
         self._rules = rules
         self._new_id = new_id
         self._limit = limit
-        self._log, self._tail = self._begin(opened, since)
-        self._old: list[tuple[Log, Tail]] = []
+        log = None
+        while log is None:
+            log = logs.create(head := self._head(opened, since), limit)
+        self._log = log
+        self._lives = [Life(0, Tail(head))]
+        self._rolled_at = log.end
         self._unwritten: list[Record] = []
         self._beside = False
 
-    def _begin(self, opened: int, since: Mapping[str, int]) -> tuple[Log, Tail]:
-        log = None
-        while log is None:
-            owner, rules = self._logs.owner, asdict(self._rules)
-            schema, name = self._dataset.schema, self._dataset.name
-            head = Begun(self._new_id(), self._venue, name, opened, since, rules, schema, owner.store, owner.origin)
-            log = self._logs.create(head)
-        return log, Tail(head)
+    def _head(self, opened: int, since: Mapping[str, int]) -> Begun:
+        owner, rules, dataset = self._logs.owner, asdict(self._rules), self._dataset
+        return Begun(self._new_id(), self._venue, dataset.name, opened, since, rules, dataset.schema, owner.store, owner.origin)
+
+    @property
+    def _tail(self) -> Tail:
+        return self._lives[-1].tail
 
     @property
     def unconfirmed(self) -> list[Segment]:
         """Segments that the store may not have yet, oldest first."""
-        return [segment for _, tail in [*self._old, (self._log, self._tail)] for segment in tail.unconfirmed.values()]
+        return [segment for life in self._lives for segment in life.tail.unconfirmed.values()]
+
+    @property
+    def used(self) -> int:
+        """Bytes of the reserve that are taken."""
+        return self._log.used
+
+    @property
+    def pressed(self) -> bool:
+        """Whether so much was received since the last roll that the next one should not wait."""
+        return self._log.end - self._rolled_at > self._limit // 8
+
+    @property
+    def piece(self) -> int:
+        """How many rows at once are written at most."""
+        return max(self._limit // PIECES // MOST_ROW, 1)
 
     def asserting(self, time: int, wants: tuple[Want, ...]) -> Segment:
         """A segment of its own that says what is wanted, and nothing more."""
@@ -71,17 +105,20 @@ class StreamLog:
 
     def write(self, batch: Batch) -> None:
         """Makes a batch durable, rows before the marks that prove them. Raises StoreError, and nothing of it is there."""
+        room = self._log.room
+        if not self._beside and room is not None and len(batch.rows) * LEAST_ROW > room:
+            raise Unwritable(f"{len(batch.rows)} rows do not fit what the log {self._log.name} has left of its reserve", FULL_DISK)
         records: list[Record] = list(self._unwritten)
         if batch.rows:
             records += map(Events, self._dataset.table(batch.rows).to_batches())
         if batch.marks:
             records.append(Marks(tuple(batch.marks)))
-        self._write(records)
+        self._write(records, last_words=False)
         self._unwritten.clear()
 
-    def _write(self, records: list[Record]) -> None:
+    def _write(self, records: list[Record], *, last_words: bool = True) -> None:
         if not self._beside:
-            self._log.write(records)
+            self._log.write(records, last_words=last_words)
         for record in records:
             self._tail.add(record)
 
@@ -89,46 +126,54 @@ class StreamLog:
         """Where what is said after a roll at `time` ends: proven, or known to be missed."""
         return self._tail.end(time)
 
-    def roll(self, time: int, wants: tuple[Want, ...], *, last: bool = False) -> None:
+    def roll(self, time: int, wants: tuple[Want, ...], *, last: bool = False) -> bool:
         """Ends what is not in a segment yet; the segment is among the unconfirmed. Raises StoreError.
 
-        `time` (on the venue's clock): up to there all is missed if nobody listens.
+        `time` (on the venue's clock): up to there all is missed if nobody listens. True: what connections prove counts anew from their
+        next acknowledgement, since there was no room to carry it on.
         """
-        rolled = self._tail.roll(time, wants)
+        rolled, keeps_up = self._tail.roll(time, wants), not self.unconfirmed or self._log.used > self._limit // 2
         if self._beside:  # a replay of what the log holds may make a segment of the other name, and holds less
             rolled = replace(rolled, name=self.asserting(time, wants).name)
         self._write([rolled])
-        if self._log.size > self._limit and not last:
-            with suppress(StoreError):  # the next roll tries again
-                self._succeed()
+        grown = self._log.end - self._lives[-1].begins > self._limit // 8
+        broken = self._live_on(time) if grown and keeps_up and not (last or self._beside) else False
+        self._rolled_at = self._log.end
+        return broken
 
-    def _succeed(self) -> None:
-        """The next log begins where this one has just rolled; this one ends. Should both stay, they say the same, which joins."""
+    def _live_on(self, time: int) -> bool:
+        """The next life begins where this one has just rolled. One that would begin with more than there is room for begins bare, unless
+        room is still to come: True. It is not begun while the store takes nothing, since it repeats what is carried on."""
         marks, rows = self._tail.carried()
-        log, tail = self._begin(min(self._tail.said.values()), {})
-        records: list[Record] = [Events(rows)] if rows is not None else []
-        records.append(Marks(marks))
+        carried: list[Record] = [Events(rows)] if rows is not None else []
         try:
-            log.write(records)
-            self._write([Closed()])
+            self._begin([*carried, Marks(marks)])
         except StoreError:
-            log.remove()
-            raise
-        for record in records:
-            tail.add(record)
-        self._old.append((self._log, self._tail))
-        self._log, self._tail = log, tail
+            if (self._log.room or 0) > self._limit // PIECES or len(self._lives) > 1:  # the next roll tries again
+                return False
+            with suppress(StoreError):
+                self._begin([Marks((Mark("dropped", "", time, text=FULL_DISK),))])
+                return True
+        return False
+
+    def _begin(self, records: list[Record]) -> None:
+        head = self._head(min(self._tail.said.values()), {})
+        before, closed = self._log.end, Closed()
+        self._log.write([closed, head, *records])
+        self._tail.add(closed)
+        tail = Tail.of([head, *records])
+        self._lives.append(Life(before + len(encode(closed)), tail))
 
     def confirm(self, name: str) -> None:
-        """The store has the segment: an old log with no other one goes."""
-        for log, tail in list(self._old):
-            tail.unconfirmed.pop(name, None)
-            if not tail.unconfirmed:
-                log.remove()
-                self._old.remove((log, tail))
-        if name in self._tail.unconfirmed:
-            self._tail.unconfirmed.pop(name)
-            self._unwritten.append(Confirmed(name))  # goes with the next write; forgotten, it costs a repeated put
+        """The store has the segment: a life without another one makes room."""
+        for life in self._lives:
+            if life.tail.unconfirmed.pop(name, None) is not None and life is self._lives[-1]:
+                self._unwritten.append(Confirmed(name))  # goes with the next write; forgotten, it costs a repeated put
+        over = next((at for at, life in enumerate(self._lives[:-1]) if life.tail.unconfirmed), len(self._lives) - 1)
+        if over:
+            with suppress(StoreError):  # the next confirmation tries again
+                self._log.forget(self._lives[over].begins)
+                del self._lives[:over]
 
     def close(self) -> None:
         """Ends the log. It goes if the store has all of it, and is left to the next process otherwise.
@@ -136,9 +181,7 @@ class StreamLog:
         One whose last roll was refused, or passed it by, is not closed: the next process must still make a segment of what is behind
         the roll before.
         """
-        for log, _ in self._old:
-            log.release()
-        if not self._tail.unconfirmed and self._tail.rolled:
+        if not self.unconfirmed and self._tail.rolled:
             self._log.remove()
             return
         try:

@@ -22,6 +22,10 @@ class Pace:
     """A graceful stop takes no longer, wherever the store is."""
     waiting: int = 3
     """With so many segments waiting for the store, rolling waits too: the next segment holds more."""
+    look: float = 20.0
+    """Between looks at the store while there is nothing to put."""
+    patience: float = 15.0
+    """A store that is away is tried again within so long."""
 
 
 @dataclass(slots=True)
@@ -41,6 +45,12 @@ class LiveReport:
     reconnects: int = 0
     durable_until: int | None = None
     """Everything received before it is in the fsynced log."""
+    log_used: int = 0
+    """Bytes of the log's reserve that are taken."""
+    log_reserve: int = 0
+    log_error: str = ""
+    """Why what is received is not durable now; empty when it is."""
+    log_reason: str = ""
     segments: int = 0
     """Segments that the store has."""
     waiting: int = 0

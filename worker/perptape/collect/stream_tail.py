@@ -126,6 +126,12 @@ class Tail:
         return self._proofs.resume(), batches[0] if batches else None
 
 
+def lives(records: Sequence[Record]) -> list[Tail]:
+    """The lives of a log, oldest first: each begins with `Begun`."""
+    begins = [at for at, record in enumerate(records) if isinstance(record, Begun)]
+    return [Tail.of(records[begin:end]) for begin, end in zip(begins, [*begins[1:], len(records)], strict=True)]
+
+
 def _starts(claims: Iterable[Claim]) -> dict[str, int]:
     """Instrument -> where the first claim about rows begins (a hole is none)."""
     starts: dict[str, int] = {}

@@ -16,7 +16,7 @@ import structlog
 from perptape.claims import Want
 from perptape.collect.circuit import backoff
 from perptape.collect.stream_adopt import Segments, put
-from perptape.collect.stream_batch import Intake
+from perptape.collect.stream_batch import Batch, Intake
 from perptape.collect.stream_log import StreamLog
 from perptape.collect.stream_report import LiveReport, Pace
 from perptape.collect.stream_sink import ConnectionSink
@@ -29,7 +29,8 @@ Wants = Callable[[int, int | None], tuple[Want, ...]]
 
 
 class Writer:
-    """Writes one stream. `now`: ms on the venue's clock. `disk` and `store` run what blocks."""
+    """Writes one stream. `now`: ms on the venue's clock. `disk` and `store` run what blocks. `look` raises StoreError while the store
+    is away."""
 
     def __init__(
         self,
@@ -45,6 +46,7 @@ class Writer:
         pace: Pace,
         disk: Offload,
         store: Offload,
+        look: Callable[[], object] | None = None,
     ) -> None:
         self._log = log
         self._segments = segments
@@ -57,30 +59,37 @@ class Writer:
         self._pace = pace
         self._disk = disk
         self._store = store
-        self._rolled = asyncio.Event()
+        self._look = look
+        self._rolled, self._due, self._flushing = asyncio.Event(), asyncio.Event(), asyncio.Lock()
         self._said = structlog.get_logger(__name__).bind(venue=report.venue, dataset=report.dataset)
 
     async def flushing(self, stopping: asyncio.Event) -> None:
-        while not await _set_within(stopping, self._pace.flush):
+        while not await _any_within((stopping,), self._pace.flush):
             with suppress(StoreError):
                 await self._flush()
 
     async def rolling(self, stopping: asyncio.Event) -> None:
-        """The first as soon as a connection proves: a process that is killed after it has said what was wanted."""
-        waited, wait = 0.0, self._pace.flush
-        while not await _set_within(stopping, wait):
-            waited += wait
-            if waited < self._pace.roll and all(sink.first is None for sink in self._sinks):
+        """The first as soon as a connection proves: a process that is killed after it has said what was wanted. Before its time where
+        much was received, or the store is back."""
+        wait, left = self._pace.flush, self._pace.roll
+        while not stopping.is_set():
+            due = await _any_within((stopping, self._due), wait)
+            left -= wait
+            if stopping.is_set() or not (due or left <= 0 or any(sink.first is not None for sink in self._sinks)):
                 continue
-            waited, wait = self._pace.roll, self._pace.roll
+            wait, left = self._pace.roll, 0.0
+            self._due.clear()
             if self._report.waiting < self._pace.waiting:
                 await self._rolled_or_asserted()
+                await _any_within((stopping,), self._pace.flush)
+                wait -= self._pace.flush
 
     async def _rolled_or_asserted(self) -> None:
         """What the log does not take waits; that the time is wanted goes straight to the store, for this process may be killed."""
         with suppress(StoreError):
+            await self._flush()
+        with suppress(StoreError):
             try:
-                await self._flush()
                 await self._roll(self._now(), self._wanted())
             except Unwritable:
                 now, wants = self._now(), self._wanted()
@@ -88,22 +97,28 @@ class Writer:
                 await self._store(lambda: put(self._segments, segment))
 
     async def putting(self, stopping: asyncio.Event) -> None:
-        """Until it is cancelled: putting a segment twice puts the same."""
+        """Until it is cancelled: putting a segment twice puts the same. With nothing to put it looks at the store now and then."""
         failures = 0
         while True:
-            await self._rolled.wait()
+            await _any_within((self._rolled,), self._pace.look)
             self._rolled.clear()
             try:
-                await self._put_all()
+                if self._report.waiting:
+                    await self._put_all()
+                elif self._look is not None:
+                    await self._store(self._look)
+                if failures:
+                    self._due.set()  # what waited for room is rolled now
                 failures = 0
                 self._report.store_error = self._report.store_reason = ""
             except StoreError as error:
                 failures += 1
-                delay = backoff(failures, self._random.random())
+                delay = min(backoff(failures, self._random.random()), self._pace.patience)
+                if self._report.waiting or str(error) != self._report.store_error:
+                    self._said.error("segment not stored", segments=self._report.waiting, outcome=str(error), again_in=round(delay, 1))
                 self._report.last_error = self._report.store_error = str(error)
                 self._report.store_reason = error.reason
-                self._said.error("segment not stored", segments=self._report.waiting, outcome=str(error), again_in=round(delay, 1))
-                await _set_within(stopping, delay)
+                await _any_within((stopping,), delay)
                 self._rolled.set()
 
     async def end(self, *, listening: int | None, wanted: bool) -> None:
@@ -144,32 +159,53 @@ class Writer:
 
     async def _flush(self) -> bool:
         """What was received is durable. True: something had been dropped before, which the next write says. Raises StoreError."""
-        for sink in self._sinks:
-            sink.settle()
-        until, batch = self._now(), self._intake.take()
-        self._report.connected = sum(sink.connection is not None for sink in self._sinks)
-        self._report.proven = sum(sink.connection is not None and sink.proven for sink in self._sinks)
+        async with self._flushing:  # marks prove what is before them, so that no batch is between the pieces of another
+            for sink in self._sinks:
+                sink.settle()
+            until, batch = self._now(), self._intake.take()
+            self._report.connected = sum(sink.connection is not None for sink in self._sinks)
+            self._report.proven = sum(sink.connection is not None and sink.proven for sink in self._sinks)
+            await self._written(batch)
+            self._report.durable_until = until
+            self._report.log_error = self._report.log_reason = ""
+            resumed = self._intake.resumed(now := self._now())
+            if resumed:
+                self._anew(now)
+            return resumed
+
+    async def _written(self, batch: Batch) -> None:
+        """Makes a batch durable; what does not get there is tried again before anything newer."""
+        pieces = list(batch.pieces(self._log.piece)) if batch else []
         try:
-            if batch:
-                await self._disk(lambda: self._log.write(batch))
+            while pieces:
+                piece = pieces[0]
+                await self._disk(lambda piece=piece: self._log.write(piece))  # type: ignore[misc]
+                self._intake.durable(piece)
+                del pieces[0]
         except Unwritable as error:
-            self._intake.give_back(batch, error.reason)
+            left = Batch()
+            for piece in pieces:
+                left.extend(piece)
+            self._intake.give_back(left, error.reason)
             self._failed(error)
             raise
-        self._intake.durable(batch)
-        self._report.durable_until = until
-        resumed = self._intake.resumed(now := self._now())
-        if resumed:
-            for sink in self._sinks:
-                sink.again(now)
-        return resumed
+        finally:
+            self._report.log_used = self._log.used
+            if self._log.pressed and self._report.waiting < self._pace.waiting:
+                self._due.set()
+
+    def _anew(self, now: int) -> None:
+        """What connections prove counts from now on."""
+        for sink in self._sinks:
+            sink.again(now)
 
     def _wanted(self) -> tuple[Want, ...]:
         return self._wants(self._now(), min((sink.first for sink in self._sinks if sink.first is not None), default=None))
 
     async def _roll(self, time: int, wants: tuple[Want, ...], *, last: bool = False) -> None:
         try:
-            await self._disk(lambda: self._log.roll(time, wants, last=last))
+            if await self._disk(lambda: self._log.roll(time, wants, last=last)):
+                self._anew(self._now())
         except StoreError as error:
             self._failed(error)
             raise
@@ -179,6 +215,8 @@ class Writer:
     async def _put_all(self) -> None:
         for segment in await self._disk(lambda: self._log.unconfirmed):
             await self._put(segment)
+        if self._report.log_error:
+            self._due.set()  # there is room, or will be after the next roll
 
     async def _put(self, segment: Segment) -> None:
         await self._store(lambda: put(self._segments, segment))
@@ -191,7 +229,8 @@ class Writer:
     def _failed(self, error: StoreError) -> None:
         if self._report.last_error != str(error):
             self._said.error("not written", rows=len(self._intake), outcome=str(error))
-        self._report.last_error = str(error)
+        self._report.last_error = self._report.log_error = str(error)
+        self._report.log_reason = error.reason
 
 
 def ended(wants: Iterable[Want], end: int) -> tuple[Want, ...]:
@@ -199,7 +238,12 @@ def ended(wants: Iterable[Want], end: int) -> tuple[Want, ...]:
     return tuple(want if want.ended is not None else replace(want, ended=max(end, want.start)) for want in wants)
 
 
-async def _set_within(event: asyncio.Event, seconds: float) -> bool:
-    with suppress(TimeoutError):
-        await asyncio.wait_for(event.wait(), seconds)
-    return event.is_set()
+async def _any_within(events: Sequence[asyncio.Event], seconds: float) -> bool:
+    """Whether one of them is set within so long."""
+    waits = [asyncio.ensure_future(event.wait()) for event in events]
+    try:
+        done, _ = await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        return bool(done)
+    finally:
+        for wait in waits:
+            wait.cancel()

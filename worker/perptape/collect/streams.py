@@ -32,8 +32,9 @@ from perptape.coverage import Coverage
 from perptape.errors import StoreError, Unwritable
 from perptape.store.catalog import Tape
 from perptape.store.folder import Folder
-from perptape.store.log import Logs, Owner
+from perptape.store.log import RESERVE, Logs, Owner
 from perptape.store.log_disk import LocalLogDisk
+from perptape.store.usable import there
 from perptape.times import iso
 
 if TYPE_CHECKING:
@@ -92,10 +93,13 @@ async def stream(
     since: Mapping[str, int] | None,
     stop: asyncio.Event,
     handed_over: Callable[[], bool] = lambda: False,
+    reserve: int = RESERVE,
 ) -> None:
-    """Streams a venue's liquidations until `stop`; what happened is in `outcome`. `since`: up to when the logs of dead processes say
-    everything; None where a stream of this process goes on. `handed_over`, asked at the end: whether another one goes on with what is
-    wanted."""
+    """Streams a venue's liquidations until `stop`; what happened is in `outcome`.
+
+    `reserve`: of its log, bytes. `since`: up to when the logs of dead processes say everything; None where a stream of this process goes
+    on. `handed_over`, asked at the end: whether another one goes on with what is wanted.
+    """
     grid = stream_grid(venue.exchange.traits)
     if grid is None:
         outcome.unsupported = venue.exchange.traits.no_feed
@@ -117,8 +121,9 @@ async def stream(
         try:
             first = since is not None
             await _streamed(
-                venue, session, replicas, outcome, grid, unlogged, begins=first, state=state, stop=stop, handed_over=handed_over
-            )
+                venue, session, replicas, outcome, grid, unlogged, begins=first, state=state, stop=stop, handed_over=handed_over,
+                reserve=reserve,
+            )  # fmt: skip
             return
         except StoreError as error:
             outcome.error = str(error)
@@ -144,6 +149,7 @@ async def _streamed(
     state: str | None,
     stop: asyncio.Event,
     handed_over: Callable[[], bool],
+    reserve: int,
 ) -> None:
     """Begins once the store says what is known, which a stop does not wait for. Raises StoreError when it cannot begin."""
     known: list[tuple[Logs, Coverage]] = []
@@ -186,13 +192,17 @@ async def _streamed(
         since=unlogged.since,
         replicas=replicas,
         goes_on=lambda: session.shared or handed_over(),
+        log_limit=reserve,
+        look=lambda: there(venue.tape.fs),
     )
-    outcome.live = report = live.report
+    outcome.live, outcome.error = live.report, ""
+    report = live.report
     try:
         await live.run(stop)
     except StoreError as error:
         await unlogged.say(followed, wants(venue.clock(), None), error.reason if isinstance(error, Unwritable) else "unknown")
         raise
+    report.log_error = ""  # what is not in the log now is in the store, or is told here
     outcome.listened()
     outcome.error = trouble(report, unlogged.began)
 

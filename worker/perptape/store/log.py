@@ -1,7 +1,8 @@
-"""An append-only log that is either durable up to a record or says that it is not.
+"""A log of what is received that is either durable up to a record or says that it is not.
 
-A write is all or nothing: appended and fsynced, or cut off again. The log's lock is held from its first byte to its last; one
-whose lock is free is adopted, and its torn end cut. What the records mean is the reader's business.
+A write is all or nothing: written and fsynced, or taken back. Its room is taken when it is made, so that a full disk does not concern
+it. The log's lock is held from its first byte to its last; one whose lock is free is adopted, and its torn end cut. What the records
+mean is the reader's business.
 """
 
 from __future__ import annotations
@@ -11,13 +12,25 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from typing import Final
 
 from perptape.errors import Newer, StoreError, Unwritable
 from perptape.store.log_disk import LogDisk
-from perptape.store.log_record import Begun, Record, begun, decode, encode
+from perptape.store.log_record import Begun, Record, begun
+from perptape.store.log_space import Grown, Ring, Space
+from perptape_api.names import ENV_LOG_RESERVE
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 """What a disk says that has no room, or none for this user."""
+FULL_DISK: Final = "disk full"
+TORN: Final = 2**16
+"""Bytes behind the last whole record that are blanked: what is further could only count if all before it were written again."""
+
+
+RESERVE: Final = 64 * 2**20
+"""Bytes that a log takes for what is received before anything is; nobody else can have them."""
+LAST_WORDS: Final = 64 * 2**10
+"""At least so many more, and an eighth of the reserve, are for what ends and empties a log that is full."""
 
 
 class Log:
@@ -28,51 +41,79 @@ class Log:
         self._folder = folder
         self._path = os.path.join(folder, "records")
         self._lock = lock
-        self._dirty = False
-        self.size = 0
-        """Bytes that are durable."""
-        self.count = 0
-        """Records that are durable."""
+        self._dirty = 0
+        """Bytes behind the end that a write left which failed."""
+        self._space: Space = Grown(disk, self._path)
+        self._last_words = 0
 
     @property
     def name(self) -> str:
         return os.path.basename(self._folder)
 
-    def write(self, records: Sequence[Record]) -> None:
-        """Makes all of them durable, or raises StoreError and none of them is in the log."""
+    @property
+    def end(self) -> int:
+        """The position behind the last record that is durable."""
+        return self._space.end
+
+    @property
+    def used(self) -> int:
+        """Bytes of durable records that are still needed."""
+        return self._space.used
+
+    @property
+    def room(self) -> int | None:
+        """Bytes that there are for what is received; None: as many as the disk has."""
+        room = self._space.room
+        return None if room is None else max(room - self._last_words, 0)
+
+    def reserve(self, size: int) -> None:
+        """Makes the file, with room for `size` bytes of what is received. Raises OSError."""
+        self._last_words = max(size // 8, LAST_WORDS)
+        self._space = Ring.made(self._disk, self._path, size + self._last_words)
+
+    def write(self, records: Sequence[Record], *, last_words: bool = True) -> None:
+        """Makes all of them durable, or raises StoreError and none of them is in the log. `last_words`: they may use the room for what
+        empties a log."""
         if not records:
             return
-        data = b"".join(map(encode, records))
+        space, data = self._space, self._space.encoded(records)
+        room = space.room if last_words else self.room
+        if room is not None and len(data) > room:
+            raise Unwritable(f"the log {self.name} has used up its reserve; it goes on when the store has taken what is in it", FULL_DISK)
         try:
             self._mend()
-            self._dirty = True
-            self._disk.append(self._path, data)
+            self._dirty = len(data)
+            space.put(data)
             self._disk.fsync(self._path)
-            if not self.count:
-                self._disk.fsync_dir(self._folder)
         except OSError as error:
-            with suppress(OSError):  # else the next write mends before it appends
+            with suppress(OSError):  # else the next write mends before it writes
                 self._mend()
             message = f"the log {self.name} cannot be written ({error.strerror or error}); it goes on when it can"
             raise Unwritable(message, _cause(error)) from error
-        self._dirty = False
-        self.size += len(data)
-        self.count += len(records)
+        self._dirty = 0
+        space.end += len(data)
 
     def _mend(self) -> None:
-        """Cuts off what a failed write left: after a failed fsync nobody knows which of its pages are on the disk."""
+        """Takes back what a failed write left: after a failed fsync nobody knows which of its pages are on the disk."""
         if self._dirty:
-            with suppress(FileNotFoundError):
-                self._disk.truncate(self._path, self.size)
-            self._dirty = False
+            self._space.blank(self._dirty)
+            self._dirty = 0
+
+    def forget(self, position: int) -> None:
+        """What is before a position is all in the store: its room is there for what comes. Raises StoreError, and it is not."""
+        try:
+            self._space.free(position)
+        except OSError as error:
+            raise Unwritable(f"the log {self.name} cannot be emptied ({error.strerror or error})", _cause(error)) from error
 
     def recover(self) -> list[Record]:
         """The records of a log that another process wrote; what is behind the last whole one is cut off."""
-        data = self._disk.read(self._path)
-        records, self.size = decode(data)
-        self.count = len(records)
-        if self.size < len(data):
-            self._disk.truncate(self._path, self.size)
+        ring = Ring.found(self._disk, self._path)
+        self._space = Grown(self._disk, self._path) if ring is None else ring
+        records, torn = self._space.read()
+        if torn:
+            room = self._space.room
+            self._space.blank(TORN if room is None else min(TORN, room))
         self._disk.fsync(self._path)  # the dead writer may not have come to it
         return records
 
@@ -115,8 +156,8 @@ class Logs:
         self.owner = owner or Owner()
         self._disk = disk
 
-    def create(self, head: Begun) -> Log | None:
-        """A new log that begins with `head`; None where its name is taken. Raises StoreError."""
+    def create(self, head: Begun, reserve: int = RESERVE) -> Log | None:
+        """A new log that begins with `head` and has taken its room; None where its name is taken. Raises StoreError."""
         folder = os.path.join(self.root, head.log)
         try:
             self._make_root(self.root)
@@ -130,11 +171,16 @@ class Logs:
         if log is None:
             return None
         try:
+            log.reserve(reserve)
             log.write([head])
-        except StoreError:
+            self._disk.fsync_dir(folder)
+        except (OSError, StoreError) as error:
             with suppress(StoreError):
                 log.remove()
-            raise
+            if isinstance(error, StoreError):
+                raise
+            message = f"no log can be made in {self.root}: {reserve} bytes ({ENV_LOG_RESERVE}) are not to be had: {error.strerror or error}"
+            raise Unwritable(message, _cause(error)) from error
         return log
 
     def adopt(self) -> Iterator[tuple[Log, list[Record]]]:
@@ -179,7 +225,7 @@ class Logs:
 
 def _cause(error: OSError) -> str:
     """What time is lost to should it last."""
-    return "disk full" if error.errno in FULL else "log unwritable"
+    return FULL_DISK if error.errno in FULL else "log unwritable"
 
 
 def _recovered(log: Log) -> list[Record]:

@@ -1,16 +1,30 @@
-"""What a stream's log needs of a disk beside the primitives of `disk`: to cut a file, to list folders and to remove one."""
+"""What a stream's log needs of a disk beside the primitives of `disk`: room that is its own, to write and read within it, to cut a
+file, to list folders and to remove one."""
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 from perptape.store.disk import Disk, LocalDisk
+
+NO_ALLOCATION: Final = (errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
+PIECE: Final = 2**20
 
 
 class LogDisk(Disk, Protocol):
     """A disk that logs can be kept on."""
+
+    def allocate(self, path: str, size: int) -> None:
+        """Makes a file of `size` zeros whose room nobody else can take; not durable before `fsync`."""
+
+    def write_at(self, path: str, offset: int, data: bytes) -> None:
+        """Writes within what was allocated; not durable before `fsync`."""
+
+    def read_at(self, path: str, offset: int, size: int) -> bytes:
+        """At most `size` bytes: fewer at the file's end."""
 
     def truncate(self, path: str, size: int) -> None:
         """Leaves the first `size` bytes of a file; not durable before `fsync`."""
@@ -25,6 +39,35 @@ class LogDisk(Disk, Protocol):
 class LocalLogDisk(LocalDisk):
     """The operating system's files."""
 
+    def allocate(self, path: str, size: int) -> None:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+        try:
+            try:
+                os.posix_fallocate(handle, 0, size)
+            except AttributeError:  # macOS has no such call
+                _zeros(handle, size)
+            except OSError as error:
+                if error.errno not in NO_ALLOCATION:  # a file system may know none, and then takes zeros
+                    raise
+                _zeros(handle, size)
+        finally:
+            os.close(handle)
+
+    def write_at(self, path: str, offset: int, data: bytes) -> None:
+        handle = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            view = memoryview(data)
+            while view:
+                done = os.pwrite(handle, view, offset)
+                view, offset = view[done:], offset + done
+        finally:
+            os.close(handle)
+
+    def read_at(self, path: str, offset: int, size: int) -> bytes:
+        with open(path, "rb") as file:
+            file.seek(offset)
+            return file.read(size)
+
     def truncate(self, path: str, size: int) -> None:
         os.truncate(path, size)
 
@@ -36,3 +79,9 @@ class LocalLogDisk(LocalDisk):
             return sorted(entry.name for entry in os.scandir(path) if entry.is_dir(follow_symlinks=False))
         except FileNotFoundError:
             return []
+
+
+def _zeros(handle: int, size: int) -> None:
+    piece = bytes(min(size, PIECE))
+    while size > 0:
+        size -= os.write(handle, piece[:size])

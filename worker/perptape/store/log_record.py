@@ -98,10 +98,16 @@ class Closed:
 Record = Begun | Marks | Events | Rolled | Confirmed | Closed
 
 
-def encode(record: Record) -> bytes:
-    """The record's bytes, whole."""
+def encode(record: Record, at: int | None = None) -> bytes:
+    """The record's bytes, whole. `at`: where they stand in a log whose space is used again; the checksum holds there only, so that
+    nothing is taken for a record which stood in that place before."""
     kind, payload = _encoded(record)
-    return _HEAD.pack(len(payload), zlib.crc32(payload, zlib.crc32(kind)), kind) + payload
+    return _HEAD.pack(len(payload), _checksum(kind, payload, at), kind) + payload
+
+
+def _checksum(kind: bytes, payload: bytes | memoryview, at: int | None) -> int:
+    place = 0 if at is None else zlib.crc32(at.to_bytes(8, "little"))
+    return zlib.crc32(payload, zlib.crc32(kind, place))
 
 
 def _encoded(record: Record) -> tuple[bytes, bytes]:
@@ -127,28 +133,28 @@ def _json(value: Any) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode()
 
 
-def decode(data: bytes) -> tuple[list[Record], int]:
-    """(the whole records, how many bytes they take): what is behind is torn.
+def decode(data: bytes | bytearray | memoryview, at: int | None = None) -> tuple[list[Record], int]:
+    """(the whole records, how many bytes they take): what is behind is torn. `at`: where the data stands, as `encode` was told.
 
     Raises Newer for a log that a newer perptape wrote.
     """
     records: list[Record] = []
-    at, schema = 0, None
+    size, schema = 0, None
     view = memoryview(data)
-    while at + _HEAD.size <= len(data):
-        length, checksum, kind = _HEAD.unpack_from(data, at)
-        end = at + _HEAD.size + length
+    while size + _HEAD.size <= len(data):
+        length, checksum, kind = _HEAD.unpack_from(data, size)
+        end = size + _HEAD.size + length
         if end > len(data):
             break
-        payload = view[at + _HEAD.size : end]
-        if zlib.crc32(payload, zlib.crc32(kind)) != checksum or (schema is None and kind != b"B"):
+        payload = view[size + _HEAD.size : end]
+        if _checksum(kind, payload, None if at is None else at + size) != checksum or (schema is None and kind != b"B"):
             break
         record = _decoded(kind, bytes(payload), schema)
         if isinstance(record, Begun):
             schema = record.schema
         records.append(record)
-        at = end
-    return records, at
+        size = end
+    return records, size
 
 
 def _decoded(kind: bytes, payload: bytes, schema: pa.Schema | None) -> Record:

@@ -7,6 +7,7 @@ import secrets
 from perptape.errors import StoreError
 from perptape.store import layout
 from perptape.store.filesystem import FileSystem
+from perptape.store.made import stored
 
 
 def usable(fs: FileSystem) -> str:
@@ -20,3 +21,11 @@ def usable(fs: FileSystem) -> str:
     if fs.swaps:
         return f"{fs.location} can be read and written, and replaces only what it was told to"
     return f"{fs.location} can be read and written, but cannot compare before it replaces: run one publisher at a time"
+
+
+def there(fs: FileSystem) -> None:
+    """Raises StoreError where the store is away, or its folder takes nothing (which is tried out, since that costs nothing there)."""
+    if fs.identity:
+        stored(fs)
+    else:
+        usable(fs)
