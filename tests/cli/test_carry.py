@@ -50,7 +50,7 @@ def test_the_reserve_of_a_streams_log_is_what_the_environment_says(said: str, si
 
 @pytest.mark.parametrize("said", ["64MB", "-1", "1023Ki", "much"])
 def test_a_reserve_that_is_none_is_refused(said: str) -> None:
-    with pytest.raises(UsageError, match="PERPTAPE_LOG_RESERVE=.* write it as 64Mi"):
+    with pytest.raises(UsageError, match=r"PERPTAPE_LOG_RESERVE=.* write it as 64Mi"):
         settings({"PERPTAPE_LOG_RESERVE": said})
 
 
