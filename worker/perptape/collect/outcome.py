@@ -54,6 +54,12 @@ class Outcome:
     def streamed(self) -> bool:
         return self.live is not None
 
+    @property
+    def listens(self) -> bool:
+        """Whether it is a stream that listens, or will once it has begun: not one of nothing."""
+        nothing = self.unsupported or (self.symbols is not None and not self.instruments)
+        return self.streamed or (self.dataset == "liquidations" and not nothing)
+
     def listened(self) -> None:
         """Takes a stream's counts over, as they are now."""
         if self.live is not None:

@@ -63,16 +63,11 @@ class Told:
         run = self._run
         failures = run.failures
         reached = {name: "it is being asked" if failures is None else failures.get(name, "") for name in run.request.venues}
-        streams = [self._listening(one) for one in run.summary.outcomes if one.live is not None]
+        streams = [listening(one) for one in run.summary.outcomes if one.listens]
         begun = len(run.summary.outcomes) >= len(run.request.venues) * len(run.request.datasets)
         if not any(reached.values()) and not begun:
             return "collecting has not begun yet"
         return ready.unready(reached, streams, stored=self._stored, store_error=self._store_error)
-
-    @staticmethod
-    def _listening(outcome: Outcome) -> Listening:
-        assert outcome.live is not None
-        return Listening(outcome.venue, outcome.live.places, outcome.live.connected, outcome.live.proven)
 
     def _look(self) -> None:
         """Brings the summary up to date, with a line for what has not begun."""
@@ -86,3 +81,10 @@ class Told:
                 summary.store_error, summary.store_reason = one.store_error, one.store_reason
         why = run.failures or {}
         summary.waiting = [Outcome(venue, dataset, error=why.get(venue, "")) for venue, dataset in run.unbegun()]
+
+
+def listening(outcome: Outcome) -> Listening:
+    """How a stream's connections are; one that has not begun has none."""
+    if outcome.live is None:
+        return Listening(outcome.venue, 1, 0, 0)
+    return Listening(outcome.venue, outcome.live.places, outcome.live.connected, outcome.live.proven)
