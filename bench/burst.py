@@ -49,8 +49,9 @@ CASES = (Case("bybit", 10_000, 5), Case("binance", 2_000, 1), Case("okx", 2_000,
 
 async def streamer(venue: str, endpoint: str, folder: Path, contracts: list[str]) -> None:
     """Streams until told on stdin to stop; answers every word with a line of JSON."""
-    from perptape.collect.live import LiveStream, settle_memory
+    from perptape.collect.live import LiveStream
     from perptape.collect.streams import TapeSegments
+    from perptape.collect.together import settle_memory
     from perptape.exchanges.base import Access, origin_of
     from perptape.exchanges.registry import connect
     from perptape.store.catalog import Tape

@@ -33,5 +33,6 @@ def connected(venues: Iterable[str], access: Mapping[str, Access]) -> Callable[[
 def environment() -> Environment:
     """What the collector must not reach for itself."""
     from perptape.collect.asking import Environment
+    from perptape.collect.together import settle_memory
 
-    return Environment(clock=now, monotonic=time.monotonic, sleep=asyncio.sleep, chance=random.random)
+    return Environment(clock=now, monotonic=time.monotonic, sleep=asyncio.sleep, chance=random.random, settle=settle_memory)

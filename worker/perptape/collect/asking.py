@@ -8,14 +8,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from random import Random, SystemRandom
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from perptape.collect.circuit import Circuit, backoff
+from perptape.collect.stream_thread import Thread
+from perptape.collect.together import aside
 from perptape.errors import PerptapeError, Retry
 from perptape.times import iso
 
 if TYPE_CHECKING:
+    from perptape.collect.stream_report import Pace
+    from perptape.collect.stream_thread import Lanes
     from perptape.exchanges.turns import Turns
+    from perptape.store.log_disk import LogDisk
 
 T = TypeVar("T")
 
@@ -32,6 +38,20 @@ class Environment:
     monotonic: Callable[[], float]
     sleep: Callable[[float], Awaitable[Any]]
     chance: Callable[[], float]
+    lanes: Lanes = Thread
+    """What blocks runs on one of these, held up by nothing and holding up nothing."""
+    random: Random = field(default_factory=SystemRandom)
+    """Names logs, and spreads the reconnects of streams."""
+    log_disk: LogDisk | None = None
+    """Where stream logs are kept; None: this machine's files."""
+    settle: Callable[[], None] = lambda: None
+    """Called once everything is loaded by a process that stays."""
+    pace: Pace | None = None
+    """How often a stream does what; None: as a stream does by itself."""
+
+    async def aside(self, call: Callable[[], T]) -> T:
+        """A blocking call's result."""
+        return await aside(call, self.lanes)
 
 
 @dataclass(slots=True)

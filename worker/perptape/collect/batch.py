@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from perptape.claims import Claim, Want, join
+from perptape.collect.stream_thread import Offload
 from perptape.collect.together import aside
 from perptape.datasets import DATASETS
 from perptape.errors import StoreError
@@ -30,8 +31,8 @@ Commit = Callable[[str, Any, tuple[Claim, ...], tuple[Want, ...]], str]
 class Batch:
     """What was obtained and is not yet committed. Not thread-safe: one event loop."""
 
-    def __init__(self, dataset: str, commit: Commit, monotonic: Callable[[], float]) -> None:
-        self._dataset, self._commit, self._monotonic = dataset, commit, monotonic
+    def __init__(self, dataset: str, commit: Commit, monotonic: Callable[[], float], aside: Offload = aside) -> None:
+        self._dataset, self._commit, self._monotonic, self._aside = dataset, commit, monotonic, aside
         self._tables: list[pa.Table] = []
         self._rows: list[Sequence[Any]] = []
         self._held = 0
@@ -83,7 +84,7 @@ class Batch:
             self._tables, self._held, self._claims, self._wants = [], 0, [], []
             try:
                 table = pa.concat_tables([DATASETS[self._dataset].empty(), *tables])
-                await aside(lambda: self._commit(self._dataset, table, join(claims), tuple(wants)))
+                await self._aside(lambda: self._commit(self._dataset, table, join(claims), tuple(wants)))
             except BaseException:
                 self._tables, self._held = tables + self._tables, held + self._held
                 self._claims, self._wants = claims + self._claims, wants + self._wants

@@ -7,7 +7,6 @@ the log and the store, `marks` decides what is claimed.
 from __future__ import annotations
 
 import asyncio
-import gc
 from collections.abc import Callable, Mapping, Sequence
 from random import Random
 
@@ -20,7 +19,7 @@ from perptape.collect.stream_connection import Place
 from perptape.collect.stream_log import StreamLog
 from perptape.collect.stream_report import LiveReport, Pace
 from perptape.collect.stream_sink import ConnectionSink
-from perptape.collect.stream_thread import Offload, Thread
+from perptape.collect.stream_thread import Lanes, Offload, Thread
 from perptape.collect.stream_writer import Wants, Writer
 from perptape.collect.together import until
 from perptape.collect.watchdog import Watch
@@ -31,16 +30,6 @@ from perptape.instruments import Instrument
 from perptape.store.log import RESERVE, Logs
 
 _log = structlog.get_logger(__name__)
-
-
-def settle_memory() -> None:
-    """What is there when the streams begin stays: the garbage collector need not look through it at every burst.
-
-    Once for the process, after venues and libraries are loaded. (CCXT alone is half a million objects: a microsecond for each event
-    of a burst.)
-    """
-    gc.collect()
-    gc.freeze()
 
 
 class LiveStream:
@@ -71,6 +60,7 @@ class LiveStream:
         log_limit: int = RESERVE,
         on_disk: Offload | None = None,
         on_store: Offload | None = None,
+        lanes: Lanes = Thread,
         goes_on: Callable[[], bool] = lambda: False,
         look: Callable[[], object] | None = None,
     ) -> None:
@@ -90,6 +80,7 @@ class LiveStream:
         self._log_limit = log_limit
         self._on_disk = on_disk
         self._on_store = on_store
+        self._lanes = lanes
         self._goes_on = goes_on
         self._look = look
         self.report = LiveReport(exchange.traits.venue, LIQUIDATIONS.name, len(self._instruments), places=replicas, log_reserve=log_limit)
@@ -108,7 +99,7 @@ class LiveStream:
         await until(stop, self._look_at_the_clock())
         if stop.is_set() or self.report.ended:
             return self.report
-        threads = [Thread("perptape-log"), Thread("perptape-store")]
+        threads = [self._lanes("perptape-log"), self._lanes("perptape-store")]
         disk, store = self._on_disk or threads[0], self._on_store or threads[1]
         try:
             log = await disk(lambda: self._opened(feed))

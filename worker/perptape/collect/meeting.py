@@ -19,7 +19,6 @@ from perptape.collect.request import Request
 from perptape.collect.selection import Selection
 from perptape.collect.summary import Summary
 from perptape.collect.targets import followed, resolved
-from perptape.collect.together import aside
 from perptape.collect.venue import Venue
 from perptape.errors import Fatal, Retry, Skip
 from perptape.exchanges.base import Access, Exchange, Traits, origin_of
@@ -139,7 +138,7 @@ class Meeting:
         """Holds the store's origin against every venue's before anything is written. Raises OriginConflict, FormatConflict."""
         origin = one_origin({name: origin_of(venue.exchange) for name, venue in self.venues.items() if name not in failures})
         if origin is not None:
-            await aside(partial(self.tape.prepare, origin, self.request.spec.store.format))
+            await self.environment.aside(partial(self.tape.prepare, origin, self.request.spec.store.format))
 
     def _resolve(self, failures: Mapping[str, str]) -> None:
         symbols = self.request.spec.symbols

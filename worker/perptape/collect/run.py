@@ -18,7 +18,7 @@ from perptape.collect.outcome import Outcome
 from perptape.collect.request import Request
 from perptape.collect.summary import Summary
 from perptape.collect.targets import Session
-from perptape.collect.together import aside, side_by_side, until
+from perptape.collect.together import side_by_side, until
 from perptape.collect.venue import Venue
 from perptape.errors import StoreError
 from perptape.store.catalog import Tape
@@ -164,7 +164,8 @@ class Run:
         from perptape.collect.streams import adopted  # only now: a job must not load streams before it has asked
 
         if self.tape.made() is not None:
-            await aside(lambda: adopted(self.tape, self.request.state, self.environment.clock))
+            clock, disk = self.environment.clock, self.environment.log_disk
+            await self.environment.aside(lambda: adopted(self.tape, self.request.state, clock, disk))
 
 
 async def run(

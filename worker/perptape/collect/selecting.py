@@ -15,7 +15,6 @@ import structlog
 
 from perptape.claims import Want
 from perptape.collect.selection import Selection
-from perptape.collect.together import aside
 from perptape.collect.venue import Venue
 from perptape.datasets.base import Invalid
 from perptape.datasets.open_interest import row
@@ -32,7 +31,7 @@ async def selected(venue: Venue, selection: Selection, datasets: Sequence[str]) 
     Raises Retry, Skip, Fatal and VenueStopped where nothing was selected before, and StoreError.
     """
     now = await venue.now()
-    remembered = selection.remembered(await aside(lambda: _wants(venue, datasets)))
+    remembered = selection.remembered(await venue.asking.environment.aside(lambda: _wants(venue, datasets)))
     chosen: tuple[str, ...] = ()
     if selection.due(remembered, now):
         try:

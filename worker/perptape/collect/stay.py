@@ -14,14 +14,13 @@ import structlog
 
 from perptape.collect.batch import Batch
 from perptape.collect.following import Following
-from perptape.collect.live import settle_memory
 from perptape.collect.outcome import Outcome
 from perptape.collect.rhythm import Rhythm, spread
 from perptape.collect.selection import AGAIN
 from perptape.collect.stream_adopt import Adopted
 from perptape.collect.streams import adopted, stream
 from perptape.collect.targets import Session
-from perptape.collect.together import aside, side_by_side, until
+from perptape.collect.together import side_by_side, until
 from perptape.collect.venue import Settings, Venue
 from perptape.errors import PerptapeError, StoreError
 from perptape.interval import SECOND
@@ -56,7 +55,7 @@ class Stay:
         request = self._run.request
         self._run.summary.scheduled = True
         if "liquidations" in request.datasets:
-            settle_memory()
+            self._environment.settle()
         await until(self._stop, self._adopt_all())
         timer = None
         if self._deadline is not None:
@@ -72,7 +71,8 @@ class Stay:
 
     async def _adopt(self) -> Adopted:
         """What dead processes left in their logs goes into the store."""
-        return await aside(lambda: adopted(self._run.tape, self._run.request.state, self._environment.clock))
+        run, environment = self._run, self._environment
+        return await environment.aside(lambda: adopted(run.tape, run.request.state, environment.clock, environment.log_disk))
 
     async def _adopt_all(self) -> None:
         self._adopted = await self._adopt()
@@ -232,7 +232,7 @@ class Stay:
 
     async def _publish(self) -> bool:
         try:
-            reports = await aside(self._run.tape.publish)
+            reports = await self._environment.aside(self._run.tape.publish)
         except StoreError as error:
             log.error("publishing failed: trying again next time", outcome="retry", error=str(error))
             return False

@@ -18,6 +18,17 @@ class Offload(Protocol):
     async def __call__(self, call: Callable[[], T]) -> T: ...
 
 
+class Lane(Offload, Protocol):
+    """An Offload that somebody ends."""
+
+    def close(self) -> None:
+        """No call follows; those under way go on."""
+
+
+Lanes = Callable[[str], Lane]
+"""Makes a lane of that name."""
+
+
 class Thread:
     """A daemon thread: an executor's would keep a process alive for as long as a store does not answer."""
 

@@ -10,7 +10,6 @@ import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from random import SystemRandom
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -25,7 +24,7 @@ from perptape.collect.stream_adopt import Adopted, adopt
 from perptape.collect.stream_figures import Followed
 from perptape.collect.stream_report import LiveReport
 from perptape.collect.targets import Session
-from perptape.collect.together import aside, until
+from perptape.collect.together import until
 from perptape.collect.unlogged import Unlogged
 from perptape.collect.venue import Venue
 from perptape.coverage import Coverage
@@ -33,7 +32,7 @@ from perptape.errors import StoreError, Unwritable
 from perptape.store.catalog import Tape
 from perptape.store.folder import Folder
 from perptape.store.log import RESERVE, Logs, Owner
-from perptape.store.log_disk import LocalLogDisk
+from perptape.store.log_disk import LocalLogDisk, LogDisk
 from perptape.store.usable import there
 from perptape.times import iso
 
@@ -65,18 +64,18 @@ def log_root(tape: Tape, state: str | None) -> str | None:
     return os.path.join(state, "log", store) if state is not None else None
 
 
-def logs_of(tape: Tape, state: str | None) -> Logs | None:
+def logs_of(tape: Tape, state: str | None, disk: LogDisk | None = None) -> Logs | None:
     """The logs of a tape, where it has been made and there is a place for them. Raises StoreError.
 
     Those of two stores that share a location (at two endpoints, or made anew with other data) are told apart by their owner.
     """
     made, root = tape.made(), log_root(tape, state)
-    return Logs(root, LocalLogDisk(), Owner(tape.fs.identity, made.origin)) if made is not None and root is not None else None
+    return Logs(root, disk or LocalLogDisk(), Owner(tape.fs.identity, made.origin)) if made is not None and root is not None else None
 
 
-def adopted(tape: Tape, state: str | None, clock: Callable[[], int]) -> Adopted:
+def adopted(tape: Tape, state: str | None, clock: Callable[[], int], disk: LogDisk | None = None) -> Adopted:
     """Brings the logs of dead processes into the store. A store that is away leaves them for the next time."""
-    logs = logs_of(tape, state)
+    logs = logs_of(tape, state, disk)
     found = adopt(logs, TapeSegments(tape, clock)) if logs is not None else Adopted()
     if found.logs:
         log.info("logs of a dead process adopted", dataset="liquidations", logs=found.logs, rows=found.rows, waiting=len(found.waiting))
@@ -116,7 +115,7 @@ async def stream(
         log.error("the stream has no log to write to", venue=venue.name, dataset="liquidations", outcome="failed", error=outcome.error)
         return
     environment = venue.asking.environment
-    unlogged = Unlogged(venue.name, venue.clock, environment.monotonic, venue.clock(), since or {}, SystemRandom())
+    unlogged = Unlogged(venue.name, venue.clock, environment.monotonic, venue.clock(), since or {}, environment.random, environment.aside)
     while not stop.is_set():
         try:
             first = since is not None
@@ -155,10 +154,10 @@ async def _streamed(
     known: list[tuple[Logs, Coverage]] = []
 
     async def look() -> None:
-        logs = await aside(lambda: logs_of(venue.tape, state))
+        logs = await venue.asking.environment.aside(lambda: logs_of(venue.tape, state, venue.asking.environment.log_disk))
         if logs is None:
             raise StoreError(f"{venue.tape.location} is not prepared: an origin and a format come first")
-        known.append((logs, await aside(lambda: venue.tape.coverage(venue.name, "liquidations"))))
+        known.append((logs, await venue.asking.environment.aside(lambda: venue.tape.coverage(venue.name, "liquidations"))))
 
     await until(stop, look())
     if not known:
@@ -188,9 +187,11 @@ async def _streamed(
         segments=followed,
         wants=wants,
         clock=environment.clock,
-        random=SystemRandom(),
+        random=environment.random,
         since=unlogged.since,
         replicas=replicas,
+        pace=environment.pace,
+        lanes=environment.lanes,
         goes_on=lambda: session.shared or handed_over(),
         log_limit=reserve,
         look=lambda: there(venue.tape.fs),

@@ -12,6 +12,7 @@ from random import Random
 
 from perptape.claims import STREAM, Claim, Want
 from perptape.collect.stream_adopt import Segments
+from perptape.collect.stream_thread import Offload
 from perptape.collect.stream_writer import ended
 from perptape.collect.together import aside
 from perptape.datasets.liquidations import LIQUIDATIONS
@@ -34,6 +35,7 @@ class Unlogged:
     began: int
     since: Mapping[str, int]
     random: Random
+    aside: Offload = aside
     _at: float | None = None
     _segments: Segments | None = None
     _wants: tuple[Want, ...] = field(default=())
@@ -59,7 +61,7 @@ class Unlogged:
         claims = tuple(missed(wants, self.since, max(self.began, self._said), now, self._cause))
         name, rows = layout.segment_name(now, f"{self.random.getrandbits(64):016x}", 0), LIQUIDATIONS.schema.empty_table()
         with suppress(StoreError):
-            await aside(lambda: segments.put(name, self.venue, LIQUIDATIONS.name, rows, claims, wants))
+            await self.aside(lambda: segments.put(name, self.venue, LIQUIDATIONS.name, rows, claims, wants))
             self.since, self._said = {}, now
 
 

@@ -21,7 +21,6 @@ from perptape.collect.grids import Grid, funding_grids, open_interest_grids
 from perptape.collect.outcome import Outcome
 from perptape.collect.report import Standing
 from perptape.collect.targets import Session
-from perptape.collect.together import aside
 from perptape.coverage import Coverage
 from perptape.datasets.instruments import SeenInstrument, seen_rows
 from perptape.datasets.lifetimes import lives, news
@@ -60,7 +59,7 @@ class Venue:
         now = await self.asking.ask(self.exchange.now)  # from here on its clock is known and `now` asks nobody
         if abs(self.exchange.offset) > OFF:
             log.warning("this machine's clock and the venue's differ: the venue's counts", venue=self.name, ahead_ms=self.exchange.offset)
-        self._remembered = await aside(lambda: self.tape.instruments(self.name))
+        self._remembered = await self.asking.environment.aside(lambda: self.tape.instruments(self.name))
         self._lives = lives(self._remembered, fresh, now, whole=self.exchange.listed_whole)
         self.instruments = tuple(life.instrument for life in self._lives)
         return self.instruments
@@ -77,7 +76,7 @@ class Venue:
             if life.doubted and life.seen.instrument.id in wanted:
                 log.warning("missing from the list: not yet taken for delisted", venue=self.name, instrument=life.seen.instrument.id)
         if fresh:
-            await aside(lambda: self._commit("instruments", seen_rows(fresh), (), ()))
+            await self.asking.environment.aside(lambda: self._commit("instruments", seen_rows(fresh), (), ()))
 
     def _commit(self, dataset: str, rows: Any, claims: tuple[Claim, ...], wants: tuple[Want, ...]) -> str:
         started = self.asking.environment.monotonic()
@@ -100,8 +99,9 @@ class Venue:
 
     def batches(self, dataset: str, settings: Settings) -> dict[str, Batch]:
         """Where the rows of a dataset (and of what is fetched with it) gather, by name on the tape; kept from one fetch to the next."""
+        environment = self.asking.environment
         names = sorted({grid.dataset for grid in self.grids(dataset, settings)})
-        return {name: Batch(name, self._commit, self.asking.environment.monotonic) for name in names}
+        return {name: Batch(name, self._commit, environment.monotonic, environment.aside) for name in names}
 
     async def fetch(
         self, outcome: Outcome, settings: Settings, session: Session, batches: Mapping[str, Batch], until: float | None = None
@@ -169,7 +169,7 @@ class Venue:
         listed = {one.id for target in self.targets for one in (*target.ended, target.instrument) if one is not None}
         grids = self.grids(fill.outcome.dataset, settings)
         for name in batches:
-            coverage = known[name] = await aside(partial(self.tape.coverage, self.name, name))
+            coverage = known[name] = await self.asking.environment.aside(partial(self.tape.coverage, self.name, name))
             batches[name].forget()
             mine = [grid for grid in grids if grid.dataset == name]
             batches[name].want(session.given_up(coverage, listed, mine, await self.now()))
@@ -183,7 +183,7 @@ class Venue:
         now, known = self.clock(), dict[str, Coverage]()  # a stop waits for no answer
         grids = self.grids(outcome.dataset, settings)
         for name, batch in batches.items():
-            coverage = known[name] = await aside(partial(self.tape.coverage, self.name, name))
+            coverage = known[name] = await self.asking.environment.aside(partial(self.tape.coverage, self.name, name))
             batch.forget()
             mine = [(grid, target) for grid in grids if grid.dataset == name for target in self.targets if target.instrument is not None]
             wants = [session.want(grid, target, now, coverage) for grid, target in mine]

@@ -10,7 +10,6 @@ import structlog
 
 from perptape.collect.outcome import Outcome
 from perptape.collect.run import Run
-from perptape.collect.together import aside
 from perptape.errors import StoreError
 from perptape.pod import metrics, ready
 from perptape.pod.ready import Listening
@@ -39,7 +38,7 @@ class Told:
         """Comes back when something was written to the store and read back; a store that is away is asked again."""
         while not self._stored:
             try:
-                await aside(partial(self._run.tape.usable))
+                await self._run.environment.aside(partial(self._run.tape.usable))
                 self._stored, self._store_error, self._store_reason = True, "", ""
             except StoreError as error:
                 if str(error) != self._store_error:

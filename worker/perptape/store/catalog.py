@@ -154,6 +154,9 @@ class Catalog:
 class Tape(Catalog):
     """The write side, and the read side too."""
 
+    publisher = Publisher
+    """By which rule segments become data files."""
+
     def __init__(self, fs: FileSystem) -> None:
         super().__init__(fs)
         self._count = itertools.count()
@@ -237,7 +240,7 @@ class Tape(Catalog):
         if place is None:
             return PublishReport(venue, dataset, error=f"{dataset} is of a newer perptape: it is left alone", lease=free)
         wanted = [p for p in map(place.place, touched) if p is not None]
-        return replace(Publisher(fs, place, venue, writer, wanted).run(), lease=free)
+        return replace(self.publisher(fs, place, venue, writer, wanted).run(), lease=free)
 
     def verify(self) -> list[Finding]:
         """Everything that is not as it should be; nothing is changed."""

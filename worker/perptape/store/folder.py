@@ -33,11 +33,11 @@ class Folder:
     swaps = True
     parallel = 2
 
-    def __init__(self, root: str, disk: Disk | None = None) -> None:
+    def __init__(self, root: str, disk: Disk | None = None, writer: str | None = None) -> None:
         self.location = os.path.abspath(os.path.expanduser(root))
         self._disk: Disk = disk if disk is not None else LocalDisk()
         self._made: set[str] = set()
-        self._writer = secrets.token_hex(6)
+        self._writer = writer or secrets.token_hex(6)
         self._count = itertools.count()
 
     def read(self, path: str) -> Stored:
