@@ -22,6 +22,9 @@ SPREAD := --maxschedchunk=4
 # The cluster's tests wait more than they work. Their folders are named because each job collects for itself.
 E2E_JOBS ?= 3
 ARGS ?=
+# How many schedules `make campaign` carries out, from which one on.
+N ?= 300
+SEED ?= 0
 
 RUN := .venv/bin/python -m
 MADE := .venv/.made-$(firstword $(shell cat requirements/dev.txt pyproject.toml | cksum))
@@ -32,12 +35,12 @@ CLUSTER_TESTS = $(RUN) pytest tests/chart tests/e2e -n $(E2E_JOBS) --maxschedchu
 # Ends the Docker engine that was started for the cluster's tests, if one was.
 DONE = [ -n "$${KEEP:-}" ] || tests/cluster/build stop
 
-.PHONY: help quickstart test e2e check lint bench simulate venv prepare clean
+.PHONY: help quickstart test e2e check lint bench campaign simulate venv prepare clean
 
 help: ## what there is
 	@echo 'perptape: an honest tape of the crypto-derivatives market'
 	@sed -n 's/^\([a-z0-9]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
-	@echo 'Variables: PYTHON=python3.12, WITHOUT=cluster,nautilus,s3 (make test), JOBS=2, ARGS=... (simulate, bench).'
+	@echo 'Variables: PYTHON=python3.12, WITHOUT=cluster,nautilus,s3 (make test), JOBS=2, ARGS=... (simulate, bench), N=300, SEED=0 (campaign).'
 
 quickstart: $(MADE) ## five simulated venues, a tape of them in ./tape, and what is in it; a few minutes
 	@.venv/bin/python examples/quickstart.py
@@ -63,6 +66,9 @@ lint: $(MADE)
 
 bench: $(MADE) ## what is promised about speed and memory, measured
 	$(RUN) bench $(ARGS)
+
+campaign: $(MADE) ## schedules of faults against collector and publisher on a virtual clock; N=300 SEED=0
+	@PYTHONPATH=tests $(RUN) campaign $(N) $(SEED)
 
 simulate: $(MADE) ## five simulated venues on this machine, until Ctrl-C
 	@$(RUN) perptape simulate $(ARGS)

@@ -79,7 +79,15 @@ def test_nothing_is_expected_before_the_listing():
 def test_a_contract_listed_two_hours_ago_is_no_failure():
     listed = Interval(NOW - 2 * HOUR, 1 << 62)
     found = harvested([], Interval(NOW - DAY - 2 * HOUR, NOW), listed)
-    assert claimed(found)[-1][1] == NOW - GRID.rules.delay
+    assert claimed(found, "asked") == [(listed.start, NOW - GRID.rules.delay)]
+
+
+@pytest.mark.parametrize(("minutes", "believed"), [(30, True), (90, False)])
+def test_no_settlement_of_a_contract_of_today_proves_nothing_once_one_could_have_come(minutes, believed):
+    """A venue that says [] for a while must not make an empty hour complete; found by the campaign."""
+    listed = Interval(NOW - minutes * MINUTE - 5 * MINUTE, 1 << 62)
+    span = Interval(listed.start, listed.start + minutes * MINUTE)
+    assert bool(claimed(harvested([], span, listed))) == believed
 
 
 def test_where_the_listing_is_unknown_nothing_is_expected_before_the_first_settlement():

@@ -234,6 +234,12 @@ class RecordingDisk:
         finally:
             self._locks.discard(path)
 
+    def lose_power(self, chance: random.Random | None) -> None:
+        """What was not fsynced is gone, or torn, or there (see `power_lost_after`), and all locks are free."""
+        before, self.root, self.times = self.root, Names(), dict(self.times)
+        _survive(before, self.root, chance, self.times, self._clock)
+        self._locks.clear()
+
     def _do(self, operation: Operation) -> None:
         self._fault(operation)
         self.apply(operation)

@@ -18,7 +18,7 @@ from perptape.datasets import funding, funding_prediction, open_interest
 from perptape.datasets.base import Invalid
 from perptape.errors import Doubtful
 from perptape.exchanges.base import PageRule
-from perptape.interval import DAY, MINUTE, NS, Interval, floor, gaps, intersection, slot_of, slots, total, union
+from perptape.interval import DAY, HOUR, MINUTE, NS, Interval, floor, gaps, intersection, slot_of, slots, total, union
 from perptape.raw import RawFunding, RawOpenInterest, RawPrediction
 from perptape.standing import DOUBTED
 from perptape.times import iso
@@ -139,12 +139,17 @@ def funding_page(
 
 
 def _untraded(known: Sequence[int], proven: Collection[Interval], listed: Interval) -> tuple[Interval, ...]:
-    """The time from a known listing up to the first settlement, where it is longer than a settlement may take: listed, not traded."""
+    """The time from a known listing up to the first settlement, where it is longer than a settlement may take: listed, not traded.
+
+    Where an answer shows none at all, the time since the listing is as good as untraded once a settlement could have come, which no
+    venue makes but on the hour: the venue may say nothing for a while, of a contract too young for that to show.
+    """
     if listed.start == EVER.start or not any(listed.start in span for span in proven) or (known and known[0] <= listed.start):
         return ()
     first = known[0] if known else listed.end
     found = intersection(proven, [Interval(listed.start, first)])
-    return found if found and funding.too_long(found[0].start, min(first, found[-1].end)) else ()
+    silent = not known and found and floor(found[-1].end, HOUR) > found[0].start
+    return found if silent or (found and funding.too_long(found[0].start, min(first, found[-1].end))) else ()
 
 
 def _trading(known: Sequence[int], listed: Interval, untraded: Sequence[Interval], seen: int) -> Interval:

@@ -1,0 +1,52 @@
+"""`python -m campaign [N] [SEED]`: carries out N schedules from SEED on, and says what went wrong and how many met each fault.
+
+On a terminal one line shows how far it is; piped, it says a line for each hundred. Exit 1 when anything went wrong.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+
+from campaign.schedule import schedule
+from campaign.world import lived, quiet
+
+
+def main(count: int, first: int) -> int:
+    quiet()
+    began, wrong = time.monotonic(), dict[int, list[str]]()
+    met: Counter[str] = Counter()
+    for done, seed in enumerate(range(first, first + count), 1):
+        met.update(schedule(seed).kinds)
+        if findings := lived(schedule(seed)).findings:
+            wrong[seed] = findings
+            _say(f"seed {seed}: {findings[0]}" + (f" (and {len(findings) - 1} more)" if findings[1:] else ""))
+        _progress(done, count, len(wrong), time.monotonic() - began)
+    for line in table(met, count):
+        _say(line)
+    seconds = time.monotonic() - began
+    _say(f"{count} schedules of {first}…{first + count - 1} in {seconds:.0f} s, {seconds / count:.2f} s each: {len(wrong)} went wrong")
+    return 1 if wrong else 0
+
+
+def table(met: Counter[str], count: int) -> list[str]:
+    """How many schedules hold each fault."""
+    return [f"{kind:<20} {number:>6} {100 * number / count:5.1f} %" for kind, number in sorted(met.items(), key=lambda one: -one[1])]
+
+
+def _progress(done: int, count: int, wrong: int, seconds: float) -> None:
+    text = f"{done} of {count} schedules, {wrong} went wrong, {(count - done) * seconds / done:.0f} s left"
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r{text} " + ("\n" if done == count else ""))
+    elif done % 100 == 0 or done == count:
+        _say(text)
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(*(int(word) for word in (sys.argv[1:] + ["300", "0"][len(sys.argv[1:3]) :])[:2])))

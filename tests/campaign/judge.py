@@ -1,0 +1,214 @@
+"""Holds what the tape says against what is true of the market.
+
+At each commit: the claims of a segment are proven by its own rows. After a loss of power: what a commit had returned for is there. In
+the end: every claim is true, nothing is there twice or was never sent, everything obtainable is there, and reasons of holes are true.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+import pyarrow as pa
+
+from campaign.market import BACKFILL, Market
+from perptape.claims import SETTLED, Claim, grid_step, is_period
+from perptape.collect.report import Standing, standings
+from perptape.interval import HOUR, MINUTE, NS, Interval, slots, total
+from perptape.standing import State
+from perptape.store.catalog import Tape
+from perptape.times import iso
+
+Values = dict[int, float]
+
+
+class Judge:
+    """`findings`: one line each, with what is wrong."""
+
+    def __init__(self, market: Market) -> None:
+        self._market = market
+        self.findings: list[str] = []
+        self._durable: dict[str, set[tuple[str, int]]] = {}
+
+    def found(self, text: str) -> None:
+        if text not in self.findings:
+            self.findings.append(text)
+
+    # -- at each commit
+
+    def watching(self, kind: type[Tape]) -> type[Tape]:
+        """The same tape; the judge sees what is committed."""
+        judge = self
+
+        class Watched(kind):  # type: ignore[misc, valid-type]
+            def commit(self, venue: str, dataset: str, rows: Any, claims: Any, wants: Any, *rest: Any, **more: Any) -> str:
+                claims = tuple(claims)
+                judge.committing(dataset, rows, claims)
+                name: str = super().commit(venue, dataset, rows, claims, wants, *rest, **more)
+                judge.committed(dataset, rows)
+                return name
+
+        return Watched
+
+    def committing(self, dataset: str, rows: pa.Table | None, claims: Iterable[Claim]) -> None:
+        have = by_instrument(rows, _VALUE.get(dataset)) if rows is not None and dataset != "instruments" else {}
+        for claim in claims:
+            if claim.kind != "complete":
+                continue
+            mine = have.get(claim.instrument, {})
+            if wrong := self._unlike(dataset, claim.instrument, claim.grid, claim.span, mine):
+                self.found(f"{dataset} {claim.instrument} {claim.grid}: claimed complete {said(claim.span)}, {wrong}")
+
+    def committed(self, dataset: str, rows: pa.Table | None) -> None:
+        """The commit returned: from here on nothing takes it away."""
+        if rows is not None and dataset != "instruments":
+            self._durable.setdefault(dataset, set()).update(keys(rows))
+
+    def _unlike(self, dataset: str, instrument: str, grid: str, span: Interval, have: Values) -> str:
+        """How the rows differ from what is true of a complete span."""
+        if grid == SETTLED:
+            return differing(self._market.settled(instrument, span), have)
+        step = grid_step(grid)
+        if step is None:
+            return ""
+        if is_period(grid):
+            truth = self._market.buckets(instrument, span, whole=False)
+            if none := [slot for slot in slots(span, step) if slot not in truth]:
+                return f"where there is no bucket, at {iso(none[0])}"
+            return differing(truth, have)
+        bare = [slot for slot in slots(span, step) if not any(time in Interval(slot, slot + step) for time in have)]
+        return f"without a sample from {iso(bare[0])}" if bare else ""
+
+    # -- later
+
+    def survived(self, tape: Tape, when: str) -> None:
+        """What had been committed is there."""
+        for dataset, durable in self._durable.items():
+            if gone := durable - set(keys(tape.every_row(dataset))):
+                name, time = min(gone, key=lambda one: one[1])
+                self.found(f"{dataset}: {len(gone)} committed rows are gone {when}, {name} at {iso(time // NS)} is the first")
+
+    def last(self, tape: Tape, now: int) -> None:
+        """Everything, in the end."""
+        self.survived(tape, "in the end")
+        if self._market.schedule.seed % 4 == 0:  # it reads everything once more
+            for line in tape.verify():
+                self.found(f"verify finds {line}")
+        venue = self._market.schedule.venue
+        have: dict[str, dict[str, Values]] = {}
+        for dataset, value in _VALUE.items():
+            rows = tape.every_row(dataset)
+            if twice := [key for key, count in Counter(keys(rows, all_of_key=True)).items() if count > 1]:
+                self.found(f"{dataset}: {len(twice)} rows are there twice, {twice[0]}")
+            have[dataset] = by_instrument(rows, value)
+        self._sent(have)
+        seen = set()
+        for one in standings(tape, now, [venue]):
+            seen.add((one.instrument, one.dataset))
+            self._wanted(one, now)
+            for state in one.states:
+                if wrong := self._wrong(one, state, have[one.dataset].get(one.instrument, {}), now):
+                    self.found(f"{one.dataset} {one.instrument} {one.grid}: {state.status} {state.reason} {said(state.span)}, {wrong}")
+        for life in self._market.lives:
+            for dataset in ("open_interest", "funding"):
+                if (life.id, dataset) not in seen:
+                    self.found(f"{dataset} {life.id}: nobody wants it")
+
+    def _wanted(self, one: Standing, now: int) -> None:
+        """All that the spec asks for is wanted, while the contract is listed."""
+        if one.grid.startswith("sample/"):
+            return
+        listed = [
+            life.life.intersection(Interval(self._market.start - BACKFILL, now)) for life in self._market.lives if life.id == one.instrument
+        ]
+        missing = total(span for span in listed if span) - total(one.wanted)
+        if missing > 10 * MINUTE + 3 * len(listed) * (grid_step(one.grid) or MINUTE):
+            self.found(f"{one.dataset} {one.instrument} {one.grid}: {missing // MINUTE} minutes are not wanted")
+
+    def _sent(self, have: dict[str, dict[str, Values]]) -> None:
+        """Every row was sent by the venue."""
+        for name, rows in have["funding"].items():
+            truth = self._market.settled(name, hull(rows))
+            if strange := [time for time, rate in rows.items() if truth.get(time) != rate]:
+                self.found(f"funding {name}: never sent, {iso(strange[0])}")
+        for name, rows in have["open_interest"].items():
+            if self._market.period is None:
+                continue
+            truth = self._market.buckets(name, hull(rows), whole=False)
+            if strange := [time for time, base in rows.items() if time not in truth or not 0 <= base - truth[time] <= 7]:
+                self.found(f"open_interest {name}: never sent, {iso(strange[0])}")
+
+    def _wrong(self, one: Standing, state: State, have: Values, now: int) -> str:
+        """What is wrong with a state; nothing where it is true."""
+        if state.status == "pending":
+            return ""
+        if state.status == "complete":
+            return self._unlike(one.dataset, one.instrument, one.grid, state.span, have)
+        if one.grid.startswith("sample/"):
+            return self._sample(state, have, now)
+        truth = self._truth(one, state.span)
+        if state.status == "empty":
+            return f"where {len(truth)} rows are, {iso(min(truth))}" if truth else ""
+        if state.status == "open":
+            young = not truth and now - state.span.end < 25 * HOUR
+            return "" if young else f"still obtainable: {len(truth)} rows"
+        if state.status == "lost" and state.reason == "retention":
+            kept = self._kept(one)
+            past = kept is not None and state.span.end <= now - kept + 3 * MINUTE
+            oldest = min((s.span.start for s in one.states if s.status == "complete"), default=now)
+            unseen = not truth and state.span.end <= oldest  # nobody can tell a hole before the first row from what is not kept
+            return "" if past or unseen else f"inside retention, with {len(truth)} rows"
+        return "no such thing can be"
+
+    @staticmethod
+    def _sample(state: State, have: Values, now: int) -> str:
+        if state.status == "open":
+            return "" if now < state.span.end else "though its slot is over"
+        inside = [time for time in have if time in state.span]
+        return "" if state.status == "lost" and state.reason == "missed sample" and not inside else f"with {len(inside)} samples"
+
+    def _truth(self, one: Standing, span: Interval) -> Values:
+        return self._market.settled(one.instrument, span) if one.grid == SETTLED else self._market.buckets(one.instrument, span)
+
+    def _kept(self, one: Standing) -> int | None:
+        traits = self._market.traits
+        if one.grid == SETTLED:
+            return traits.funding_history.retention
+        history = traits.open_interest_history
+        return None if history is None else history.kept(self._market.period)
+
+
+_VALUE = {"open_interest": "oi_base", "funding": "rate", "funding_prediction": "rate"}
+"""Of each dataset, the column that is held against the truth."""
+
+
+def by_instrument(rows: pa.Table, value: str | None) -> dict[str, Values]:
+    """instrument -> ms -> value, as floats."""
+    found: dict[str, Values] = {}
+    if value is not None:
+        for name, time, said in zip(rows["instrument_id"].to_pylist(), rows["ts_event"].to_pylist(), rows[value].to_pylist(), strict=True):
+            found.setdefault(name, {})[time // NS] = float(said)
+    return found
+
+
+def keys(rows: pa.Table, *, all_of_key: bool = False) -> list[tuple[Any, ...]]:
+    """Each row's instrument and time; with what else tells rows apart."""
+    columns = ["instrument_id", "ts_event", *(["period_minutes"] if all_of_key and "period_minutes" in rows.column_names else [])]
+    return list(zip(*(rows[column].to_pylist() for column in columns), strict=True))
+
+
+def differing(truth: Values, have: Values) -> str:
+    missing = [time for time in truth if time not in have]
+    if missing:
+        return f"without the row of {iso(min(missing))}"
+    other = [time for time, value in truth.items() if have[time] != value]
+    return f"with {have[other[0]]} in place of {truth[other[0]]} at {iso(other[0])}" if other else ""
+
+
+def hull(rows: Values) -> Interval:
+    return Interval(min(rows), max(rows) + 1)
+
+
+def said(span: Interval) -> str:
+    return f"{iso(span.start)} to {iso(span.end)}"

@@ -1,0 +1,104 @@
+"""What goes wrong when: a schedule is a pure function of its seed.
+
+Times are seconds since the schedule's start. The storm lasts three hours, in which all faults end; then comes a quiet tail of 26 hours.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import Literal
+
+from perptape.interval import HOUR
+
+STORM = 3 * 3600.0
+TAIL = 26 * 3600.0
+
+Kind = Literal[
+    "kill", "kill in a write", "power loss", "disconnect", "silent socket", "silent topic", "no acknowledgement", "burst", "malformed",
+    "429", "418", "5xx", "latency", "cut body", "empty list", "html", "duplicates", "late publication", "clock skew", "disk full",
+    "store away", "two publishers", "relisting",
+]  # fmt: skip
+STREAMED: tuple[Kind, ...] = ("disconnect", "silent socket", "silent topic", "no acknowledgement", "burst", "malformed")
+ANSWERED: tuple[Kind, ...] = ("429", "418", "5xx", "latency", "cut body", "empty list", "html")
+"""What the calls that are made meanwhile meet."""
+STORED: tuple[Kind, ...] = ("store away", "two publishers")
+PROCESS: tuple[Kind, ...] = ("kill", "kill in a write")
+WORLD: tuple[Kind, ...] = ("duplicates", "late publication", "clock skew", "relisting")
+LONGEST = {
+    "silent socket": 900.0, "silent topic": 1500.0, "no acknowledgement": 300.0, "burst": 60.0, "malformed": 30.0, "429": 300.0,
+    "418": 900.0, "5xx": 1800.0, "latency": 1800.0, "cut body": 1800.0, "empty list": 5400.0, "html": 5400.0, "late publication": 5400.0,
+    "duplicates": 3600.0, "disk full": 900.0, "store away": 1200.0, "two publishers": 2400.0, "clock skew": 3600.0,
+}  # fmt: skip
+"""Seconds that a fault may last; those that are not here happen in a moment."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Fault:
+    """`size` in [0, 1) says how bad it is, in the fault's own measure. `whom`: which of several processes or connections."""
+
+    start: float
+    seconds: float
+    kind: Kind
+    size: float = 0.0
+    whom: int = 0
+
+    @property
+    def end(self) -> float:
+        return self.start + self.seconds
+
+    def touches(self, start: float, end: float, before: float = 0.0, after: float = 0.0) -> bool:
+        """Whether it may have had to do with what happened in ``[start, end)``."""
+        return self.start - before < end and start < self.end + after
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """One simulated life of a collection. `instruments`: how many; `every` (ms): how often is fetched; `settles` (minutes): funding."""
+
+    seed: int
+    venue: str
+    store: Literal["folder", "bucket"]
+    resident: bool
+    """Whether one process stays, else jobs come and go."""
+    streams: bool
+    replicas: int
+    instruments: int
+    every: int
+    settles: int
+    faults: tuple[Fault, ...]
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        return frozenset(fault.kind for fault in self.faults)
+
+    def of(self, *kinds: str) -> tuple[Fault, ...]:
+        return tuple(fault for fault in self.faults if fault.kind in kinds)
+
+
+def schedule(seed: int) -> Schedule:
+    """At least five faults of at least three kinds, all of which can be met."""
+    chance = random.Random(f"campaign {seed}")
+    venue = chance.choice(("binance", "bybit", "hyperliquid", "okx", "deribit"))
+    store: Literal["folder", "bucket"] = chance.choice(("folder", "bucket"))
+    streams = False
+    replicas = chance.choice((1, 1, 2))
+    kinds: list[Kind] = [*ANSWERED, *STORED, *PROCESS, *WORLD]
+    if streams:
+        kinds += STREAMED * 2
+    kinds += ["power loss", "disk full"] if store == "folder" else ["store away"]
+    faults: list[Fault] = []
+    while len(faults) < 5 or len({fault.kind for fault in faults}) < 3 or (len(faults) < 11 and chance.random() < 0.75):
+        faults.append(_fault(chance, chance.choice(kinds)))
+    return Schedule(
+        seed, venue, store, chance.random() < 0.5, streams, replicas, chance.choice((1, 2)), HOUR // chance.choice((1, 2)),
+        60 if venue in ("hyperliquid", "deribit") else chance.choice((60, 240, 480)), tuple(sorted(faults)),
+    )  # fmt: skip
+
+
+def _fault(chance: random.Random, kind: Kind) -> Fault:
+    longest = LONGEST.get(kind, 0.0)
+    seconds = round(longest * chance.choice((0.05, 0.3, 1.0)) * (0.5 + chance.random() / 2), 3)
+    early = kind in ("html", "empty list") and chance.random() < 0.5  # while the first fill is under way
+    start = 0.0 if early else round(chance.uniform(0, STORM - seconds - 60), 3)
+    return Fault(start, seconds, kind, round(chance.random(), 6), chance.randrange(4))

@@ -1,0 +1,56 @@
+"""The campaign's first layer: whatever befalls collector, publisher, store and venue, nothing obtainable is lost and no claim is false.
+
+Each schedule is three simulated hours of faults and a quiet day, in process, on a virtual clock.
+"""
+
+import os
+import random
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from campaign.schedule import STORM, schedule
+from campaign.world import lived, quiet
+
+FIXED = 200
+FRESH = 100
+BLOCK = 20
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _quiet():
+    quiet()
+
+
+def test_each_schedule_holds_five_faults_of_three_kinds_and_each_fault_is_in_one_of_twenty():
+    schedules = [schedule(seed) for seed in range(FIXED)]
+    assert all(len(one.faults) >= 5 and len(one.kinds) >= 3 and one.faults[-1].end <= STORM for one in schedules)
+    met = Counter(kind for one in schedules for kind in one.kinds)
+    assert {kind: met[kind] for kind in met if met[kind] < FIXED / 20} == {}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("first", range(0, FIXED, BLOCK))
+def test_nothing_obtainable_is_lost_and_no_claim_is_false(first):
+    assert {seed: found for seed in range(first, first + BLOCK) if (found := lived(schedule(seed)).findings)} == {}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("block", range(FRESH // BLOCK))
+def test_nor_is_it_under_schedules_that_nobody_has_seen(block):
+    seeds = [random.SystemRandom().randrange(FIXED, 10**9) for _ in range(BLOCK)]
+    assert {seed: found for seed in seeds if (found := lived(schedule(seed)).findings)} == {}
+
+
+def test_a_seed_reproduces_everything_bit_for_bit():
+    """Also in another process, whose hashes of text are others."""
+    again = "from campaign.schedule import schedule; from campaign.world import lived, quiet; quiet(); print(lived(schedule({})).digest())"
+    for seed in (2, 5):
+        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "PYTHONHASHSEED": str(seed + 7)}
+        said = subprocess.run([sys.executable, "-c", again.format(seed)], env=environment, capture_output=True, text=True, check=True)
+        assert said.stdout.strip() == lived(schedule(seed)).digest()
