@@ -198,9 +198,13 @@ class World:
             request, self.tape(process), connect=lambda venue, access: line, environment=self.environment(process), stop=asyncio.Event()
         )
 
-    async def _until_over(self, process: Process, life: Coroutine[Any, Any, Any]) -> None:
+    async def _until_over(self, process: Process, life: Coroutine[Any, Any, Any], *, slow: bool = False) -> None:
+        """Until the process ends, or should have. One that is slow on purpose is killed then."""
         main = process.start(life)
         await asyncio.wait({main}, timeout=2 * BUDGET)
+        if not main.done() and slow:
+            process.kill()
+            await asyncio.wait({main}, timeout=60)
         if not main.done():
             self.note(f"{process.name} does not end")
             process.kill()
@@ -229,7 +233,7 @@ class World:
             if actors[0].error is not None and process.alive and not isinstance(actors[0].error, StoreError):
                 raise actors[0].error
 
-        await self._until_over(process, steps())
+        await self._until_over(process, steps(), slow=slow > 1)
 
     # -- afterwards
 
