@@ -29,7 +29,7 @@ def _different_exchanges(venues: tuple[Venue, ...]) -> tuple[Venue, ...]:
 
 
 class Verify(Model):
-    """A regular check of the whole store: order, duplicates, hashes, claims against rows."""
+    """A regular check of the whole store: order, duplicates, hashes, claims against rows; and of a sample against what venues say now."""
 
     every: Every = Every("1d")
     """How often."""
@@ -49,7 +49,7 @@ class CollectionSpec(Model):
     store: Store
     """Where the tape is kept. Place and format are fixed for a store's life."""
     verify: Verify | None = None
-    """A regular check of the store; none when left out."""
+    """A regular check of the store, and of a sample of it against what its venues say now; none when left out."""
     worker: Worker | None = None
     """What is put on the pods that the operator makes."""
     suspend: StrictBool = False

@@ -8,7 +8,7 @@ from perptape_api.durations import Every
 from perptape_api.status import CollectionStatus, Status
 from perptape_operator import clock, naming, observed, runs, standing
 from perptape_operator.applied import Outcome
-from perptape_operator.checks import DEFAULT_DELAY_MS, Due, Facts
+from perptape_operator.checks import DEFAULT_DELAY_MS, Due, Facts, joined
 from perptape_operator.collectors import Collector
 from perptape_operator.entries import entry
 from perptape_operator.gathered import Gathered
@@ -71,6 +71,7 @@ def told(
         publisher=folding.trouble.message if folding.trouble is not None else publisher.error or "" if publisher is not None else "",
         publisher_late=_publisher_late(found, now),
         damage=_damage(checking),
+        checked=_checked(checking),
         notes=_notes(found, outcome, disbelieved),
     )
     mine = {venue.exchange for venue in found.home.spec.venues}
@@ -157,7 +158,13 @@ def _damage(checking: Seen) -> str:
     latest = next(iter(checking.reports), None)
     if latest is None or latest.exit == 0:
         return ""
-    return latest.store_error or next(iter(latest.notes), f"the check ended with exit code {latest.exit}")
+    return latest.store_error or joined(latest.notes) or f"the check ended with exit code {latest.exit}"
+
+
+def _checked(checking: Seen) -> str:
+    """What the newest check of the whole store said, where it found nothing wrong."""
+    latest = next(iter(checking.reports), None)
+    return "" if latest is None or latest.exit else joined(latest.notes) or ""
 
 
 def _publisher_late(found: Gathered, now: int) -> str:

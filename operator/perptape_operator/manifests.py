@@ -68,17 +68,21 @@ def fetch_cron_job(home: Home, collector: Collector, *, suspended: bool) -> Mani
 
 def publish_cron_job(home: Home, *, suspended: bool) -> Manifest:
     """Folds what was collected into data files."""
-    return _chore(home, naming.PUBLISH, home.spec.store.published_every, schedule.PUBLISH_BUDGET_S, suspended=suspended)
+    return _chore(home, naming.PUBLISH, home.spec.store.published_every, schedule.PUBLISH_BUDGET_S, [naming.PUBLISH], suspended=suspended)
 
 
 def verify_cron_job(home: Home, every: Every, *, suspended: bool) -> Manifest:
-    """Checks the whole store."""
-    return _chore(home, naming.VERIFY, every, schedule.VERIFY_BUDGET_S, suspended=suspended)
+    """Checks the whole store, and asks the venues for a sample of it again: with the share of a limit that nobody has to grant."""
+    env = {names.ENV_BUDGET_FALLBACK: f"{home.settings.budget_fallback:g}"}
+    args = [naming.VERIFY, f"{names.FOLDER}/{names.COLLECTION_FILE}"]
+    return _chore(home, naming.VERIFY, every, schedule.VERIFY_BUDGET_S, args, env, suspended=suspended)
 
 
-def _chore(home: Home, child: str, every: Every, budget: int, *, suspended: bool) -> Manifest:
+def _chore(
+    home: Home, child: str, every: Every, budget: int, args: list[str], env: dict[str, str] | None = None, *, suspended: bool
+) -> Manifest:
     chance = schedule.seed(home.namespace, home.name, child)
-    pod = template(home, child, [child], {names.ENV_TIME_BUDGET: str(budget)}, None, stays=False)
+    pod = template(home, child, args, {names.ENV_TIME_BUDGET: str(budget), **(env or {})}, None, stays=False)
     name = naming.child_name(home.name, child)
     return _cron_job(home, name, child, None, schedule.cron(every, chance), budget, pod, suspended=suspended)
 

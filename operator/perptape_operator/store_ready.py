@@ -76,7 +76,7 @@ STORE_READY: Final = (
     Check(
         "False",
         "VerifyFailed",
-        "The last check of the whole store found damage, or did not end.",
+        "The last check of the whole store found damage or missing rows, could not ask a venue, or did not end.",
         "see `kubectl logs` of the verify pod; the next runs fetch again what the venue still gives",
         lambda f: f.damage or None,
     ),
@@ -88,5 +88,5 @@ STORE_READY: Final = (
         lambda f: f.claim_pending or None,
     ),
     Check("Unknown", "NotYetUsed", "No run has used the store yet.", "wait for the first run", _unstarted),
-    Check("True", "Usable", "Workers read and write the store.", "nothing", lambda f: ""),
+    Check("True", "Usable", "Workers read and write the store.", "nothing", lambda f: f.checked),
 )

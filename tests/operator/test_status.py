@@ -522,11 +522,11 @@ def test_a_publisher_that_is_killed_and_a_check_that_finds_damage_are_told(one: 
     assert "limits.memory" in one.condition("StoreReady")["message"]
 
 
-def checked(world: Any, findings: int) -> None:
+def checked(world: Any, findings: int, *audits: str) -> None:
     """A check of the whole store, with the very report that the worker leaves."""
     code = 1 if findings else 0
     pod = f"majors-verify-{world.at // 60_000}-p0"
-    said = left.verified(Worker(writer=pod), code, findings, world.at)
+    said = left.verified(Worker(writer=pod), code, findings, world.at, audits)
     world.run("majors-verify", state={"terminated": {"exitCode": code, "reason": "Error" if code else "Completed", "message": said}})
     world.settle(61)
 
@@ -538,8 +538,9 @@ def test_what_a_check_of_the_store_says_itself_is_told_until_a_later_one_finds_n
     checked(one, 7)
     assert (one.condition("StoreReady")["status"], one.condition("StoreReady")["reason"]) == ("False", "VerifyFailed")
     assert "7 things in the store are not as they should be" in one.condition("StoreReady")["message"]
-    checked(one, 0)
+    checked(one, 0, "binance funding: 30 rows asked again: 1 revised, in 1 call")
     assert one.condition("StoreReady")["reason"] == "Usable"
+    assert "30 rows asked again: 1 revised" in one.condition("StoreReady")["message"]
 
 
 def test_a_run_that_was_told_to_end_before_it_asked_takes_nothing_back(one: Any) -> None:

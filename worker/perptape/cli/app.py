@@ -18,7 +18,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "daemon": ("daemon", "daemon"),
     "status": ("status", "status"),
     "gaps": ("status", "gaps"),
-    "verify": ("keep", "verify"),
+    "verify": ("check", "verify"),
     "publish": ("keep", "publish"),
     "venues": ("venues", "venues"),
     "symbols": ("venues", "symbols"),

@@ -42,6 +42,8 @@ class Order:
     endpoints: tuple[str, ...] = ()
     catalog: str | None = None
     as_json: bool = False
+    audit: int = 0
+    """Calls for each venue and dataset that ask again what is kept; 0: what is missing is asked for."""
     again: Callable[[], Collection] | None = None
     """Reads the collection again, where it may change under way."""
 
@@ -54,7 +56,7 @@ def request(order: Order, settings: Settings, writer: str) -> Request:
     if order.live and order.endpoints:
         raise UsageError("--live asks the real exchanges: leave out --endpoint, or --live")
     asked = places.venues(order.exchanges, among=(venue.exchange for venue in spec.venues), of=order.source)
-    wanted = places.datasets(order.datasets, among=spec.wanted(), of=order.source)
+    wanted = _datasets(order)
     return Request(
         name=name,
         source=order.source,
@@ -71,8 +73,17 @@ def request(order: Order, settings: Settings, writer: str) -> Request:
         writer=writer,
         state=settings.state,
         reserve=settings.log_reserve,
+        audit=order.audit,
         namespace=settings.namespace,
     )
+
+
+def _datasets(order: Order) -> tuple[str, ...]:
+    """What is fetched; an audit asks again whatever of it has a history."""
+    known = order.collection.spec.wanted()
+    if order.audit:
+        return tuple(one for one in order.datasets if one in known)
+    return places.datasets(order.datasets, among=known, of=order.source)
 
 
 def overridden(order: Order, settings: Settings) -> list[str]:
@@ -101,7 +112,7 @@ def out(order: Order, settings: Settings) -> int:
     logs.configure(settings.log_level or "info", settings.log_format or "console", secrets=settings.secrets)
     if ignored := overridden(order, settings):
         output.note(f"--live asks the real exchanges and ignores {', '.join(ignored)}")
-    summary = asyncio.run(_run(order, settings))
+    summary = asyncio.run(carried_out(order, settings))
     if summary is None:
         output.note(f"{order.source}: spec.suspend is true: nothing is collected")
         return 0
@@ -151,7 +162,7 @@ def _imported() -> None:
     import_module("perptape.collect.run")
 
 
-async def _run(order: Order, settings: Settings) -> Summary | None:
+async def carried_out(order: Order, settings: Settings) -> Summary | None:
     """The run; one that stays in a pod tells how it stands from here on. None: it is suspended."""
     if settings.port is None or order.once:
         return await _begun(order, settings, None)

@@ -1,10 +1,9 @@
-"""`perptape publish` and `verify`: folds segments into data files; checks everything that is kept."""
+"""`perptape publish`: folds segments into data files."""
 
 from __future__ import annotations
 
-import secrets
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Final
 
 import typer
 
@@ -20,10 +19,9 @@ from perptape_api import names
 MOUNTED: Final = Path(names.FOLDER, names.COLLECTION_FILE)
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Sequence
 
     from perptape.store.publish import PublishReport
-    from perptape.store.verify import Finding, Kind
 
 
 def publish(
@@ -83,55 +81,3 @@ def published(reports: Sequence[PublishReport], at: int) -> Listing:
         for one in reports
     ]
     return Listing(columns, rows)
-
-
-def verify(
-    ctx: typer.Context,
-    repair: Annotated[
-        bool, typer.Option("--repair", help="Keep unreadable files aside, and have what is claimed and gone asked for again.")
-    ] = False,
-    catalog: options.Catalog = None,
-    form: options.Form = options.Format.table,
-    to: options.Output = None,
-) -> int:
-    """Check everything that is kept: order, duplicates, overlaps, hashes, claims against rows. Changes nothing without --repair."""
-    from perptape.cli.tapes import reader, tape
-
-    output.check_form(form.value, to)
-    settings: Settings = ctx.obj
-    where = place(catalog, settings)
-    reader(where)
-    opened = tape(where)
-    found = opened.verify()
-    if found and repair:
-        from perptape.store.repair import repair as mended
-
-        for line in mended(opened, found, settings.writer or secrets.token_hex(6)):
-            output.note(line)
-        found = opened.verify()
-    left.leave(settings, left.verified(settings, PARTLY if found else OK, len(found), now()))
-    if found or form != options.Format.table:
-        output.emit(damage(found), form.value, to)
-    if found:
-        output.error(f"{len(found)} things are not as they should be: {remedy({one.kind for one in found})}")
-        return PARTLY
-    output.note(f"{where.location} is as it should be")
-    return OK
-
-
-def remedy(kinds: Collection[Kind]) -> str:
-    """The command that mends findings of these kinds. Pure."""
-    if not {"unreadable", "claim"}.isdisjoint(kinds):
-        return "`perptape verify --repair` keeps broken files aside, and the next run asks for what is gone"
-    if not {"unpublished", "coverage"}.isdisjoint(kinds):
-        return "`perptape publish` mends what can still be read elsewhere, and an hour after it was written puts aside what cannot be read"
-    return "something else than perptape wrote under data/: move it away"
-
-
-def damage(found: Sequence[Finding]) -> Listing:
-    """One row for each finding. Pure."""
-    from dataclasses import astuple, fields
-
-    from perptape.store.verify import Finding
-
-    return Listing(tuple(field.name for field in fields(Finding)), [tuple(map(str, astuple(one))) for one in found])

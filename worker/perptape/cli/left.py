@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from perptape.store.publish import PublishReport
 
+LINE: Final = 200
 LONGEST: Final = 1_000
 """Characters of a message."""
 
@@ -54,10 +55,10 @@ def published(settings: Settings, code: int, reports: Sequence[PublishReport], n
     return _text({**found, "publisher": folded})
 
 
-def verified(settings: Settings, code: int, findings: int, now: int) -> str:
-    """The report of a check of the whole store."""
+def verified(settings: Settings, code: int, findings: int, now: int, audits: Sequence[str] = ()) -> str:
+    """The report of a check of the whole store. `audits`: what venues said of a sample of it, a line each."""
     said = f"{findings} things in the store are not as they should be: see kubectl logs" if findings else "the store is as it should be"
-    return _text({**_head(settings, code, now), "notes": [said]})
+    return _text({**_head(settings, code, now), "notes": [said, *(line[:LINE] for line in audits)]})
 
 
 def _head(settings: Settings, code: int, now: int) -> dict[str, Any]:

@@ -58,7 +58,7 @@ class Backfill:
     _done: int = 0
     _by_id: dict[str, Instrument] = field(default_factory=dict)
     _damage: tuple[Damage, ...] = ()
-    _settled: dict[str, int] = field(default_factory=dict)
+    settled: dict[str, int] = field(default_factory=dict)
     """By when (ms) the store knows of settlements of each instrument."""
 
     def __post_init__(self) -> None:
@@ -79,7 +79,7 @@ class Backfill:
     async def _lives(self, grid: Grid, coverage: Coverage) -> None:
         now = await self.exchange.now()
         self._damage = coverage.damage
-        self._settled = settled_by(coverage)
+        self.settled = settled_by(coverage)
         open_time = self._open(grid, coverage, now)
         if grid.sampled:
             await self._sample(grid, [self._by_id[one] for one in open_time])
@@ -92,7 +92,7 @@ class Backfill:
             for one, spans in open_time.items()
         ]
         plan = ordered(lists, grid.rules.floor(now), RUN_ESTIMATE)
-        await self._work(grid, rule, plan, sum(map(bool, lists)))
+        await self.work(grid, rule, plan, sum(map(bool, lists)))
 
     def _open(self, grid: Grid, coverage: Coverage, now: int) -> dict[str, tuple[Interval, ...]]:
         """The open time that may be asked for now, by instrument; asserts the wants on the way."""
@@ -112,7 +112,7 @@ class Backfill:
                 found[one] = spans
         return found
 
-    async def _work(self, grid: Grid, rule: PageRule, plan: Sequence[Window], fresh: int) -> None:
+    async def work(self, grid: Grid, rule: PageRule, plan: Sequence[Window], fresh: int) -> None:
         """Asks every window; the first `fresh` of them hold what is due."""
         queue = deque(plan)
         self._total, self._done = len(plan), 0
@@ -189,7 +189,7 @@ class Backfill:
             settled = await self._ask(lambda: self.exchange.funding_page(one, asked))
             self._count(settled.dropped)
             told, unread = settled.rows, len(settled.dropped)
-            seen = self._settled.get(one.id, NEVER)
+            seen = self.settled.get(one.id, NEVER)
             return funding_page(window, asked, told, pages.raws, grid, rule, settled.received, unread, one.life, seen)
         answer = await self._ask(lambda: self.exchange.open_interest_page(one, grid.period or 0, asked))
         self._count(answer.dropped)

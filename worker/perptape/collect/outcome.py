@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from perptape.collect.audit import Audited
     from perptape.collect.figures import Figures
     from perptape.collect.stream_report import LiveReport
 
@@ -45,6 +46,8 @@ class Outcome:
     last_run: int | None = None
     last_success: int | None = None
     """Of a process that stays: when it last fetched, and when a fetch last ended without a failure (ms, local clock)."""
+    audited: Audited | None = None
+    """Of an audit: what the venue said of a sample of what is kept."""
     live: LiveReport | None = None
     """Of a stream: its state, kept up to date while it runs."""
     _log_error: str = ""
@@ -105,6 +108,8 @@ class Outcome:
                 found[name] = value
         if self.figures is not None:
             found |= self.figures.fields()
+        if self.audited is not None:
+            found["audited"] = self.audited.fields()
         if self.live is not None:
             found["ready"] = self.live.proven >= self.live.places
         for name in ("unsupported", "error"):

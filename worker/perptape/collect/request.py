@@ -32,6 +32,8 @@ class Request:
     """Where stream logs are kept when the store is not a folder."""
     reserve: int = 64 * 2**20
     """Bytes that each of them takes beforehand."""
+    audit: int = 0
+    """Calls for each venue and dataset that ask again what is kept; 0: what is missing is asked for."""
     namespace: str = ""
     """Of the pod that carries it out; empty where that is no pod. In a cluster replicas are pods, and publishing is a pod's of its own."""
 
@@ -46,6 +48,8 @@ class Request:
         count = len(self.spec.symbols.names or ())
         symbols = f"{count} symbol{'' if count == 1 else 's'}" if count else "a selection of symbols"
         limit = "" if self.deadline_s is None else f", within {self.deadline_s:.0f} s"
+        if self.audit:
+            parts = [f"{dataset} again, in {self.audit} calls of each venue" for dataset in self.datasets]
         return f"asked for {'; '.join(parts)}; of {symbols} at {', '.join(self.venues)}{limit}"
 
     @property

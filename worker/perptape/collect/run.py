@@ -136,11 +136,16 @@ class Run:
                     outcome.unsupported = venue.exchange.traits.no_feed or "streams are no part of --once"
                 elif session is None:
                     outcome.error = failures[name]
+                elif self.request.audit:
+                    from perptape.collect.auditing import Audit  # no load for a job that fetches
+
+                    await Audit(venue, outcome, self.request.audit).carry_out(settings, session)
                 else:
                     await venue.fetch(outcome, settings, session, venue.batches(dataset, settings))
 
         await side_by_side([until(self.stop, one(name)) for name in self.request.venues])
-        await self._adopt()
+        if not self.request.audit:
+            await self._adopt()
         if self.stop.is_set():
             self._stopped()
 

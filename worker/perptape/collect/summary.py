@@ -92,6 +92,10 @@ class Summary:
             if one.unsupported:
                 out.append(f"{one.venue} {one.dataset}: not collected: {one.unsupported}")
                 continue
+            if one.audited is not None:
+                out.append(f"{one.venue} {one.dataset}: {one.audited}, in {_count(one.calls, 'call')}")
+                out.extend(f"  failed: {line}" for line in (*one.failed[:5], *([one.error] if one.error else ())))
+                continue
             extra = "".join(
                 f", {value} {name}"
                 for name, value in (

@@ -76,9 +76,9 @@ class Venue:
             if life.doubted and life.seen.instrument.id in wanted:
                 log.warning("missing from the list: not yet taken for delisted", venue=self.name, instrument=life.seen.instrument.id)
         if fresh:
-            await self.asking.environment.aside(lambda: self._commit("instruments", seen_rows(fresh), (), ()))
+            await self.asking.environment.aside(lambda: self.commit("instruments", seen_rows(fresh), (), ()))
 
-    def _commit(self, dataset: str, rows: Any, claims: tuple[Claim, ...], wants: tuple[Want, ...]) -> str:
+    def commit(self, dataset: str, rows: Any, claims: tuple[Claim, ...], wants: tuple[Want, ...]) -> str:
         started = self.asking.environment.monotonic()
         name = self.tape.commit(self.name, dataset, rows, claims, wants, self._writer, self.asking.environment.clock)
         seconds = round(self.asking.environment.monotonic() - started, 3)
@@ -101,7 +101,7 @@ class Venue:
         """Where the rows of a dataset (and of what is fetched with it) gather, by name on the tape; kept from one fetch to the next."""
         environment = self.asking.environment
         names = sorted({grid.dataset for grid in self.grids(dataset, settings)})
-        return {name: Batch(name, self._commit, environment.monotonic, environment.aside) for name in names}
+        return {name: Batch(name, self.commit, environment.monotonic, environment.aside) for name in names}
 
     async def fetch(
         self, outcome: Outcome, settings: Settings, session: Session, batches: Mapping[str, Batch], until: float | None = None

@@ -131,11 +131,11 @@ class Catalog:
         kind = DATASETS[dataset]
         return kind.empty() if form is None else read_rows(self.fs, kind, form, instruments, start, end, period)
 
-    def every_row(self, dataset: str, instruments: Iterable[str] | None = None) -> pa.Table:
-        """All rows of a dataset, of open interest those of every period."""
+    def every_row(self, dataset: str, instruments: Iterable[str] | None = None, start: Time = None, end: Time = None) -> pa.Table:
+        """The rows of a dataset, of open interest those of every period."""
         form = self.layout
         kind = DATASETS[dataset]
-        return kind.empty() if form is None else read_rows(self.fs, kind, form, instruments, None, None, None, every_period=True)
+        return kind.empty() if form is None else read_rows(self.fs, kind, form, instruments, start, end, None, every_period=True)
 
     def sql(self, query: str) -> pa.Table:
         """The answer of DuckDB, which knows each dataset as a view."""

@@ -1,0 +1,131 @@
+"""`perptape verify`: checks everything that is kept and, with a spec, asks its venues for a sample of it again."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from perptape import logs, output
+from perptape.cli import left, options
+from perptape.cli.keep import place
+from perptape.cli.shell import OK, PARTLY, now
+from perptape.errors import UsageError
+from perptape.output import Listing
+from perptape.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from perptape.collect.summary import Summary
+    from perptape.store.verify import Finding, Kind
+
+CALLS: Final = 10
+
+
+def verify(
+    ctx: typer.Context,
+    file: Annotated[
+        str | None,
+        typer.Argument(metavar="[FILE]", help="A CollectionSpec: a sample of what is kept is asked of its venues again, and compared."),
+    ] = None,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Keep unreadable files aside, and have what is claimed and gone asked for again.")
+    ] = False,
+    sample: Annotated[
+        int, typer.Option("--sample", metavar="N", min=1, help="With FILE: so many calls of each venue and dataset at most.")
+    ] = CALLS,
+    exchange: options.Exchanges = None,
+    endpoint: options.Endpoints = None,
+    deadline: Annotated[str | None, typer.Option("--deadline", metavar="T", help="With FILE: ask no longer than this, as in 90s.")] = None,
+    catalog: options.Catalog = None,
+    form: options.Form = options.Format.table,
+    to: options.Output = None,
+) -> int:
+    """Check everything that is kept: order, duplicates, overlaps, hashes, claims against rows. Changes nothing without --repair and FILE.
+
+    With FILE the venues are asked for a sample of what is final again: where they say otherwise now, that is stored (what was
+    kept goes to revisions/ at the next publish), and said.
+    """
+    from perptape.cli.tapes import reader, tape
+
+    output.check_form(form.value, to)
+    settings: Settings = ctx.obj
+    if file is None and (exchange or endpoint):
+        raise UsageError("--exchange and --endpoint are for asking venues again: name the CollectionSpec, as in `perptape verify FILE`")
+    where = place(catalog, settings)
+    reader(where)
+    opened = tape(where)
+    found = opened.verify()
+    if found and repair:
+        from perptape.store.repair import repair as mended
+
+        for line in mended(opened, found, settings.writer or secrets.token_hex(6)):
+            output.note(line)
+        found = opened.verify()
+    audit = None if file is None else _audited(file, sample, exchange, endpoint, deadline, catalog, settings)
+    lines = [] if audit is None else audit.lines(audit.logged)
+    code = PARTLY if found or (audit is not None and _wrong(audit)) else OK
+    left.leave(settings, left.verified(settings, code, len(found), now(), [line for line in lines if not line.startswith(" ")]))
+    if found or form != options.Format.table:
+        output.emit(damage(found), form.value, to)
+    for line in lines:
+        output.note(logs.redacted(line, settings.secrets))
+    if found:
+        output.error(f"{len(found)} things are not as they should be: {remedy({one.kind for one in found})}")
+    else:
+        output.note(f"{where.location} is as it should be")
+    return code
+
+
+def _audited(
+    file: str,
+    sample: int,
+    exchanges: list[str] | None,
+    endpoints: list[str] | None,
+    deadline: str | None,
+    catalog: str | None,
+    settings: Settings,
+) -> Summary | None:
+    """Asks the venues of a spec again; None where it is suspended. Raises SpecError, UsageError and OriginConflict."""
+    from perptape.cli import carry
+    from perptape.cli.run import read, source
+
+    order = carry.Order(
+        read(file, in_pod=bool(settings.namespace)),
+        source=source(file),
+        exchanges=tuple(exchanges or ()),
+        datasets=("open_interest", "funding"),
+        once=True,
+        deadline=deadline,
+        endpoints=tuple(endpoints or ()),
+        catalog=catalog,
+        audit=sample,
+    )
+    logs.configure(settings.log_level or "info", settings.log_format or "console", secrets=settings.secrets)
+    return asyncio.run(carry.carried_out(order, settings))
+
+
+def _wrong(audit: Summary) -> bool:
+    """Whether something claimed was not there, or could not be asked for. What a venue changed is its own affair, and followed."""
+    return audit.exit_code != OK or any(one.audited is not None and one.audited.missing for one in audit.outcomes)
+
+
+def remedy(kinds: Collection[Kind]) -> str:
+    """The command that mends findings of these kinds. Pure."""
+    if not {"unreadable", "claim"}.isdisjoint(kinds):
+        return "`perptape verify --repair` keeps broken files aside, and the next run asks for what is gone"
+    if not {"unpublished", "coverage"}.isdisjoint(kinds):
+        return "`perptape publish` mends what can still be read elsewhere, and an hour after it was written puts aside what cannot be read"
+    return "something else than perptape wrote under data/: move it away"
+
+
+def damage(found: Sequence[Finding]) -> Listing:
+    """One row for each finding. Pure."""
+    from dataclasses import astuple, fields
+
+    from perptape.store.verify import Finding
+
+    return Listing(tuple(field.name for field in fields(Finding)), [tuple(map(str, astuple(one))) for one in found])
