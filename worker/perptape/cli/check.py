@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -90,6 +89,8 @@ def _audited(
     settings: Settings,
 ) -> Summary | None:
     """Asks the venues of a spec again; None where it is suspended. Raises SpecError, UsageError and OriginConflict."""
+    import asyncio
+
     from perptape.cli import carry
     from perptape.cli.run import read, source
 
