@@ -45,7 +45,10 @@ class World:
     committed: set[int] = field(default_factory=set)
     broken: set[str] = field(default_factory=set)
     """Data files that cannot be read just now."""
-    memory: dict[tuple[str, str], frozenset[Saying]] = field(default_factory=dict)
+    memory: dict[tuple[str, str], tuple[frozenset[int], frozenset[int]]] = field(default_factory=dict)
+    """What is known of each version of an object: the times of its rows, and those that it claims."""
+    judged: tuple[int, int] = (-1, -1)
+    """The side effects and commits after which nothing was lost: a step that changes nothing is not judged again."""
 
     def clock(self) -> int:
         return START + self.minutes * MINUTE
@@ -75,21 +78,23 @@ class World:
 
     def sayings(self) -> tuple[set[int], set[int]]:
         """(times with a row somewhere, times claimed somewhere), by a look at everything at once."""
-        rows: set[int] = set()
-        claims: set[int] = set()
         for path, (data, version, _) in self.bucket.objects.items():
             if (path, version) not in self.memory:
-                self.memory[path, version] = frozenset(_sayings(path, data))
-            for kind, time in self.memory[path, version]:
-                (rows if kind == "row" else claims).add(time)
-        return rows, claims
+                said = _sayings(path, data)
+                self.memory[path, version] = tuple(frozenset(t for kind, t in said if kind == one) for one in ("row", "claim"))
+        there = [self.memory[path, version] for path, (_, version, _) in self.bucket.objects.items()]
+        return set().union(*(rows for rows, _ in there)), set().union(*(claims for _, claims in there))
 
     def lost(self) -> str | None:
+        now = self.bucket.effects, len(self.committed)
+        if now == self.judged:
+            return None
         rows, claims = self.sayings()
         if missing := self.committed - rows:
             return f"lost rows {sorted(missing)[:2]}"
         if missing := self.committed - claims:
             return f"lost claims {sorted(missing)[:2]}"
+        self.judged = now
         return None
 
 

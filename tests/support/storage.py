@@ -28,8 +28,11 @@ class Bucket:
     """After each side effect: what it was, and all objects."""
     remember: bool = False
     versions: Iterator[int] = field(default_factory=itertools.count)
+    effects: int = 0
+    """How many side effects there were."""
 
     def changed(self, effect: str) -> None:
+        self.effects += 1
         if self.remember:
             self.history.append((effect, dict(self.objects)))
 
@@ -362,7 +365,9 @@ class Actor:
     """Runs a function in a thread of its own, one call to the store at a time, as somebody else says."""
 
     def __init__(self, run: Callable[[Actor], Any]) -> None:
-        self._go, self._arrived = threading.Semaphore(0), threading.Semaphore(0)
+        self._go, self._arrived = threading.Lock(), threading.Lock()  # each is let go once for every time that it is waited for
+        self._go.acquire()
+        self._arrived.acquire()
         self._dead = False
         self.done, self.result, self.error = False, None, None
         self._thread = threading.Thread(target=self._run, args=(run,), daemon=True)

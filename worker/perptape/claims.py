@@ -79,9 +79,10 @@ class Claim:
         Flooring commutes with least and greatest, so joining stays a join, and neighbouring claims merge: coverage stays small.
         It errs to the safe side: damage masks claims last asked before it, and of the day of the damage itself that is all of them.
         """
-        if self.kind in ("asked", "hole"):
+        first, last = floor(self.asked_first, DAY), floor(self.asked_last, DAY)
+        if self.kind in ("asked", "hole") or (first, last) == (self.asked_first, self.asked_last):
             return self
-        return replace(self, asked_first=floor(self.asked_first, DAY), asked_last=floor(self.asked_last, DAY))
+        return replace(self, asked_first=first, asked_last=last)
 
 
 _Value = tuple[str, int, int, frozenset[str], str]

@@ -93,11 +93,12 @@ def joined(dataset: Dataset, tables: Sequence[pa.Table]) -> tuple[pa.Table, pa.T
 
 
 def _keys(dataset: Dataset, table: pa.Table) -> list[Any]:
-    columns = [table["instrument_id"].combine_chunks().dictionary_encode(), *dataset.key(table)]
-    encoded = columns[0] if not isinstance(columns[0], pa.ChunkedArray) else columns[0].combine_chunks()
-    ranks = pc.rank(encoded.dictionary, sort_keys="ascending", tiebreaker="dense")
-    first = ranks.take(encoded.indices)
-    return [first, table["ts_init"].combine_chunks(), *(_flat(c) for c in columns[1:])]
+    """What rows are in order of: the instrument (as a rank), ts_init, and the rest of the natural key."""
+    names = _flat(table["instrument_id"]).dictionary_encode()
+    ranks = names.indices
+    if len(names.dictionary) > 1:
+        ranks = pc.rank(names.dictionary, sort_keys="ascending", tiebreaker="dense").take(ranks)
+    return [ranks, *(_flat(column) for column in (table["ts_init"], *dataset.key(table)))]
 
 
 def _flat(column: Any) -> Any:
@@ -112,20 +113,23 @@ def _named(keys: Sequence[Any]) -> pa.Table:
     return pa.Table.from_arrays(list(keys), names=_names(keys))
 
 
-def _differs(column: Any) -> Any:
-    """For each row but the first: whether it differs from the row before it (null equals null)."""
-    now, before = column.slice(1), column.slice(0, len(column) - 1)
-    different = pc.fill_null(pc.not_equal(now, before), False)
-    if column.null_count == 0:
+def _differ(a: Any, b: Any) -> Any:
+    """For each place of two columns whether they differ there (null equals null)."""
+    different = pc.not_equal(a, b)
+    if a.null_count == 0 and b.null_count == 0:
         return different
-    return pc.or_(different, pc.xor(pc.is_null(now), pc.is_null(before)))
+    return pc.or_(pc.fill_null(different, False), pc.xor(pc.is_null(a), pc.is_null(b)))
 
 
 def _first_of_group(keys: Sequence[Any]) -> Any:
-    changed = _differs(keys[0])
-    for column in keys[1:]:
-        changed = pc.or_(changed, _differs(column))
-    return pa.concat_arrays([pa.array([True]), _flat(changed)])
+    """For each row in order whether it is the first with its keys."""
+    n = len(keys[0])
+    changed = None
+    for column in keys:
+        if column.null_count < n:  # else it is everywhere the same
+            different = _differ(column.slice(1), column.slice(0, n - 1))
+            changed = different if changed is None else pc.or_(changed, different)
+    return pa.concat_arrays([pa.array([True]), changed])
 
 
 def _strictly_ascending(keys: Sequence[Any]) -> bool:
@@ -142,22 +146,20 @@ def _strictly_ascending(keys: Sequence[Any]) -> bool:
 
 
 def _resolved(dataset: Dataset, table: pa.Table, fresh: Any) -> tuple[pa.Table, pa.Table]:
+    """Of a table in order of its keys, whose groups begin where it is `fresh`: the winners, and the losers that were revised."""
     group = pc.cumulative_sum(pc.cast(fresh, pa.int64()))
     ranks = [_flat(column) for column in dataset.prefer(table)]
-    ranked = pa.Table.from_arrays([_flat(group), *ranks, *table.columns], names=["_group", *_names(ranks), *table.schema.names])
+    ranked = pa.Table.from_arrays([group, *ranks, *table.columns], names=["_group", *_names(ranks), *table.schema.names])
     ascending = [(name, "ascending") for name in ("_group", *_names(ranks))]
     order = pc.sort_indices(ranked, sort_keys=[*ascending, *((name, "descending") for name in table.schema.names)])
-    table, group = table.take(order), _flat(group).take(order)
-    first = _first_of_group([group])
-    winners = table.filter(first)
-    losers = table.filter(pc.invert(first))
-    beaten_by = winners.take(pc.subtract(group.filter(pc.invert(first)), 1))
-    revised = pa.array([False] * losers.num_rows)
+    table = table.take(order)  # the groups are where they were, each with its winner first
+    winners, losers = pc.indices_nonzero(fresh), pc.indices_nonzero(pc.invert(fresh))
+    beaten_by = winners.take(pc.subtract(group.take(losers), 1))
+    revised = pa.repeat(False, len(losers))
     for name in dataset.sent:
-        mine, theirs = _flat(losers[name]), _flat(beaten_by[name])
-        differs = pc.fill_null(pc.not_equal(mine, theirs), False)
-        revised = pc.or_(revised, pc.or_(differs, pc.xor(pc.is_null(mine), pc.is_null(theirs))))
-    return winners, losers.filter(revised)
+        column = _flat(table[name])
+        revised = pc.or_(revised, _differ(column.take(losers), column.take(beaten_by)))
+    return table.take(winners), table.take(losers.filter(revised))
 
 
 def kept_time(value: int | None, field: str = "time") -> int:

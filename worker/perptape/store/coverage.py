@@ -126,8 +126,9 @@ def known(fs: FileSystem, landing: Landing, venue: str) -> Known:
     files = settled_coverage_files(fs, venue, landing.dataset)
     damage: tuple[Damage, ...]
     damage, garbled = damage_records(fs, venue, landing.dataset)
-    claims = [c for s in found for c in s.claims] + list(files.all.claims)
-    wants = [w for s in found for w in s.wants] + list(files.all.wants)
+    filed = files.all
+    claims = [c for s in found for c in s.claims] + list(filed.claims)
+    wants = [w for s in found for w in s.wants] + list(filed.wants)
     trusted = not garbled
     lines = [*unreadable, *files.unreadable, *garbled]
     if not files.files:

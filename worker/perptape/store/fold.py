@@ -32,15 +32,34 @@ class Part:
     revised: pa.Table
 
 
-def parts(landing: Landing, segments: Sequence[Segment], touched: Collection[Place] = ()) -> list[Part]:
-    """The files that segments touch, and those `touched` for another reason, in the order of their paths."""
+def parts(landing: Landing, segments: Sequence[Segment]) -> list[Part]:
+    """The files that segments touch, in the order of their paths."""
     rows, revised = landing.joined([s.rows for s in segments])
     lost = dict(landing.parts(revised.sort_by([(n, "ascending") for n in _order(landing)]))) if revised.num_rows else {}
     empty = landing.schema.empty_table()
-    found = {place: Part(place, part, lost.get(place, empty)) for place, part in landing.parts(rows)}
-    for place in touched:
-        found.setdefault(place, Part(place, empty, empty))
-    return [found[place] for place in sorted(found, key=lambda p: p.path)]
+    return sorted((Part(place, part, lost.get(place, empty)) for place, part in landing.parts(rows)), key=_path)
+
+
+class Parts:
+    """`parts` of segments, which is not worked out anew for those that were asked about last."""
+
+    def __init__(self, landing: Landing) -> None:
+        self._landing = landing
+        self._last: list[Segment] = []
+        self._found: list[Part] = []
+
+    def of(self, segments: Sequence[Segment], touched: Collection[Place] = ()) -> list[Part]:
+        """As `parts`, with an empty one for each other place that is `touched` for another reason."""
+        same = len(segments) == len(self._last) and all(a is b for a, b in zip(segments, self._last, strict=True))
+        if not same:
+            self._last, self._found = list(segments), parts(self._landing, segments)
+        empty = self._landing.schema.empty_table()
+        others = set(touched) - {part.place for part in self._found}
+        return sorted([*self._found, *(Part(place, empty, empty) for place in others)], key=_path)
+
+
+def _path(part: Part) -> str:
+    return part.place.path
 
 
 def _order(landing: Landing) -> list[str]:
@@ -60,6 +79,8 @@ def folded(landing: Landing, base: pa.Table | None, part: Part) -> Folded:
     """The join of a file (None: it is not there) and of what segments have for it."""
     if base is None:
         return Folded(part.rows, part.rows.num_rows, part.revised)
+    if base.equals(part.rows):
+        return Folded(None, 0, part.revised)
     rows, beaten = landing.joined([base, part.rows])
     revised = pa.concat_tables([part.revised, beaten]) if beaten.num_rows else part.revised
     return Folded(None if rows.equals(base) else rows, rows.num_rows - base.num_rows, revised)

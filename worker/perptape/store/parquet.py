@@ -108,7 +108,9 @@ def decode_own(data: bytes, path: str, *, rows: bool = True) -> tuple[pa.Table, 
 
 def checked(table: pa.Table, schema: pa.Schema) -> pa.Table:
     """An object of ours in its schema. Raises ArrowException, KeyError and ValueError where it is another, or holds what no row may."""
-    fit = table.select(schema.names).cast(schema)  # a null where there must be a value is refused here
+    fit = table
+    if not table.schema.equals(schema, check_metadata=True):
+        fit = table.select(schema.names).cast(schema)  # a null where there must be a value is refused here
     fit.validate(full=True)
     return fit
 

@@ -59,6 +59,7 @@ class Publisher:
         self.fs, self.landing, self.venue, self.writer, self.touched = fs, landing, venue, writer, touched
         self.report = PublishReport(venue, landing.dataset)
         self._count = itertools.count()
+        self._parts = fold.Parts(landing)
         self._errors: list[str] = []
         self._folded: set[str] = set()
 
@@ -128,7 +129,7 @@ class Publisher:
     def join_files(self, segments: dict[str, Segment]) -> set[Place]:
         """Every file that the segments touch becomes its join with all of them; returns those that could not."""
         failed = set()
-        for part in fold.parts(self.landing, list(segments.values()), self.touched):
+        for part in self._parts.of(list(segments.values()), self.touched):
             try:
                 self.join_file(part)
             except StoreError as error:  # rows that no data file can hold, too: this place waits, the others go on
@@ -199,7 +200,7 @@ class Publisher:
     def absent(self, segments: Sequence[Segment]) -> set[Place]:
         """The files that, read back, miss something of the segments."""
         missing = set()
-        for part in fold.parts(self.landing, segments):
+        for part in self._parts.of(segments):
             try:
                 base = self.landing.decode(part.place, self.fs.read(part.place.path).data)
             except StoreError:
