@@ -110,11 +110,10 @@ def streaming(request: pytest.FixtureRequest, home: Namespace) -> Streaming:
     """Both streamers at work, each on a node of its own. A test of a node's loss has all else on another (`apart`)."""
     simulated, s3 = home.venues("--symbols", "3"), home.bucket()
     if request.node.get_closest_marker("apart"):
-        node = home.get("pods", "--selector", "app=venues")["items"][0]["spec"]["nodeName"]
-        there = json.dumps({"spec": {"template": {"spec": {"nodeSelector": {NODE: node}}}}})
-        for name in ("venues", "minio"):
-            home.kubectl("patch", "deployment", name, "--patch", there)
-            home.available(name)
+        (minio,) = home.get("pods", "--selector", "app=minio")["items"]  # what it holds goes with its pod
+        there = {"spec": {"template": {"spec": {"nodeSelector": {NODE: minio["spec"]["nodeName"]}}}}}
+        home.kubectl("patch", "deployment", "venues", "--patch", json.dumps(there))
+        home.available("venues")
     name = f"kept-{home.name[-2:]}"
     document = collection(name, some(simulated.endpoints, "bybit"), {"liquidations": {"replicas": 2}}, {"s3": s3})
     home.apply(document)
