@@ -6,6 +6,8 @@ from collections.abc import Iterator, Set
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
+from pydantic_core import from_json  # three times as fast as the standard library's
+
 from perptape_api.names import SPEC_LABEL
 from perptape_operator.kinds import COLLECTION, POD, Kind, Manifest, ended, labels_of, name_of, uid_of, version_of
 
@@ -163,7 +165,7 @@ def _slim(manifest: Manifest) -> Manifest:
 
 
 def _manifest(kept: Kept) -> Manifest:
-    found: Manifest = json.loads(zlib.decompress(kept.text))
+    found: Manifest = from_json(zlib.decompress(kept.text))
     return found
 
 

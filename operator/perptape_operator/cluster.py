@@ -9,6 +9,7 @@ from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from kubernetes.aio import client, config
+from pydantic_core import from_json  # three times as fast as the standard library's
 
 from perptape_api.names import OPERATOR_LABEL
 from perptape_operator import undeclared
@@ -161,7 +162,7 @@ class ApiServer:
         return await self._json("PATCH", f"{path}?{query}", body, APPLY)
 
     async def _json(self, method: str, path: str, body: Any = None, content: str = "application/json") -> Manifest:
-        found: Manifest = json.loads(await self._text(method, path, body, content))
+        found: Manifest = from_json(await self._text(method, path, body, content))
         return found
 
     async def _text(self, method: str, path: str, body: Any, content: str) -> str:
