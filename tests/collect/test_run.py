@@ -161,7 +161,7 @@ async def test_slots_that_the_venue_never_has_become_empty_only_after_two_late_a
 
 
 async def test_a_value_that_cannot_be_is_dropped_counted_and_asked_again(world):
-    bad = {"until": world.clock.ms + MINUTE}
+    bad = {"until": world.clock.ms + HOUR}
     at = (world.clock.ms - 30 * HOUR) // FIVE * FIVE
 
     def lying(one, time):
@@ -171,9 +171,43 @@ async def test_a_value_that_cannot_be_is_dropped_counted_and_asked_again(world):
     first = await world.once(symbols="BTCUSDT-PERP")
     assert sum(o.dropped for o in first.outcomes) >= 1
     assert standing(world, "binance", "open_interest").length("open") == FIVE
-    world.clock.forward(10 * MINUTE)
-    await world.once(symbols="BTCUSDT-PERP")
+    said = "BTCUSDT-PERP.BINANCE: 5m of 5m stay open, for values that cannot be used: the next run asks again"
+    assert (first.exit_code, first.outcomes[0].failed) == (1, [said]), "a later run may obtain it"
+    world.clock.forward(HOUR)
+    second = await world.once(symbols="BTCUSDT-PERP")
     assert standing(world, "binance", "open_interest").length("open") == 0
+    assert second.exit_code == 0
+
+
+@pytest.mark.parametrize("dataset", ["open_interest", "funding"])
+async def test_a_value_that_cannot_be_in_one_answer_is_asked_for_once_more_by_the_same_run(world, dataset):
+    at, asked = world.clock.ms // (8 * HOUR) * 8 * HOUR - 16 * HOUR, []
+
+    def lying(truth):
+        def told(one, time):
+            asked.extend([time] if time == at else [])
+            return "NaN" if time == at and len(asked) == 1 else truth(one, time)
+
+        return told
+
+    world.venue("binance", ["BTC"], open_interest_at=lying(open_interest_of) if dataset == "open_interest" else open_interest_of)
+    world.exchanges["binance"].rate_at = lying(rate_of) if dataset == "funding" else rate_of
+    summary = await world.once(symbols="BTCUSDT-PERP")
+    assert len(asked) == 2
+    assert standing(world, "binance", dataset).length("open") == 0
+    assert summary.exit_code == 0, summary.lines()
+
+
+async def test_a_value_that_cannot_be_beside_what_is_asked_for_fails_nothing(world):
+    world.venue("binance", ["BTC"])
+    await world.once(symbols="BTCUSDT-PERP")
+    known = world.clock.ms // (8 * HOUR) * 8 * HOUR - 8 * HOUR
+    world.exchanges["binance"].rate_at = lambda one, time: "NaN" if time == known else rate_of(one, time)
+    world.clock.forward(9 * HOUR)
+    summary = await world.once(symbols="BTCUSDT-PERP")
+    assert summary.outcomes[1].dropped == 1
+    assert standing(world, "binance", "funding").length("open") == 0
+    assert summary.exit_code == 0, summary.lines()
 
 
 async def test_funding_that_answers_nothing_is_not_believed(world):

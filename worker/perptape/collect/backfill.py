@@ -15,7 +15,7 @@ from typing import TypeVar
 from perptape.claims import join_wants
 from perptape.collect.asking import Asking
 from perptape.collect.batch import Batch
-from perptape.collect.doubts import believed
+from perptape.collect.doubts import best
 from perptape.collect.grids import Grid, page_rule
 from perptape.collect.harvest import NEVER, Harvest, funding_page, history_page, off_minute, predictions, samples, settlements
 from perptape.collect.outcome import Outcome
@@ -57,6 +57,8 @@ class Backfill:
     _total: int = 0
     _done: int = 0
     _by_id: dict[str, Instrument] = field(default_factory=dict)
+    _wanted: dict[str, tuple[Interval, ...]] = field(default_factory=dict)
+    """What is asked for, by instrument: windows hold more."""
     _damage: tuple[Damage, ...] = ()
     settled: dict[str, int] = field(default_factory=dict)
     """By when (ms) the store knows of settlements of each instrument."""
@@ -80,7 +82,7 @@ class Backfill:
         now = await self.exchange.now()
         self._damage = coverage.damage
         self.settled = settled_by(coverage)
-        open_time = self._open(grid, coverage, now)
+        open_time = self._wanted = self._open(grid, coverage, now)
         if grid.sampled:
             await self._sample(grid, [self._by_id[one] for one in open_time])
             return
@@ -133,7 +135,7 @@ class Backfill:
 
     async def _window(self, grid: Grid, rule: PageRule, window: Window) -> None:
         """All pages of one window; what they prove is handed over at its end, or when it ends early."""
-        pages = Pages(window)
+        pages = Pages(window, self._wanted[window.instrument])
         try:
             while window.span and not self.over:
                 left = await self._page(grid, rule, window, pages)
@@ -171,7 +173,7 @@ class Backfill:
             asked = Interval(max(asked.start, min(floor, span.start)), asked.end)
             try:
                 answer = partial(self._answer, grid, rule, instrument, replace(window, span=span), asked, pages)
-                harvest = await believed(answer, self.asking.pause)
+                harvest = await best(answer, self.asking.pause)
             except Skip as error:
                 if not error.shrink:
                     raise
@@ -190,10 +192,10 @@ class Backfill:
             self._count(settled.dropped)
             told, unread = settled.rows, len(settled.dropped)
             seen = self.settled.get(one.id, NEVER)
-            return funding_page(window, asked, told, pages.raws, grid, rule, settled.received, unread, one.life, seen)
+            return pages.due(funding_page(window, asked, told, pages.raws, grid, rule, settled.received, unread, one.life, seen))
         answer = await self._ask(lambda: self.exchange.open_interest_page(one, grid.period or 0, asked))
         self._count(answer.dropped)
-        return history_page(window, asked, answer.rows, grid, rule, answer.received, len(answer.dropped))
+        return pages.due(history_page(window, asked, answer.rows, grid, rule, answer.received, len(answer.dropped)))
 
     async def _ask(self, call: Callable[[], Awaitable[T]]) -> T:
         """The call's answer; every attempt is counted here, since several outcomes of a venue share its `asking`."""
@@ -213,6 +215,7 @@ class Backfill:
         self.outcome.rows += len(rows)
         self._count(pages.dropped)
         self.outcome.suspicious += pages.suspicious
+        self.outcome.failed.extend(pages.spoilt)
         if rows or pages.claims:
             await self.batches[grid.dataset].add(rows, pages.claimed(self._by_id[pages.window.instrument], self._damage))
 

@@ -43,6 +43,8 @@ class Harvest:
     received: int = 0
     doubt: str = ""
     """Why the answer is not believed; its claims say no more than that the venue was asked."""
+    spoilt: tuple[Interval, ...] = ()
+    """What is due of the window and stays open because of values that cannot be used: another answer may hold better ones."""
 
 
 def history_page(
@@ -78,11 +80,18 @@ def history_page(
     claims = _slot_claims(window.instrument, grid, claimed, have, unusable - have, received) if claimed else ()
     if unread:
         claims = tuple(claim for claim in claims if claim.kind != "asked")
+    spoilt = _unclaimed(claimed, grid.period, claims) if claimed and (dropped or unread) else ()
     if claims and not raws and not unread:
         doubt = f"{window.instrument}: no row from {iso(claims[0].start)} to {iso(claims[-1].end)}; not believed"
         return Harvest((), [replace(one, cause=DOUBTED) for one in claims], left=shown.left, doubt=doubt)
     zeros = sum(1 for row in rows if not any(row[1:4]))
-    return Harvest(rows, claims, dropped, shown.left, suspicious=zeros if zeros < len(rows) else 0)
+    return Harvest(rows, claims, dropped, shown.left, suspicious=zeros if zeros < len(rows) else 0, spoilt=spoilt)
+
+
+def _unclaimed(span: Interval, period: int, claims: Sequence[Claim]) -> tuple[Interval, ...]:
+    """The whole slots of a span that no claim covers."""
+    whole = (Interval(slot, slot + period) for slot in slots(span, period) if slot + period <= span.end)
+    return tuple(gaps(whole, (claim.span for claim in claims)))
 
 
 def _slot_claims(instrument: str, grid: Grid, span: Interval, have: set[int], unusable: set[int], asked: int) -> tuple[Claim, ...]:
@@ -132,10 +141,12 @@ def funding_page(
     certain = Interval(max(trading.start, known[0]), trading.end) if known and listed.start == EVER.start else trading
     if total(intersection(bare, [certain])) > DAY and not any(gaps(intersection(proven, [certain]), bare)):
         raise Doubtful(f"{window.instrument}: no settlement in {total(bare) // DAY} days; not believed")
-    sure = gaps(proven, [*untraded, *bare, *_doubted(times, fit, asked.end)])
+    doubted = _doubted(times, fit, asked.end)
+    sure = gaps(proven, [*untraded, *bare, *doubted])
     claims = [Claim(window.instrument, SETTLED, "complete", s.start, s.end, "", received, received).coarse() for s in sure]
     claims += [Claim(window.instrument, SETTLED, "asked", s.start, s.end, "", received, received) for s in untraded]
-    return Harvest((), claims, dropped, shown.left, raws=told, received=received)
+    spoilt = intersection([shown.proven], [Interval(0, max(received - grid.rules.delay, 0))] if unread else doubted)
+    return Harvest((), claims, dropped, shown.left, raws=told, received=received, spoilt=spoilt)
 
 
 def _untraded(known: Sequence[int], proven: Collection[Interval], listed: Interval) -> tuple[Interval, ...]:

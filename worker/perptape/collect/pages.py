@@ -10,9 +10,10 @@ from perptape.collect.harvest import Harvest
 from perptape.collect.plan import Window
 from perptape.damage import Damage, repaired
 from perptape.instruments import Instrument
-from perptape.interval import Interval
+from perptape.interval import Interval, intersection, total
 from perptape.raw import RawFunding
 from perptape.standing import DOUBTED, REFUSED
+from perptape.times import span
 
 
 @dataclass(slots=True)
@@ -20,6 +21,8 @@ class Pages:
     """What the pages of one window gave so far."""
 
     window: Window
+    wanted: Sequence[Interval] = ()
+    """The time that is asked for; a window holds more."""
     rows: list[tuple[object, ...]] = field(default_factory=list)
     raws: list[RawFunding] = field(default_factory=list)
     claims: list[Claim] = field(default_factory=list)
@@ -27,6 +30,11 @@ class Pages:
     suspicious: int = 0
     received: int = 0
     """When the last settlements came, ms on the venue's clock."""
+    _spoilt: list[Interval] = field(default_factory=list)
+
+    def due(self, harvest: Harvest) -> Harvest:
+        """The harvest, which spoils no more than what is asked for."""
+        return replace(harvest, spoilt=intersection(harvest.spoilt, self.wanted)) if harvest.spoilt else harvest
 
     def add(self, harvest: Harvest) -> None:
         self.rows.extend(harvest.rows)
@@ -34,11 +42,20 @@ class Pages:
         self.claims.extend(harvest.claims)
         self.dropped.extend(harvest.dropped)
         self.suspicious += harvest.suspicious
+        self._spoilt.extend(harvest.spoilt)
         self.received = max(self.received, harvest.received)
 
-    def refuse(self, one: Instrument, span: Interval, now: int) -> None:
+    @property
+    def spoilt(self) -> list[str]:
+        """One line where time stays open because of values that cannot be used."""
+        if not self._spoilt:
+            return []
+        where, missing = self.window, span(total(self._spoilt))
+        return [f"{where.instrument}: {missing} of {where.grid} stay open, for values that cannot be used: the next run asks again"]
+
+    def refuse(self, one: Instrument, asked: Interval, now: int) -> None:
         """What a venue will not answer of a contract that it has delisted is claimed as refused, so that it need not stay open."""
-        if (both := span.intersection(one.life)) is not None:
+        if (both := asked.intersection(one.life)) is not None:
             self.claims.append(Claim(one.id, self.window.grid, "asked", both.start, both.end, "", now, now, cause=REFUSED))
 
     def claimed(self, one: Instrument, damage: Iterable[Damage]) -> Sequence[Claim]:
