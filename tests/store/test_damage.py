@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from perptape.claims import Claim, join
+from perptape.claims import STREAM, Claim, join
+from perptape.collect.report import of_coverage
 from perptape.errors import FormatConflict, Newer, OriginConflict, StoreError, UsageError
 from perptape.exchanges.registry import VENUES as VENUES_KNOWN
 from perptape.exchanges.registry import traits
-from perptape.interval import DAY, HOUR, MINUTE, NS, Interval
+from perptape.interval import DAY, HOUR, MINUTE, NS, Interval, gaps
 from perptape.standing import PUBLISHED_WITHIN
 from perptape.store.catalog import Tape
 from perptape.store.coverage import Sayings, encode_coverage
@@ -155,6 +156,30 @@ def test_with_no_coverage_left_grids_are_rebuilt_and_stream_time_is_unproven_and
     assert {(c.kind, c.basis) for c in streams} == {("live", "connection")}
     one.publish()
     assert {c.basis for c in one.tape.coverage(VENUE, "liquidations").claims} == {"connection"}
+
+
+def test_with_no_coverage_left_the_stream_time_of_a_lost_file_is_unproven_and_stays_in_sight() -> None:
+    one = World("liquidations")
+    one.publish()
+    one.publish(hours=2)
+    first = one.paths("data")[0]
+    one.break_(first, b"")
+    assert any(first in line for line in one.publish(touched=[first]))
+    for path in one.paths("perptape/coverage"):
+        one.break_(path)
+
+    def unproven() -> list[Interval]:
+        coverage = one.tape.coverage(VENUE, "liquidations")
+        (shown,) = of_coverage(VENUE, "liquidations", coverage, (), one.ms)
+        (lost,) = (record.over(STREAM) for record in coverage.damage)
+        found = [hole for hole, _ in shown.holes("unproven")]
+        assert lost
+        assert list(gaps([lost], found)) == []
+        return found
+
+    found = unproven()
+    one.publish(hours=2)
+    assert unproven() == found, "of the coverage that is written then"
 
 
 def test_a_row_that_came_before_its_slot_was_published_proves_nothing_when_claims_are_rebuilt() -> None:

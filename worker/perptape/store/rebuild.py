@@ -1,7 +1,8 @@
 """Claims made again from rows, for a tape whose coverage is lost: less than was known, and never more than the rows prove.
 
 A period's slot starts at its row's ts_event. A row that was received before it was certainly published proves nothing: venues show
-buckets that they have not finished. Where rows cannot prove that nothing is missing, the time is unproven.
+buckets that they have not finished. Where rows cannot prove that nothing is missing, the time is unproven: what a lost file may have
+held of a stream, too, since who wanted it is not known any more.
 """
 
 from __future__ import annotations
@@ -12,14 +13,14 @@ from itertools import groupby
 import pyarrow as pa
 
 from perptape.claims import SETTLED, STREAM, Claim, grid_step, period_grid
-from perptape.interval import MINUTE, NS, floor, slot_of
+from perptape.damage import REBUILT, Damage
+from perptape.interval import MINUTE, NS, Interval, floor, slot_of
 from perptape.standing import PUBLISHED_WITHIN
 from perptape.store.filesystem import Absent, FileSystem
 from perptape.store.landing import DataFiles, Landing
 from perptape.store.parquet import Unreadable
+from perptape.store.quarantine import damage_records
 from perptape.store.segment import Segment
-
-CAUSE = "rebuilt from rows"
 
 
 def rebuilt(fs: FileSystem, landing: Landing, found: Sequence[Segment], grids: set[str]) -> tuple[Claim, ...] | None:
@@ -32,7 +33,8 @@ def rebuilt(fs: FileSystem, landing: Landing, found: Sequence[Segment], grids: s
     loose = landing.joined([s.rows for s in found])[0]
     if landing.joined([loose, *tables])[0].num_rows == loose.num_rows:
         return None
-    return tuple(claims_of_rows(landing.dataset, landing.joined(tables)[0], grids))
+    lost = _lost(damage_records(fs, landing.venue, landing.dataset)[0]) if landing.dataset == "liquidations" else ()
+    return (*claims_of_rows(landing.dataset, landing.joined(tables)[0], grids), *lost)
 
 
 def data_tables(fs: FileSystem, landing: DataFiles) -> Iterator[pa.Table]:
@@ -76,4 +78,14 @@ def _stream(rows: pa.Table) -> Iterator[Claim]:
     pairs = zip(rows["instrument_id"].to_pylist(), rows["ts_event"].to_pylist(), strict=True)
     for instrument, group in groupby(sorted(pairs), key=lambda pair: pair[0]):
         times = [time // NS for _, time in group]
-        yield Claim(instrument, STREAM, "live", times[0], times[-1] + 1, "connection", times[0], times[-1], cause=CAUSE).coarse()
+        yield _unproven(instrument, Interval(times[0], times[-1] + 1))
+
+
+def _lost(damage: Iterable[Damage]) -> Iterator[Claim]:
+    """The stream time that lost files may have held."""
+    for record in damage:
+        yield _unproven(record.instrument, record.over(STREAM))
+
+
+def _unproven(instrument: str, time: Interval) -> Claim:
+    return Claim(instrument, STREAM, "live", time.start, time.end, "connection", time.start, time.end, cause=REBUILT).coarse()
