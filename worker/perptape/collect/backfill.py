@@ -135,7 +135,7 @@ class Backfill:
 
     async def _window(self, grid: Grid, rule: PageRule, window: Window) -> None:
         """All pages of one window; what they prove is handed over at its end, or when it ends early."""
-        pages = Pages(window, self._wanted[window.instrument])
+        pages = Pages(window, self._wanted.get(window.instrument, ()))
         try:
             while window.span and not self.over:
                 left = await self._page(grid, rule, window, pages)
