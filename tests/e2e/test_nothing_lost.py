@@ -64,10 +64,14 @@ class Streaming:
         assert not burst["finished"], "the burst was over before the trouble was"
         return int(burst["events"])
 
-    def running(self, pod: dict[str, Any], within: float = 300) -> dict[str, Any]:
-        """The pod as it is when all of its containers are ready."""
-        name, uid = pod["metadata"]["name"], pod["metadata"]["uid"]
-        return self.home.until("pod", name, lambda one: one["metadata"]["uid"] == uid and all(c["ready"] for c in containers(one)), within)
+    def again(self, pod: dict[str, Any], within: float = 300) -> None:
+        """Comes back when the very pod was started again, with the log that it left, and is ready."""
+        uid = pod["metadata"]["uid"]
+
+        def holds(one: dict[str, Any]) -> bool:
+            return one["metadata"]["uid"] == uid and all(each["ready"] and each["restartCount"] for each in containers(one))
+
+        self.home.until("pod", pod["metadata"]["name"], holds, within)
 
     def whole(self) -> None:
         """Ends the streamers while the burst goes on; then the tape has every event that was sent, as often as it was on one connection,
@@ -93,7 +97,7 @@ class Streaming:
 
 
 def containers(pod: dict[str, Any]) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = pod["status"].get("containerStatuses") or [{"ready": False}]
+    found: list[dict[str, Any]] = pod["status"].get("containerStatuses") or [{"ready": False, "restartCount": 0}]
     return found
 
 
@@ -178,8 +182,7 @@ def test_a_node_that_restarts_in_a_burst_takes_nothing_with_it(streaming: Stream
     streaming.burst(seconds=900)
     home.until_told(streaming.name, lambda told: heard(told) >= RATE, 180)
     restarted(home.cluster, home.images.worker, lost["spec"]["nodeName"])
-    again = streaming.running(lost)
-    assert containers(again)[0]["restartCount"] >= 1  # the same pod, with the log that it left
+    streaming.again(lost)
     home.until("deployment", streaming.deployment, lambda one: one["status"].get("readyReplicas") == 2, 240)
     home.until_told(streaming.name, flowing, 120)
     streaming.whole()

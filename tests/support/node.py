@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import secrets
 import time
+from collections.abc import Callable
 
 from support.kube import Cluster, CommandFailed
 
@@ -51,17 +53,26 @@ def on_node(cluster: Cluster, image: str, node: str, script: str, within: int = 
 
 
 def restarted(cluster: Cluster, image: str, node: str) -> None:
-    """Restarts the node, without a word to it before, and comes back when it is ready again."""
+    """Restarts the node, without a word to it before, and comes back when its kubelet answers again: the cluster may not have noticed."""
+    before = _boot(cluster, node)
     if cluster.context.startswith("kind-"):
-        cluster.docker("restart", "--time", "0", node)
+        cluster.docker("restart", "--time", "0", node)  # a container: the boot ID is its host's
     else:
-        before, end = _boot(cluster, node), time.monotonic() + 600
         on_node(cluster, image, node, "systemd-run --on-active=2 reboot --force --force")
-        while _boot(cluster, node) == before:
-            if time.monotonic() > end:
-                raise CommandFailed(f"{node} has not restarted")
-            time.sleep(2)
-    cluster.kubectl("wait", f"node/{node}", "--for=condition=Ready", "--timeout=300s", within=310)
+        _until(lambda: _boot(cluster, node) != before, f"{node} has not restarted")
+    _until(lambda: cluster.kubectl("get", "--raw", f"/api/v1/nodes/{node}/proxy/healthz") == "ok", f"the kubelet of {node} does not answer")
+
+
+def _until(holds: Callable[[], bool], otherwise: str, within: float = 600) -> None:
+    """Raises CommandFailed when it does not hold in time; a command that fails meanwhile is one that will be tried again."""
+    end = time.monotonic() + within
+    while True:
+        with contextlib.suppress(CommandFailed):
+            if holds():
+                return
+        if time.monotonic() > end:
+            raise CommandFailed(otherwise)
+        time.sleep(2)
 
 
 def _boot(cluster: Cluster, node: str) -> str:
