@@ -17,6 +17,7 @@ from perptape.interval import DAY, HOUR, MINUTE, Interval, ceil
 from perptape.raw import RawLiquidation
 from perptape.simulation import truth
 from perptape.simulation.market import Market
+from perptape.simulation.okx_rest import sampled
 from perptape.simulation.server import Simulation
 from perptape.simulation.settings import Settings
 from support.fake_exchange import FakeExchange, perpetual
@@ -81,6 +82,8 @@ class Subject:
     tick: Callable[[], object]
     volume: Callable[[Instrument], float]
     """What was traded in the last 24 hours, in USD."""
+    happened: Callable[[Instrument, Interval], list[tuple[int, str]]]
+    """(time, side) of every liquidation in a window that is over, as the venue shows it afterwards."""
     origin: str = "live"
     simulation: Simulation | None = None
 
@@ -97,7 +100,15 @@ def _faked(venue: str) -> Subject:
         lambda one, window, period: list(range(ceil(window.start, period), window.end, period)),
         lambda one, window: list(fake.settlements(one, window)), liquidate, fake.tick,
         lambda one: float(fake.volume_at(one, fake.clock.ms) or "nan"),
+        lambda one, window: _shown(fake, one, window),
     )  # fmt: skip
+
+
+def _shown(fake: FakeExchange, one: Instrument, window: Interval) -> list[tuple[int, str]]:
+    """Events that are made now, three at a time, over the window."""
+    times = [time for time in range(window.start, window.end, 1_000) for _ in range(3)]
+    fake.happen(*(RawLiquidation(one, time, "BUY", "60000", None, "0.5") for time in [window.start - 1, *times, window.end]))
+    return [(time, "BUY") for time in times]
 
 
 async def _simulated(venue: str) -> AsyncIterator[Subject]:
@@ -123,8 +134,12 @@ async def _simulated(venue: str) -> AsyncIterator[Subject]:
                 now = simulation.now(venue)
                 return float(simulation.market.volume(contract, now) * simulation.market.price(contract.base, now))
 
+            def happened(one: Instrument, window: Interval) -> list[tuple[int, str]]:
+                events = truth.liquidations(simulation.market, venue, one.venue_id, window.start, window.end)
+                return sorted((each.time, each.side) for each in (sampled(events) if venue == "okx" else events))
+
             yield Subject(
-                exchange, live, lambda: simulation.now(venue), open_interest, settlements, liquidate, simulation.tick, volume,
+                exchange, live, lambda: simulation.now(venue), open_interest, settlements, liquidate, simulation.tick, volume, happened,
                 origin=simulation.origin, simulation=simulation,
             )  # fmt: skip
         finally:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from perptape.collect.paginate import page
 from perptape.errors import Retry, Skip
 from perptape.exchanges.base import History
 from perptape.instruments import Instrument
@@ -185,6 +186,28 @@ async def test_a_venue_without_a_feed_says_why(subject: Subject, ear: Ear) -> No
     with pytest.raises(Skip, match="no public feed"):
         await subject.exchange.liquidations(subject.live, ear)
     assert not ear.order
+
+
+async def test_the_past_liquidations_of_a_window_are_all_there_page_by_page(subject: Subject) -> None:
+    feed = subject.exchange.traits.feed
+    if feed is None or feed.repair_page is None:
+        with pytest.raises(Skip, match="no past liquidations"):
+            await subject.exchange.liquidations_page(subject.live[0], Interval(0, DAY))
+        return
+    one, end, found = subject.live[0], floor(subject.now() - HOUR, HOUR), []
+    window = left = Interval(end - HOUR, end)
+    expected, pages = subject.happened(one, window), 0
+    while left is not None and left:
+        answer = await subject.exchange.liquidations_page(one, left)
+        shown = page(left, left, [fill.time for fill in answer.rows], feed.repair_page)
+        orders = [order for fill in answer.rows if fill.time in shown.proven for order in fill.orders]
+        found += [(order.time, order.side) for order in orders]
+        assert not answer.dropped
+        assert all(order.instrument == one for order in orders)
+        left, pages = shown.left, pages + 1
+    assert sorted(found) == expected
+    assert len(expected) > 20
+    assert pages > 1
 
 
 async def _ticking(subject: Subject) -> None:

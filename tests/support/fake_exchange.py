@@ -17,7 +17,7 @@ from perptape.errors import PerptapeError, Skip
 from perptape.exchanges.base import History, Sink, Traits
 from perptape.instruments import Instrument
 from perptape.interval import DAY, HOUR, MINUTE, Interval, ceil
-from perptape.raw import LIVE, Answer, RawFunding, RawLiquidation, RawOpenInterest, RawPrediction, RawVolume
+from perptape.raw import LIVE, Answer, RawFill, RawFunding, RawLiquidation, RawOpenInterest, RawPrediction, RawVolume
 
 T = TypeVar("T")
 
@@ -90,6 +90,8 @@ class FakeExchange:
     mark: str | None = "60000"
     calls: list[tuple[object, ...]] = field(default_factory=list)
     """(method, instrument id or ids, …) of everything that was asked, refused or not."""
+    past: list[tuple[str, RawFill]] = field(default_factory=list)
+    """(instrument id, what happened) that the venue shows where it shows past liquidations."""
     closed: bool = False
     _failures: deque[PerptapeError | None] = field(default_factory=deque)
     _connections: dict[str, tuple[Sink, frozenset[str], asyncio.Future[str]]] = field(default_factory=dict)
@@ -108,12 +110,22 @@ class FakeExchange:
 
     def push(self, *events: RawLiquidation, connection: str | None = None) -> None:
         """Sends events to all open streams (or one), as one frame of the feed of each event's topic."""
+        if connection is None:
+            self.happen(*events)
         for name, (sink, wanted, _) in self._streams(connection):
             for event in events:
                 topic = None if self.traits.feed is None or self.traits.feed.scope == "market" else event.instrument.id
                 sink.feed(name, topic, self.clock())
                 if event.instrument.id in wanted:
                     sink.liquidation(name, event, self.clock())
+
+    def happen(self, *events: RawLiquidation) -> None:
+        """Liquidations that nobody is told of: the venue shows them later, where it shows any past ones."""
+        self.past += [(one.instrument.id, RawFill(one.time, (one,))) for one in events]
+
+    def trade(self, instrument: Instrument, time: int) -> None:
+        """A trade that liquidated nobody, in the past that a venue shows."""
+        self.past.append((instrument.id, RawFill(time)))
 
     def speak(self, instrument: str | None = None, connection: str | None = None) -> None:
         """A message of the feed that holds no wanted event."""
@@ -189,6 +201,16 @@ class FakeExchange:
         times = [t for t in self.settlements(one, wider) if t <= due and self._listed(one, t) and not self.holes(one, t)]
         times = [t for t in times if t + self.jitter(t) in window]
         return self._answer([RawFunding(one, t + self.jitter(t), self.rate_at(one, t)) for t in self._page(history, times)])
+
+    async def liquidations_page(self, instrument: Instrument, window: Interval) -> Answer[RawFill]:
+        self._asked("liquidations_page", instrument.id, window)
+        feed, one = self.traits.feed, self._known(instrument)
+        if feed is None or feed.repair_page is None:
+            raise Skip(f"{self.traits.venue} serves no past liquidations")
+        rule, kept = feed.repair_page, self.clock.ms - (feed.repair_retention or self.clock.ms)
+        fills = [fill for name, fill in self.past if name == one.id and fill.time is not None]
+        inside = sorted((fill for fill in fills if kept <= fill.time in window), key=lambda fill: fill.time)
+        return self._answer(inside[: rule.limit] if rule.order == "forward" else inside[-rule.limit :][::-1])
 
     async def liquidations(self, instruments: Sequence[Instrument], sink: Sink) -> None:
         self._asked("liquidations", tuple(one.id for one in instruments))

@@ -76,6 +76,15 @@ class RawLiquidation(NamedTuple):
     venue_id: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class RawFill:
+    """One entry of a page of the past that holds liquidations: `orders` of it, none of a trade that liquidated nobody, which shows all the
+    same how far the page reached."""
+
+    time: int | None
+    orders: tuple[RawLiquidation, ...] = ()
+
+
 RawT = TypeVar("RawT", covariant=True)
 
 

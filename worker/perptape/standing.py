@@ -130,6 +130,8 @@ def states(
     take("empty", intersection(final, [Interval(oldest, max(now, oldest))]))
     if grid == SETTLED:
         take("empty", _untraded(by_kind["asked"], complete, rules.final_after))
+    if grid == STREAM:
+        take("empty", (c.span for c in by_kind["asked"] if c.asked_last - c.asked_first >= CONFIRMED_AFTER))
     take("unproven", (c.span for c in by_kind["live"]))
     take("pending", [_pending(grid, claims, rules, now)])
     if grid == STREAM or not rules.obtainable:
@@ -141,14 +143,13 @@ def states(
     for claim in refused:
         take("open", [claim.span], "", claim.asked_last + max(rules.every, HOUR))
     for claim in by_kind["asked"]:
-        take("open", [claim.span], "", _asked_again(claim, rules, oldest))
+        take("open", [claim.span], "", claim.asked_last + CONFIRMED_AFTER if grid == STREAM else _asked_again(claim, rules, oldest))
     take("open", left)
     return _merged(found)
 
 
 def _lose(take: Callable[..., None], grid: str, holes: Sequence[Claim], damage: Sequence[Damage], now: int, rules: GridRules) -> None:
-    reachable = rules.floor(now)
-    if rules.obtainable:  # a stream with repair: younger holes are still open
+    if (reachable := rules.floor(now)) < now:  # a stream with repair: younger holes are still open
         for hole in holes:
             take("lost", [Interval(min(hole.start, reachable), min(hole.end, reachable))], hole.cause)
         take("lost", [Interval(0, max(reachable, 0))], "unknown")

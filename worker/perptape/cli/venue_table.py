@@ -40,12 +40,12 @@ def liquidations(one: Traits) -> str:
     """How complete a live feed is."""
     if one.feed is None:
         return "no public feed"
-    repair = "" if one.feed.repair == "none" else "; holes can be repaired" + _for(one.feed)
+    repair = "" if one.feed.repair == "none" else "; holes are filled" + _for(one.feed)
     return ("complete" if one.feed.completeness == "complete" else "sampled by the venue") + repair
 
 
 def _for(feed: Feed) -> str:
-    return f" for {_days(feed.repair_retention)}" if feed.repair_retention is not None else ""
+    return f" out of the last {_days(feed.repair_retention)}" if feed.repair_retention is not None else ""
 
 
 def _kept(retention: int | None) -> str:

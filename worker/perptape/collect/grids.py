@@ -90,5 +90,7 @@ def by_name(traits: Traits, dataset: str, name: str) -> Grid | None:
 
 def page_rule(traits: Traits, grid: Grid) -> PageRule | None:
     """How the history behind a grid is paged; None where there is none."""
+    if grid.name == STREAM:
+        return None if traits.feed is None else traits.feed.repair_page
     history = traits.funding_history if grid.dataset == "funding" else traits.open_interest_history
     return None if history is None else history.page

@@ -31,7 +31,7 @@ def request(window: Interval, rule: PageRule, now: int) -> Interval:
 
     A venue that pages forward is asked for the window's beginning, one that pages backward for its end.
     """
-    start, end = max(window.start - MARGIN, 0), min(window.end + MARGIN, max(now, window.end))
+    start, end = max(window.start - rule.margin, 0), min(window.end + rule.margin, max(now, window.end))
     if rule.span is not None and end - start > rule.span:
         return Interval(start, start + rule.span) if rule.order == "forward" else Interval(end - rule.span, end)
     return Interval(start, end)
@@ -51,7 +51,9 @@ def page(window: Interval, asked: Interval, times: Sequence[int], rule: PageRule
     if len(times) + unread >= rule.limit:
         if not inside:
             raise ValueError(f"a page of {unread} rows without a time proves nothing")
-        covered = Interval(asked.start, max(inside) + 1) if rule.order == "forward" else Interval(min(inside), asked.end)
+        cut = 1 if rule.ties else 0
+        forward = rule.order == "forward"
+        covered = Interval(asked.start, max(inside) + 1 - cut) if forward else Interval(min(inside) + cut, asked.end)
     proven = window.intersection(covered)
     if proven is None:
         raise ValueError(f"a page of {len(times)} rows proves nothing of the window asked")

@@ -141,6 +141,13 @@ def _settled(instrument: str, grid: Grid, open_time: Sequence[Interval], now: in
     return tuple(Window(instrument, grid.name, span) for span in reversed(merged))
 
 
+def past(instrument: str, grid: Grid, open_time: Iterable[Interval], rule: PageRule) -> tuple[Window, ...]:
+    """Windows over what a stream missed, newest first, none longer than a day: how many pages it takes nobody knows."""
+    longest = min(rule.span or DAY, DAY)
+    pieces = [Interval(start, min(start + longest, one.end)) for one in open_time for start in range(one.start, one.end, longest)]
+    return tuple(Window(instrument, grid.name, piece) for piece in reversed(pieces))
+
+
 def ordered(per_instrument: Iterable[Sequence[Window]], retention_floor: int, run_estimate: int) -> tuple[Window, ...]:
     """All windows in the order in which they are asked."""
     lists = [list(found) for found in per_instrument if found]

@@ -132,10 +132,12 @@ class Run:
                 settings = wanted[dataset]
                 outcome = Outcome(name, dataset)
                 self.summary.outcomes.append(outcome)
-                if isinstance(settings, Liquidations):
+                if isinstance(settings, Liquidations) and (self.request.audit or not venue.mends):
                     outcome.unsupported = venue.exchange.traits.no_feed or "streams are no part of --once"
                 elif session is None:
                     outcome.error = failures[name]
+                elif isinstance(settings, Liquidations):
+                    await venue.mend(outcome, session)
                 elif self.request.audit:
                     from perptape.collect.auditing import Audit  # no load for a job that fetches
 

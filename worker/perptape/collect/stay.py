@@ -14,13 +14,14 @@ import structlog
 
 from perptape.collect.batch import Batch
 from perptape.collect.following import Following
+from perptape.collect.mending import EVERY_S, looked_after
 from perptape.collect.outcome import Outcome
 from perptape.collect.rhythm import Rhythm, spread
 from perptape.collect.selection import AGAIN
 from perptape.collect.stream_adopt import Adopted
 from perptape.collect.streams import adopted, stream
 from perptape.collect.targets import Session
-from perptape.collect.together import side_by_side, until
+from perptape.collect.together import beside, side_by_side, until
 from perptape.collect.venue import Settings, Venue
 from perptape.errors import PerptapeError, StoreError
 from perptape.interval import SECOND
@@ -106,15 +107,7 @@ class Stay:
                 parts.append(self._stream(venue, settings, session, outcome, listed))
             else:
                 parts.append(until(self._stop, self._schedule(venue, settings, session, outcome)))
-        over = asyncio.Event()
-
-        async def collecting() -> None:
-            try:
-                await side_by_side(parts)
-            finally:
-                over.set()
-
-        await side_by_side([collecting(), until(over, self._listing(venue, listed))])
+        await beside(side_by_side(parts), self._listing(venue, listed))
 
     async def _stream(self, venue: Venue, settings: Liquidations, session: Session, outcome: Outcome, listed: asyncio.Event) -> None:
         """A venue's liquidations until the stop, of what is wanted at any time."""
@@ -137,7 +130,10 @@ class Stay:
 
         feed = venue.exchange.traits.feed
         push = 0 if feed is None else feed.push_interval
-        await Following(begin, wanted, outcome, self._stop, listed, replaced, self._environment.sleep, push).carry_out()
+        following = Following(begin, wanted, outcome, self._stop, listed, replaced, self._environment.sleep, push)
+        late = spread(session.id, venue.name, request.writer, round(EVERY_S * SECOND)) / SECOND
+        mending = looked_after(lambda found: venue.mend(found, session), venue.name, lambda: self._environment.sleep(EVERY_S + late))
+        await beside(following.carry_out(), mending)
 
     async def _listing(self, venue: Venue, listed: asyncio.Event) -> None:
         """Once an hour what the venue lists, and what is wanted of it, is looked at anew. Fetches take it as it is then, streams are

@@ -54,3 +54,16 @@ async def side_by_side(parts: Sequence[Coroutine[Any, Any, None]]) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def beside(part: Coroutine[Any, Any, None], other: Coroutine[Any, Any, None]) -> None:
+    """Runs the part to its end, and the other one for as long as that takes; the first failure ends both and is raised."""
+    over = asyncio.Event()
+
+    async def first() -> None:
+        try:
+            await part
+        finally:
+            over.set()
+
+    await side_by_side([first(), until(over, other)])

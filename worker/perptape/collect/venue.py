@@ -17,7 +17,8 @@ from perptape.collect.asking import Asking, VenueStopped
 from perptape.collect.backfill import Backfill
 from perptape.collect.batch import Batch, commit_all
 from perptape.collect.figures import Figures, figures, symbols, wanted_by
-from perptape.collect.grids import Grid, funding_grids, open_interest_grids
+from perptape.collect.grids import Grid, funding_grids, open_interest_grids, stream_grid
+from perptape.collect.mending import Mending
 from perptape.collect.outcome import Outcome
 from perptape.collect.report import Standing
 from perptape.collect.targets import Session
@@ -175,6 +176,30 @@ class Venue:
             batches[name].want(session.given_up(coverage, listed, mine, await self.now()))
             for grid in mine:
                 await fill.grid(grid, coverage)
+
+    @property
+    def mends(self) -> bool:
+        """Whether what a stream missed can be had for a while."""
+        feed = self.exchange.traits.feed
+        return feed is not None and feed.repair_page is not None
+
+    async def mend(self, outcome: Outcome, session: Session) -> None:
+        """Fills what the spec's stream missed, as far as the venue still serves it. Raises StoreError; all else is in `outcome`."""
+        grid = stream_grid(self.exchange.traits)
+        if grid is None or not self.mends:
+            return
+        outcome.instruments, outcome.symbols = sum(1 for t in self.targets if t.instrument is not None), symbols(self.targets)
+        batch = Batch(outcome.dataset, self.commit, self.asking.environment.monotonic)
+        known = await self.asking.environment.aside(partial(self.tape.coverage, self.name, outcome.dataset))
+        try:
+            await Mending(self.exchange, self.asking, session, self.targets, outcome, {outcome.dataset: batch}).mend(grid, known)
+        except (VenueStopped, Fatal) as error:
+            outcome.error = str(error)
+        except (Retry, Skip) as error:
+            outcome.failed.append(str(error))
+        finally:
+            await commit_all([batch])
+        self._judge(outcome, session, {outcome.dataset: batch}, {outcome.dataset: known})
 
     async def end(self, outcome: Outcome, settings: Settings, session: Session, batches: Mapping[str, Batch]) -> None:
         """Ends what the session wanted of a dataset: after a clean stop nothing more is missed. `outcome` says how the store has it then.

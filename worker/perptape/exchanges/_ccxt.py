@@ -16,7 +16,7 @@ from perptape.exchanges.base import Access, Sink, Traits
 from perptape.exchanges.calls import Venue
 from perptape.instruments import Instrument
 from perptape.interval import MINUTE, SECOND, Interval
-from perptape.raw import Answer, RawFunding, RawOpenInterest, RawPrediction, RawVolume
+from perptape.raw import Answer, RawFill, RawFunding, RawOpenInterest, RawPrediction, RawVolume
 
 _LOG = logging.getLogger(__name__)
 
@@ -75,6 +75,11 @@ class CcxtExchange:
 
     async def funding_page(self, instrument: Instrument, window: Interval) -> Answer[RawFunding]:
         return await self._line.answer(self._venue.funding_page(instrument, window))
+
+    async def liquidations_page(self, instrument: Instrument, window: Interval) -> Answer[RawFill]:
+        if self._venue.REPAIR is None:
+            raise Skip(f"{self.traits.venue} serves no past liquidations")
+        return await self._line.answer(self._venue.REPAIR(instrument, window))
 
     async def liquidations(self, instruments: Sequence[Instrument], sink: Sink) -> None:
         if self.traits.feed is None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from perptape.errors import PerptapeError, Retry, Skip
@@ -149,7 +150,8 @@ class Line:
         watch = Watch()
         token = WATCH.set(watch)
         try:
-            payload = await getattr(self._client, call.method)(dict(call.params))
+            ask = getattr(self._client, call.method) if not call.path else partial(self._client.request, call.path, ["public"], "GET")
+            payload = await ask(dict(call.params))
         except Exception as error:
             self._note(watch)
             found = self._translated(error, watch.seen)

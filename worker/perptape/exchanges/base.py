@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from perptape.instruments import Instrument
-from perptape.interval import DAY, Interval
-from perptape.raw import LIVE, Answer, RawFunding, RawLiquidation, RawOpenInterest, RawPrediction, RawVolume
+from perptape.interval import DAY, MINUTE, Interval
+from perptape.raw import LIVE, Answer, RawFill, RawFunding, RawLiquidation, RawOpenInterest, RawPrediction, RawVolume
 from perptape.standing import PUBLISHED_WITHIN
 
 if TYPE_CHECKING:
@@ -30,6 +30,10 @@ class PageRule:
     limit: int
     order: Literal["forward", "backward"]
     span: int | None = None
+    margin: int = MINUTE
+    """Windows are asked this much wider on both sides, ms: venues stamp rows some milliseconds off. 0 where stamps are exact."""
+    ties: bool = False
+    """Whether rows may share a time: then not all of the time at which a full page was cut may be in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +87,10 @@ class Feed:
     """The busy topic on the same connection that proves the connection."""
     quantity_unit: Literal["base", "contracts", "quote"]
     repair: Literal["none", "recent", "trades"] = "none"
+    """How holes can be filled: not at all; out of recent orders; out of all trades, which flag those of a liquidation."""
     repair_retention: int | None = None
+    repair_page: PageRule | None = None
+    """How that past is paged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +183,9 @@ class Exchange(Protocol):
 
     async def funding_page(self, instrument: Instrument, window: Interval) -> Answer[RawFunding]:
         """One page of settled rates: every row of the answer, as above."""
+
+    async def liquidations_page(self, instrument: Instrument, window: Interval) -> Answer[RawFill]:
+        """One page of past liquidations, where `traits.feed.repair` says that there are any: every entry of the answer, as above."""
 
     async def liquidations(self, instruments: Sequence[Instrument], sink: Sink) -> None:
         """One connection: dials, subscribes, reports to `sink` until the connection ends (returns) or the task is cancelled.

@@ -168,6 +168,7 @@ def _read(frame: Any, hearing: Hearing) -> None:
         hearing.acknowledged(1)
 
 
+REPAIR = None
 STREAM = Stream(
     address=("ws", "linear"),
     subscribe=_subscribe,

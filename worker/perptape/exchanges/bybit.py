@@ -188,4 +188,5 @@ def _liquidation(item: Any, hearing: Hearing) -> None:
     hearing.event(item["s"], item["T"], _SIDE[item["S"]], item["p"], None, item["v"], None)
 
 
+REPAIR = None
 STREAM = Stream(address=("ws", "public", "linear"), subscribe=_subscribe, acknowledgements=len, read=_read)

@@ -17,7 +17,7 @@ from perptape.exchanges.frames import Stream
 from perptape.exchanges.text import short
 from perptape.instruments import Instrument
 from perptape.interval import Interval
-from perptape.raw import RawFunding, RawOpenInterest, RawPrediction, RawVolume
+from perptape.raw import RawFill, RawFunding, RawOpenInterest, RawPrediction, RawVolume
 
 T = TypeVar("T")
 
@@ -32,6 +32,8 @@ class Call:
     """What it costs in which of `Traits.limits`; ``name/instrument`` counts by itself under the limit `name`."""
     instrument: Instrument | None = None
     """Whom alone it is about: beside others, its refusal is a line in `Answer.dropped`."""
+    path: str = ""
+    """Of a public endpoint that CCXT has no name for: where it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +153,8 @@ class Venue(Protocol):
     CCXT: str
     """CCXT's class."""
     STREAM: Stream | None
+    REPAIR: Callable[[Instrument, Interval], Conversation[Rows[RawFill]]] | None
+    """A page of past liquidations, where the venue serves any."""
     CODES: Mapping[str, Reaction]
     """The venue's error codes that CCXT files under a class which says too little or the wrong thing."""
 

@@ -14,7 +14,7 @@ from perptape.exchanges.calls import Call, Conversation, Malformed, Reaction, Ro
 from perptape.exchanges.frames import Hearing, Stream, chunks, each
 from perptape.instruments import Instrument
 from perptape.interval import DAY, HOUR, MINUTE, SECOND, Interval, floor
-from perptape.raw import RawFunding, RawOpenInterest, RawPrediction, RawVolume
+from perptape.raw import RawFill, RawFunding, RawLiquidation, RawOpenInterest, RawPrediction, RawVolume
 
 TRAITS = Traits(
     venue="deribit",
@@ -34,6 +34,8 @@ TRAITS = Traits(
         control="ticker.BTC-PERPETUAL.100ms",
         quantity_unit="contracts",
         repair="trades",
+        # [doc] get_last_trades_by_instrument_and_time: at most 1000 trades of [start, end], the oldest first if asked so
+        repair_page=PageRule(limit=1000, order="forward", margin=0, ties=True),
     ),
     limits=(
         CallLimit("credits", 100, 5 * SECOND),  # [doc] 50 000 credits at 500 a call, 10 000 come back a second
@@ -174,17 +176,41 @@ def _read(frame: Any, hearing: Hearing) -> None:
 
 
 def _trade(item: Any, hearing: Hearing) -> None:
-    """A flagged trade: T, the taker was liquidated (in the trade's direction); M, the maker (against it); MT, both."""
+    for order in _orders(item):
+        price = item["price"]
+        hearing.event(item["instrument_name"], item["timestamp"], order, price, price, item["contracts"], item["trade_id"])
+
+
+def _orders(item: Any) -> list[str]:
+    """The sides of the orders in a flagged trade: T, the taker was liquidated (in its direction); M, the maker (against it); MT, both."""
     flag = item.get("liquidation")
     if flag is None or flag == "none":
-        return
+        return []
     if flag not in ("T", "M", "MT"):
         raise ValueError(f"liquidation: {flag!r} is none of T, M, MT")
-    for party, side in (("T", _SIDE), ("M", _OTHER)):
-        if party in flag:
-            price = item["price"]
-            order = side[item["direction"]]
-            hearing.event(item["instrument_name"], item["timestamp"], order, price, price, item["contracts"], item["trade_id"])
+    return [side[item["direction"]] for party, side in (("T", _SIDE), ("M", _OTHER)) if party in flag]
+
+
+def _trades_page(instrument: Instrument, window: Interval) -> Conversation[Rows[RawFill]]:
+    """All trades: both bounds are inclusive."""
+    params = {
+        "instrument_name": instrument.venue_id, "start_timestamp": window.start, "end_timestamp": window.end - 1, "count": 1000,
+        "sorting": "asc",
+    }  # fmt: skip
+    (reply,) = yield [Call("publicGetGetLastTradesByInstrumentAndTime", params, _CREDIT, instrument)]
+    return read(items(reply.payload, "result", "trades"), lambda item: _fill(instrument, item))
+
+
+def _fill(one: Instrument, item: Any) -> RawFill:
+    """[doc] `contracts` may be absent in historical trades; `amount` is in USD on an inverse perpetual, in base coin on a linear one."""
+    sides, time, price = _orders(item), whole(item["timestamp"]), item["price"]
+    size = item.get("contracts")
+    if size is None and sides:
+        size = str(Decimal(str(item["amount"])) / one.contract_size)
+    return RawFill(time, tuple(RawLiquidation(one, time, side, price, price, size, item["trade_id"]) for side in sides))
+
+
+REPAIR = _trades_page
 
 
 STREAM = Stream(

@@ -108,4 +108,5 @@ def _contexts() -> Conversation[tuple[list[tuple[Any, Any]], int, int]]:
     return pairs, time, max(time, reply.received)
 
 
+REPAIR = None
 STREAM = None

@@ -14,7 +14,7 @@ from perptape.exchanges.calls import Call, Conversation, Reaction, Rows, asked, 
 from perptape.exchanges.frames import Hearing, Stream, each
 from perptape.instruments import Instrument
 from perptape.interval import DAY, HOUR, MINUTE, SECOND, Interval
-from perptape.raw import RawFunding, RawOpenInterest, RawPrediction, RawVolume
+from perptape.raw import RawFill, RawFunding, RawLiquidation, RawOpenInterest, RawPrediction, RawVolume
 
 TRAITS = Traits(
     venue="okx",
@@ -42,6 +42,8 @@ TRAITS = Traits(
         quantity_unit="contracts",
         repair="recent",
         repair_retention=7 * DAY,  # [doc] liquidation-orders by REST: "the recent 7 days"
+        # [doc] at most 100 details, newest first, before and after exclusive; orders share stamps
+        repair_page=PageRule(limit=100, order="backward", margin=0, ties=True),
     ),
     open_interest_sides="one",
     limits=(
@@ -53,6 +55,7 @@ TRAITS = Traits(
         CallLimit("tickers", 20, 2 * SECOND),
         CallLimit("funding-rate", 10, 2 * SECOND),
         CallLimit("funding-rate-history", 10, 2 * SECOND),
+        CallLimit("liquidation-orders", 40, 2 * SECOND),
     ),
     notes=(
         "liquidations: price is the bankruptcy price, not a fill; after a subscription old orders may be repeated",
@@ -203,6 +206,24 @@ def _orders(item: Any, hearing: Hearing) -> None:
 
 _SIDE = {"buy": "BUY", "sell": "SELL"}
 
+
+def _liquidations_page(instrument: Instrument, window: Interval) -> Conversation[Rows[RawFill]]:
+    """The orders that were filled, as the feed pushes them; a family of swaps has one contract."""
+    family = instrument.venue_id.removesuffix("-SWAP")
+    params = {**_SWAPS, "instFamily": family, "state": "filled", "limit": 100, "before": window.start - 1, "after": window.end}
+    cost = {"liquidation-orders": 1}
+    (reply,) = yield [Call("liquidation-orders", params, cost, instrument, path="public/liquidation-orders")]  # [ccxt] 4.5.90 lacks it
+    mine = [item for item in items(reply.payload, "data") if item["instId"] == instrument.venue_id]
+    return read(
+        [detail for item in mine for detail in item["details"]], lambda detail: RawFill(whole(detail["ts"]), (_order(instrument, detail),))
+    )
+
+
+def _order(instrument: Instrument, detail: Any) -> RawLiquidation:
+    return RawLiquidation(instrument, whole(detail["ts"]), _SIDE[detail["side"]], detail["bkPx"], None, detail["sz"])
+
+
+REPAIR = _liquidations_page
 STREAM = Stream(
     address=("ws",),
     subscribe=_subscribe,

@@ -1,0 +1,205 @@
+"""Holes of streams are filled out of what the venue serves of the past, and no row twice; where it serves nothing they are lost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from perptape.claims import STREAM, Claim, Want
+from perptape.collect.grids import stream_grid
+from perptape.collect.mending import repaired
+from perptape.collect.paginate import page
+from perptape.collect.plan import Window, judged, past
+from perptape.datasets.base import join
+from perptape.datasets.liquidations import LIQUIDATIONS, row
+from perptape.errors import Doubtful, Retry
+from perptape.exchanges.base import PageRule
+from perptape.exchanges.registry import traits
+from perptape.interval import DAY, HOUR, MINUTE, NS, SECOND, Interval
+from perptape.raw import Answer, RawFill, RawLiquidation
+from support.fake_exchange import START, perpetual
+
+STREAMED = "{liquidations: {}}"
+BTC = "BTCUSDT-PERP"
+SPEC = "test.yaml:test"
+BEGAN = START - 20 * MINUTE
+HOLE = Interval(START - 15 * MINUTE, START - 10 * MINUTE)
+
+
+def event(one: Any, time: int, price: str = "60000", venue_id: str | None = None) -> RawLiquidation:
+    return RawLiquidation(one, time, "SELL", price, None if venue_id is None else price, "2", venue_id)
+
+
+def missed(world: Any, venue: str, hole: Interval = HOLE, cause: str = "disconnected") -> Any:
+    """A stream that heard all from `BEGAN` to now but `hole`; its venue."""
+    exchange = world.venue(venue, bases=("BTC",))
+    one = exchange.listing[0].id
+    heard = [Interval(BEGAN, hole.start), Interval(hole.end, START)]
+    kind = exchange.traits.feed.completeness
+    claims = [Claim(one, STREAM, kind, span.start, span.end, "feed", span.start, span.end, frozenset({"c"})) for span in heard]
+    claims.append(Claim(one, STREAM, "hole", hole.start, hole.end, "", hole.start, hole.end, cause=cause))
+    want = Want(SPEC, "session", one, STREAM, BEGAN, START, START, BTC)
+    world.tape.prepare("live", "nautilus1")
+    world.tape.commit(venue, "liquidations", None, claims, [want], "stream", lambda: START)
+    return exchange
+
+
+def standing(world: Any, venue: str) -> list[tuple[str, str, int, int]]:
+    grid = stream_grid(traits(venue))
+    assert grid is not None
+    known = world.tape.coverage(venue, "liquidations")
+    one = world.exchanges[venue].listing[0].id
+    found = judged(grid, one, known, known.wants, world.clock.ms, Interval(0, 1 << 62))
+    return [(one.status, one.reason, one.span.start, one.span.end) for one in found]
+
+
+def stored(world: Any, venue: str) -> list[tuple[int, float, int]]:
+    rows = world.tape.read("liquidations", [world.exchanges[venue].listing[0].id])
+    return [(time // NS, price, ordinal) for time, price, ordinal in zip(*(rows[name].to_pylist() for name in KEY), strict=True)]
+
+
+KEY = ("ts_event", "price", "ordinal")
+
+
+@pytest.mark.parametrize(("venue", "kind"), [("okx", "sampled"), ("deribit", "complete")])
+async def test_a_run_fills_what_a_stream_missed_and_the_next_one_asks_nothing(world, venue: str, kind: str) -> None:
+    exchange = missed(world, venue)
+    one, inside = exchange.listing[0], [HOLE.start, HOLE.start + 7, HOLE.end - 1]
+    ids = iter(range(99)) if venue == "deribit" else None
+    for time in (HOLE.start - 1, *inside, HOLE.end):
+        exchange.happen(event(one, time, str(50_000 + time % 1_000), None if ids is None else str(next(ids))))
+    world.clock.forward(5 * MINUTE)
+    assert [line[:2] for line in standing(world, venue)] == [(kind, ""), ("open", ""), (kind, "")]
+    summary = await world.once(STREAMED, BTC)
+    assert (summary.exit_code, summary.outcomes[0].rows) == (0, 3)
+    assert summary.lines()[0].startswith(f"{venue} liquidations: 3 rows of 1 instrument in 1 call; missing: nothing")
+    assert [time for time, _, _ in stored(world, venue)] == inside
+    assert standing(world, venue) == [(kind, "", BEGAN, START)]
+    await world.once(STREAMED, BTC)
+    assert world.data_calls(venue) == []
+    assert {want.ended for want in world.tape.coverage(venue, "liquidations").wants} == {START}, "filling wants nothing of its own"
+
+
+async def test_more_than_a_page_of_them_is_filled_over_many_though_orders_share_a_stamp(world) -> None:
+    exchange = missed(world, "okx")
+    one = exchange.listing[0]
+    times = [HOLE.start + number * SECOND for number in range(250) for _ in range(3)]
+    exchange.happen(*(event(one, time) for time in times))
+    world.clock.forward(5 * MINUTE)
+    summary = await world.once(STREAMED, BTC)
+    assert stored(world, "okx") == [(time, 60_000.0, number % 3) for number, time in enumerate(times)]
+    assert summary.outcomes[0].calls == 8
+    assert standing(world, "okx") == [("sampled", "", BEGAN, START)]
+
+
+async def test_an_empty_answer_counts_once_another_one_an_hour_later_agrees(world) -> None:
+    missed(world, "okx")
+    world.clock.forward(5 * MINUTE)
+    await world.once(STREAMED, BTC)
+    assert [line[0] for line in standing(world, "okx")] == ["sampled", "open", "sampled"]
+    world.clock.forward(30 * MINUTE)
+    await world.once(STREAMED, BTC)
+    assert world.data_calls("okx") == [], "not yet"
+    world.clock.forward(31 * MINUTE)
+    await world.once(STREAMED, BTC)
+    assert standing(world, "okx") == [
+        ("sampled", "", BEGAN, HOLE.start), ("empty", "", HOLE.start, HOLE.end), ("sampled", "", HOLE.end, START),
+    ]  # fmt: skip
+
+
+async def test_a_venue_that_fails_leaves_the_hole_open_and_the_next_run_fills_it(world) -> None:
+    exchange = missed(world, "deribit")
+    exchange.happen(event(exchange.listing[0], HOLE.start + 5, venue_id="1"))
+    world.clock.forward(5 * MINUTE)
+    exchange.will_raise([None, None, *[Retry("HTTP 503")] * 20])
+    summary = await world.once(STREAMED, BTC)
+    assert summary.exit_code
+    assert [line[0] for line in standing(world, "deribit")] == ["complete", "open", "complete"]
+    exchange._failures.clear()
+    world.clock.forward(5 * MINUTE)
+    assert (await world.once(STREAMED, BTC)).exit_code == 0
+    assert standing(world, "deribit") == [("complete", "", BEGAN, START)]
+
+
+async def test_a_hole_is_lost_with_its_reason_once_the_venue_keeps_it_no_longer(world) -> None:
+    exchange = missed(world, "okx", cause="process down")
+    exchange.happen(event(exchange.listing[0], HOLE.start + 5))
+    world.clock.forward(7 * DAY)
+    assert standing(world, "okx")[1] == ("lost", "process down", HOLE.start, HOLE.end)
+    await world.once(STREAMED, BTC)
+    assert world.data_calls("okx") == []
+
+
+@pytest.mark.parametrize("venue", ["binance", "bybit"])
+async def test_a_hole_of_a_venue_that_serves_no_past_is_lost_at_once(world, venue: str) -> None:
+    missed(world, venue, cause="disk full")
+    world.clock.forward(5 * MINUTE)
+    assert standing(world, venue)[1] == ("lost", "disk full", HOLE.start, HOLE.end)
+    (outcome,) = (await world.once(STREAMED, BTC)).outcomes
+    assert outcome.unsupported
+    assert world.data_calls(venue) == []
+
+
+async def test_a_run_that_stays_fills_what_its_own_stream_missed(world) -> None:
+    exchange = missed(world, "okx")
+    times = [HOLE.start, HOLE.start + 3]
+    exchange.happen(*(event(exchange.listing[0], time) for time in times))
+    world.clock.forward(5 * MINUTE)
+    await world.stay(12 * MINUTE, STREAMED, BTC)
+    assert [time for time, _, _ in stored(world, "okx")] == times
+    assert ("sampled", "", BEGAN, START) in standing(world, "okx")
+
+
+@pytest.mark.parametrize("venue", ["okx", "deribit"])
+def test_what_a_stream_heard_and_the_past_shows_is_one_row(venue: str) -> None:
+    own = traits(venue)
+    one, feed = perpetual(own), own.feed
+    assert feed is not None
+    assert feed.repair_page is not None
+    ids = ["7", "7"] if venue == "deribit" else [None, None]
+    events = [event(one, START, venue_id=id) for id in ids]
+    events[1] = events[1]._replace(side="BUY") if venue == "deribit" else events[1]  # MT: both sides of a trade were liquidated
+    heard = [row(each, feed.quantity_unit, number, (START + 80) * NS) for number, each in enumerate(events)]
+    fills = [RawFill(START, tuple(events))] if venue == "deribit" else [RawFill(START, (each,)) for each in events]
+    asked = Interval(START - SECOND, START + SECOND)
+    harvest = repaired(Window(one.id, STREAM, asked), asked, Answer(fills, START + HOUR), feed, feed.repair_page)
+    joined = LIQUIDATIONS.table([*heard, *harvest.rows])
+    (table,) = [join(LIQUIDATIONS, [joined])]
+    assert table.num_rows == 2
+    assert set(table["ts_received"].to_pylist()) == {(START + 80) * NS}, "the first receipt stays"
+
+
+def test_of_a_page_with_what_cannot_be_understood_nothing_is_claimed() -> None:
+    own = traits("okx")
+    one, feed = perpetual(own), own.feed
+    assert feed is not None
+    assert feed.repair_page is not None
+    asked = Interval(START, START + MINUTE)
+    for answer in (
+        Answer([RawFill(START, (event(one, START, "NaN"),))], START),
+        Answer([RawFill(None)], START),
+        Answer([RawFill(START)], START, dropped=["KeyError"]),
+    ):
+        assert repaired(Window(one.id, STREAM, asked), asked, answer, feed, feed.repair_page).claims == ()
+    with pytest.raises(Doubtful, match="the venue answered another one"):
+        repaired(Window(one.id, STREAM, asked), asked, Answer([RawFill(START - HOUR)], START), feed, feed.repair_page)
+
+
+@pytest.mark.parametrize("order", ["forward", "backward"])
+def test_the_moment_at_which_a_full_page_was_cut_is_asked_for_again(order: Any) -> None:
+    rule, window = PageRule(3, order, margin=0, ties=True), Interval(0, 100)
+    shown = page(window, window, [10, 20, 20] if order == "forward" else [20, 20, 90], rule)
+    assert shown.proven == (Interval(0, 20) if order == "forward" else Interval(21, 100))
+    assert shown.left == (Interval(20, 100) if order == "forward" else Interval(0, 21))
+    with pytest.raises(ValueError, match="proves nothing"):
+        page(Interval(20, 21), Interval(20, 21), [20, 20, 20], rule)
+
+
+def test_no_window_is_longer_than_a_day_and_the_newest_comes_first() -> None:
+    grid, rule = stream_grid(traits("okx")), PageRule(100, "backward")
+    assert grid is not None
+    spans = [window.span for window in past("BTC", grid, [Interval(0, 2 * DAY + 5), Interval(9 * DAY, 9 * DAY + 1)], rule)]
+    assert spans == [
+        Interval(9 * DAY, 9 * DAY + 1), Interval(2 * DAY, 2 * DAY + 5), Interval(DAY, 2 * DAY), Interval(0, DAY),
+    ]  # fmt: skip
