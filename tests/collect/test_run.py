@@ -1,5 +1,6 @@
 """A whole run over fake venues: what was obtainable is there, what is claimed is true, failures stay where they are."""
 
+import asyncio
 import json
 import shutil
 from dataclasses import dataclass, replace
@@ -339,6 +340,38 @@ async def test_the_time_budget_of_a_schedule_ends_a_run_with_what_remains(world)
     exchange.open_interest_at = truth
     await world.once(collect="{openInterest: {backfill: 20d}}", symbols="BTCUSDT-PERP")
     assert standing(world, "binance", "open_interest").length("open", "lost") == 0
+
+
+async def test_of_a_deadline_every_dataset_has_its_share_and_what_one_leaves_the_other_uses(world):
+    exchange = world.venue("binance", ["BTC"])
+    truth = exchange.open_interest_at
+
+    def slow(one, time):
+        world.clock.forward(1)
+        return truth(one, time)
+
+    exchange.open_interest_at = slow
+    summary = await world.once(symbols="BTCUSDT-PERP", collect="{openInterest: {backfill: 20d}, funding: {backfill: 9d}}", deadline_s=4.0)
+    oi, funding = summary.outcomes
+    assert (funding.remaining, funding.rows) == (0, 31)
+    assert oi.remaining > 0
+    assert oi.rows > 3000, "half of the time is 2000 buckets"
+    assert summary.exit_code == 1
+
+
+async def test_a_call_under_way_ends_at_the_deadline_and_its_window_remains(world):
+    class Hanging(FakeExchange):
+        async def open_interest_page(self, instrument, period, window):
+            if instrument.base == "ETH":
+                await asyncio.Event().wait()
+            return await super().open_interest_page(instrument, period, window)
+
+    own = traits("binance")
+    world.exchanges["binance"] = Hanging(own, [perpetual(own, base) for base in ("BTC", "ETH")], world.clock)
+    summary = await world.once(collect="{openInterest: {backfill: 1d}}", deadline_s=1.0, scheduled=True)
+    (outcome,) = summary.outcomes
+    assert (outcome.rows, outcome.remaining, outcome.error) == (288, 1, "")
+    assert summary.exit_code == 0, "as a budget ends"
 
 
 async def test_the_summary_stays_one_json_object_below_4000_bytes(world):

@@ -30,6 +30,10 @@ class VenueStopped(PerptapeError):
     """No more calls to this venue in this run: its ban, pause or silence outlasts the deadline."""
 
 
+class TimeOver(VenueStopped):
+    """The run's deadline came while a call was under way."""
+
+
 @dataclass(slots=True)
 class Environment:
     """What the collector must not reach for itself. `clock` is wall ms, `monotonic` seconds, `chance` draws from [0, 1)."""
@@ -86,6 +90,13 @@ class Asking:
         """Whether the deadline has passed."""
         return self.deadline is not None and self.environment.monotonic() >= self.deadline
 
+    def share(self, parts: int) -> float | None:
+        """The monotonic second at which the first of so many parts has had its time; None where there is no deadline."""
+        if self.deadline is None:
+            return None
+        now = self.environment.monotonic()
+        return now + (self.deadline - now) / parts
+
     @property
     def end(self) -> float:
         """The monotonic second by which waiting is useless."""
@@ -117,7 +128,7 @@ class Asking:
 
     async def _once(self, call: Callable[[], Awaitable[T]]) -> T:
         try:
-            answer = await call()
+            answer = await self._in_time(call)
         except Retry as error:
             was_open = self.circuit.open
             self.circuit = self.circuit.failed(error, self.environment.monotonic())
@@ -132,6 +143,18 @@ class Asking:
         self.circuit = self.circuit.succeeded()
         self.progressed()
         return answer
+
+    async def _in_time(self, call: Callable[[], Awaitable[T]]) -> T:
+        """The answer before the deadline: a call may wait long for its part of the venue's limits, and for the venue."""
+        if self.deadline is None:
+            return await call()
+        try:
+            async with asyncio.timeout(max(self.deadline - self.environment.monotonic(), 0)) as limit:
+                return await call()
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            raise TimeOver(f"{self.venue}: the time for this run is over") from None
 
     async def _turn(self) -> None:
         """Waits until a call may be made."""

@@ -13,7 +13,7 @@ from functools import partial
 from typing import TypeVar
 
 from perptape.claims import join_wants
-from perptape.collect.asking import Asking
+from perptape.collect.asking import Asking, TimeOver
 from perptape.collect.batch import Batch
 from perptape.collect.doubts import best
 from perptape.collect.grids import Grid, page_rule
@@ -145,6 +145,8 @@ class Backfill:
                 window = Window(window.instrument, window.grid, left)
             if window.span:
                 self.outcome.remaining += 1
+        except TimeOver:
+            self.outcome.remaining += 1
         except (Retry, Skip) as error:
             await self._unanswered(window, pages, error)
         finally:
@@ -232,6 +234,9 @@ class Backfill:
                 answer = await self._ask(lambda: self.exchange.open_interest(instruments))
                 harvest = samples(answer.rows, grid, answer.received)
                 self._count(answer.dropped)
+        except TimeOver:
+            self.outcome.remaining += 1
+            return
         except Retry as error:
             self.outcome.failed.append(f"{grid.dataset} of {len(instruments)} instruments: {error}")
             return

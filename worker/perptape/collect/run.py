@@ -13,6 +13,7 @@ from itertools import product
 import structlog
 
 from perptape.collect.asking import Environment
+from perptape.collect.batch import Batch
 from perptape.collect.meeting import Connect, Meeting, Progress
 from perptape.collect.outcome import Outcome
 from perptape.collect.request import Request
@@ -22,11 +23,37 @@ from perptape.collect.together import side_by_side, until
 from perptape.collect.venue import Venue
 from perptape.errors import StoreError
 from perptape.store.catalog import Tape
-from perptape_api.collect import Liquidations
+from perptape_api.collect import Funding, Liquidations, OpenInterest
 
 log = structlog.get_logger("perptape")
 
 STORE_AGAIN = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """One dataset of a venue in a run that ends."""
+
+    venue: Venue
+    outcome: Outcome
+    settings: OpenInterest | Funding
+    session: Session
+    batches: Mapping[str, Batch]
+
+    async def first(self, waiting: int) -> None:
+        """Fetches for this dataset's share of the time, of so many that wait for theirs."""
+        await self.venue.fetch(self.outcome, self.settings, self.session, self.batches, self.venue.asking.share(waiting))
+
+    async def again(self) -> None:
+        """Goes on with what the share left undone, where the others left time."""
+        if not self.outcome.remaining or self.outcome.error or self.venue.asking.deadline is None or self.venue.asking.over:
+            return
+        latest = Outcome(self.outcome.venue, self.outcome.dataset)
+        try:
+            await self.venue.fetch(latest, self.settings, self.session, self.batches)
+        finally:
+            self.outcome.go_on(latest)
+            self.outcome.unstored = latest.unstored
 
 
 @dataclass(slots=True)
@@ -128,7 +155,8 @@ class Run:
             if name in failures:
                 await self.meeting.join(name, failures)
             session = None if name in failures else await self.session_of(venue)
-            for dataset in self.request.datasets:
+            fetches: list[Fetch] = []
+            for place, dataset in enumerate(self.request.datasets):
                 settings = wanted[dataset]
                 outcome = Outcome(name, dataset)
                 self.summary.outcomes.append(outcome)
@@ -143,7 +171,11 @@ class Run:
 
                     await Audit(venue, outcome, self.request.audit).carry_out(settings, session)
                 else:
-                    await venue.fetch(outcome, settings, session, venue.batches(dataset, settings))
+                    fetches.append(Fetch(venue, outcome, settings, session, venue.batches(dataset, settings)))
+                    waiting = sum(other != "liquidations" for other in self.request.datasets[place:])
+                    await fetches[-1].first(waiting)
+            for fetch in fetches:
+                await fetch.again()
 
         await side_by_side([until(self.stop, one(name)) for name in self.request.venues])
         if not self.request.audit:
