@@ -490,6 +490,8 @@ async def test_a_run_that_the_store_ends_names_what_had_not_begun(world):
     assert len(told) == len(summary.outcomes)
     assert set(told) == {(name, dataset) for name in names for dataset in ("open_interest", "funding")}
     assert [told[name, "funding"] for name in names] == [1, 1]
+    lines = summary.lines()
+    assert {"binance funding: not begun", "okx funding: not begun", "the store cannot be used: no space left"} <= set(lines)
 
 
 async def test_a_note_that_the_log_has_is_not_said_again(world):

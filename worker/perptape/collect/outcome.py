@@ -36,7 +36,7 @@ class Outcome:
     unstored: int = 0
     """Rows of `rows` that the store has not taken."""
     stored: int = 0
-    """Of a stream: rows that the store has taken, in each segment once whatever connections heard them."""
+    """Of a stream: rows that the store has taken, each once whatever connections heard them."""
     symbols: dict[str, object] | None = None
     """What became of the symbols asked for: wanted, collected, substituted, skipped, examples."""
     figures: Figures | None = None
@@ -78,6 +78,11 @@ class Outcome:
         for name in ("instruments", "remaining", "failed", "skipped", "error", "symbols"):
             setattr(self, name, getattr(latest, name))
         self.figures = latest.figures or self.figures
+
+    @property
+    def unbegun(self) -> bool:
+        """Whether it remains as a whole: no symbol of it was looked at."""
+        return bool(self.remaining) and not (self.instruments or self.skipped or self.calls or self.failed or self.error)
 
     @property
     def nothing_obtained(self) -> bool:

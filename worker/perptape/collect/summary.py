@@ -92,6 +92,9 @@ class Summary:
             if one.unsupported:
                 out.append(f"{one.venue} {one.dataset}: not collected: {one.unsupported}")
                 continue
+            if one.unbegun:
+                out.append(f"{one.venue} {one.dataset}: not begun")
+                continue
             if one.audited is not None:
                 out.append(f"{one.venue} {one.dataset}: {one.audited}, in {_count(one.calls, 'call')}")
                 out.extend(f"  failed: {line}" for line in (*one.failed[:5], *([one.error] if one.error else ())))
@@ -117,6 +120,8 @@ class Summary:
             out.extend(f"  skipped: {line}" for line in one.skipped[:5])
             if one.error:
                 out.append(f"  {one.error}")
+        if self.store_error:
+            out.append(f"the store cannot be used: {self.store_error}")
         return [*out, *(note for note in self.notes if note not in seen)]
 
 
