@@ -11,9 +11,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from rich.console import Console
+from rich.progress import Progress
 
 from perptape import output
-from perptape.cli.progress import Lines
+from perptape.cli.progress import Bars, Lines
 from perptape.cli.rows import iso_ns, listing, newest
 from perptape.datasets import DATASETS
 from perptape.errors import StoreError, UsageError
@@ -60,6 +62,39 @@ def test_parquet_is_not_for_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
             output.check_form("parquet", None)
         output.check_form("parquet", Path("file"))
     os.close(master)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("x.csv", "give -f csv"), ("x.PARQUET", "give -f parquet"), ("x.xlsx", "json or csv or parquet")]
+)
+def test_a_table_for_reading_is_not_written_where_a_program_would_read_it(tmp_path: Path, name: str, said: str) -> None:
+    with pytest.raises(UsageError, match=f"{name} would hold a table for reading: give -f .*{said.removeprefix('give -f ')}"):
+        output.check_form("table", tmp_path / name)
+    output.check_form("csv", tmp_path / name)
+    output.check_form("table", tmp_path / "x.txt")
+
+
+@pytest.mark.parametrize("columns", [40, 100])
+def test_a_terminal_too_narrow_for_a_table_gets_plain_lines(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+    wide = Listing(("venue", "a"), [("binance", "x" * 100)])
+    master, slave = pty.openpty()
+    with os.fdopen(slave, "w") as terminal:
+        monkeypatch.setattr("sys.stdout", terminal)
+        monkeypatch.setenv("COLUMNS", str(columns))
+        monkeypatch.setenv("TERM", "xterm")
+        output.emit(wide, "table")
+    shown = os.read(master, 10_000).decode()
+    os.close(master)
+    assert ("binance  " + "x" * 100 in shown) == (columns == 40)
+
+
+def test_a_bar_goes_when_its_work_is_done() -> None:
+    bars = Progress(console=Console(file=io.StringIO()))
+    shown = Bars(bars)
+    shown.advanced("okx", "funding", 1, 2, 10)
+    assert [task.visible for task in bars.tasks] == [True]
+    shown.advanced("okx", "funding", 2, 2, 20)
+    assert [task.visible for task in bars.tasks] == [False]
 
 
 def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:

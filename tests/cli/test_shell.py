@@ -129,6 +129,13 @@ def test_a_reader_that_leaves_early_is_no_failure() -> None:
     assert (done.stdout, done.stderr) == ("0\n", "")
 
 
+@pytest.mark.parametrize("words", ["venues", "venues -f csv", "venues -f parquet", "--version"])
+def test_an_output_that_takes_nothing_is_said_in_a_line(words: str) -> None:
+    command = f"{shlex.quote(sys.executable)} -m perptape {words} > /dev/full"
+    found = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=60)
+    assert (found.returncode, found.stderr) == (3, "error: the output cannot be written: the disk is full\n")
+
+
 @pytest.mark.parametrize("closed", ["1>&-", "2>&-", "1>&- 2>&-"])
 def test_a_stream_that_was_closed_before_the_start_is_no_failure(closed: str) -> None:
     command = f"{shlex.quote(sys.executable)} -m perptape venues -f csv {closed}"

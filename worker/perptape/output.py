@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import errno
 import io
 import json
 import math
@@ -17,10 +18,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
-from perptape.errors import StoreError, UsageError
+from perptape.errors import PerptapeError, StoreError, UsageError
 
 Form = Literal["table", "json", "csv", "parquet"]
 FORMS: tuple[Form, ...] = ("table", "json", "csv", "parquet")
+OTHERS = ("arrow", "feather", "jsonl", "ndjson", "ods", "pq", "tsv", "xls", "xlsx")
+"""Suffixes of files for programs that are not written here."""
+FOLDED = 2
+"""How many times as wide as the terminal a table may be that is folded into it; a wider one is printed as plain lines."""
 Cell = str | int | float | bool | None
 
 
@@ -99,6 +104,8 @@ def check_form(form: Form, to: Path | None) -> None:
     """Refuses, before any work, what could not be written at the end."""
     if form == "parquet" and to is None and sys.stdout.isatty():
         raise UsageError("parquet is not for a terminal: give -o FILE, or pipe it")
+    if form == "table" and to is not None and (suffix := to.suffix.lower().removeprefix(".")) in (*FORMS[1:], *OTHERS):
+        raise UsageError(f"{to} would hold a table for reading: give -f {suffix if suffix in FORMS else ' or '.join(FORMS[1:])}")
 
 
 def _write_bytes(data: bytes, to: Path | None) -> None:
@@ -165,12 +172,16 @@ def _rich(listing: Listing) -> None:
     from rich.table import Table
 
     columns, rows = _human(listing)
+    console, lines = Console(markup=False, highlight=False), plain(listing)
+    if max(map(len, lines.splitlines())) > FOLDED * console.width:  # cells of many short lines are read by nobody
+        sys.stdout.write(lines)
+        return
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for name, right in zip(columns, _numeric(listing, columns), strict=True):
         table.add_column(name, justify="right" if right else "left", overflow="fold")
     for row in rows:
         table.add_row(*row)
-    Console(markup=False, highlight=False).print(table)
+    console.print(table)
 
 
 def _human(listing: Listing) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
@@ -207,12 +218,20 @@ class Unread(Exception):
 
 @contextlib.contextmanager
 def read_by_somebody() -> Iterator[None]:
-    """Raises Unread instead of BrokenPipeError; what is still written then goes nowhere."""
+    """Raises Unread instead of BrokenPipeError, and PerptapeError where the output takes nothing; what is still written goes nowhere."""
     try:
         yield
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _to_nowhere()
         raise Unread from None
+    except OSError as failure:
+        _to_nowhere()
+        why = "the disk is full" if failure.errno == errno.ENOSPC else failure.strerror
+        raise PerptapeError(f"the output cannot be written: {why}") from failure
+
+
+def _to_nowhere() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def terminal(stream: TextIO | None = None) -> bool:

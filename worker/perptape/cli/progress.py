@@ -37,7 +37,7 @@ class Lines:
 
 
 class Bars:
-    """A bar for each venue and dataset."""
+    """A bar for each venue and dataset, until it is done."""
 
     def __init__(self, bars: RichProgress) -> None:
         self._bars = bars
@@ -46,7 +46,7 @@ class Bars:
     def advanced(self, venue: str, dataset: str, done: int, total: int, rows: int) -> None:
         if (venue, dataset) not in self._tasks:
             self._tasks[venue, dataset] = self._bars.add_task(f"{venue} {dataset}", total=total, rows=rows)
-        self._bars.update(self._tasks[venue, dataset], completed=done, total=total, rows=rows)
+        self._bars.update(self._tasks[venue, dataset], completed=done, total=total, rows=rows, visible=done < total)
 
     def message(self, text: str) -> None:
         self._bars.console.print(text, markup=False, highlight=False)
