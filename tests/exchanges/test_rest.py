@@ -157,6 +157,16 @@ async def test_during_a_ban_nothing_is_sent(simulation: Simulation, made: Made) 
     assert len(simulation.truth.requests("binance")) == before
 
 
+async def test_a_call_that_has_no_time_for_a_pause_is_told_how_long_it_lasts(simulation: Simulation, made: Made) -> None:
+    exchange = made("binance", timeout=5.0)
+    (one, *_) = await live(exchange)
+    simulation.faults.add([Fault("status", venue="binance", status=429, retry_after=4, count=1)])
+    for _ in range(2):
+        with pytest.raises(Retry) as told:
+            await exchange.funding_page(one, Interval(0, DAY))
+        assert 3 < (told.value.after or 0) <= 4
+
+
 async def test_each_of_several_calls_at_once_reads_its_own_retry_after() -> None:
     """CCXT keeps the last headers of all calls in one attribute."""
 

@@ -122,6 +122,15 @@ async def test_a_short_pause_is_waited_for(tasks):
     assert gone[0] >= 100 + BORNE_S
 
 
+async def test_who_has_less_time_than_a_pause_is_told_of_it():
+    time = Time()
+    turns = Turns("x", (LIMIT,), borne=2.5, monotonic=time, sleep=time.sleep)
+    turns.pause(3)
+    with pytest.raises(Retry) as told:
+        await turns.take({"ip": 1})
+    assert told.value.after == 3
+
+
 async def test_without_leave_nothing_goes(tasks):
     time, gone = Time(), []
     turns = Turns("x", (LIMIT,), monotonic=time, sleep=time.sleep)

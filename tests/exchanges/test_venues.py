@@ -12,7 +12,7 @@ import pytest
 
 from perptape.datasets import open_interest as oi
 from perptape.exchanges import binance, bybit, deribit, hyperliquid, okx
-from perptape.exchanges.calls import Call, Conversation, Malformed, Reply, Unlisted
+from perptape.exchanges.calls import Call, Conversation, Malformed, Reply, Unlisted, items
 from perptape.exchanges.registry import VENUES
 from perptape.instruments import Instrument
 from perptape.interval import DAY, HOUR, MINUTE, Interval
@@ -233,3 +233,9 @@ def test_default_perpetuals_are_a_rule_of_the_venue() -> None:
         "BTC/USDT:USDT", "BTC/USDT:USDT", "BTC/USDC:USDC", "BTC/USDT:USDT", "BTC/USD:BTC",
     ]  # fmt: skip
     assert deribit.TRAITS.default_perpetual("SOL") == "SOL/USDC:USDC"
+
+
+@pytest.mark.parametrize("empty", ["", None])
+def test_an_empty_answer_is_said_to_be_empty(empty: object) -> None:
+    with pytest.raises(Malformed, match="no list at the top of the answer: it is empty"):
+        items(empty)

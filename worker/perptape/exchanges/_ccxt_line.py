@@ -18,7 +18,7 @@ from perptape.exchanges.base import Access
 from perptape.exchanges.calls import Call, Conversation, Reply, Rows, Venue
 from perptape.exchanges.host import Shared, place
 from perptape.exchanges.offset import Offset, measured
-from perptape.exchanges.turns import Turns
+from perptape.exchanges.turns import BORNE_S, Turns
 from perptape.interval import LATEST, MINUTE
 from perptape.raw import LIVE, Answer
 
@@ -40,7 +40,8 @@ class Line:
         self._client = made("async_support", venue.CCXT, access, clock)
         self._translator = Translator(self._name, errors(), venue.CODES)
         self._own = access.turns is None
-        self.turns = access.turns or Turns(self._name, venue.TRAITS.limits, access.speed, shared=_shared(venue, access))
+        borne = min(BORNE_S, access.timeout / 2)  # who has no more time than a call may take must be told
+        self.turns = access.turns or Turns(self._name, venue.TRAITS.limits, access.speed, shared=_shared(venue, access), borne=borne)
         self.origin: str | None = None
         self._offset: Offset | None = None
         self._shift = 0

@@ -59,6 +59,10 @@ Rows = tuple[list[T], list[str]]
 Conversation = Generator[Sequence[Call], Sequence[Reply], T]
 
 
+def _shown(payload: Any) -> str:
+    return short(payload) if payload not in ("", None) else "it is empty"
+
+
 def at(payload: Any, *path: str | int) -> Any:
     """What stands at `path` of a payload; raises Malformed, showing the payload, where nothing does."""
     found = payload
@@ -66,7 +70,7 @@ def at(payload: Any, *path: str | int) -> Any:
         try:
             found = found[step]
         except (KeyError, IndexError, TypeError):
-            raise Malformed(f"no {'.'.join(map(str, path))} in the answer: {short(payload)}") from None
+            raise Malformed(f"no {'.'.join(map(str, path))} in the answer: {_shown(payload)}") from None
     return found
 
 
@@ -74,7 +78,7 @@ def items(payload: Any, *path: str | int) -> list[Any]:
     """The list at `path`; raises Malformed for anything else."""
     found = at(payload, *path)
     if not isinstance(found, list):
-        raise Malformed(f"no list at {'.'.join(map(str, path)) or 'the top'} of the answer: {short(payload)}")
+        raise Malformed(f"no list at {'.'.join(map(str, path)) or 'the top'} of the answer: {_shown(payload)}")
     return found
 
 
@@ -82,7 +86,7 @@ def some(payload: Any, *path: str | int) -> list[Any]:
     """The list at `path` of an answer that is never empty (a list of all contracts)."""
     found = items(payload, *path)
     if not found:
-        raise Malformed(f"an empty list at {'.'.join(map(str, path)) or 'the top'} of the answer: {short(payload)}")
+        raise Malformed(f"an empty list at {'.'.join(map(str, path)) or 'the top'} of the answer: {_shown(payload)}")
     return found
 
 

@@ -21,7 +21,7 @@ SLICE_S: Final = 0.5
 """A wait is looked at again so often: a share may have changed, or a pause have come."""
 LEAST_S: Final = 0.001
 BORNE_S: Final = 5.0
-"""A pause that is over so soon is waited for here; of a longer one the caller is told, who may have better to do."""
+"""How long a pause is waited for here at most: of a longer one the caller is told, who may have better to do."""
 BESIDE: Final = 0.95
 BUSY_S: Final = 10.0
 """So long after its last call a process still counts as one that asks."""
@@ -32,7 +32,7 @@ LONGEST_DIAL_S: Final = 10.0
 
 
 class Turns:
-    """One venue's. `monotonic`: seconds."""
+    """One venue's. `borne`: the longest pause (s) that is waited for here. `monotonic`: seconds."""
 
     def __init__(
         self,
@@ -41,10 +41,11 @@ class Turns:
         speed: float = 1.0,
         *,
         shared: Shared | None = None,
+        borne: float = BORNE_S,
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
     ) -> None:
-        self._venue, self._shared, self._monotonic, self._sleep = venue, shared, monotonic, sleep
+        self._venue, self._shared, self._borne, self._monotonic, self._sleep = venue, shared, borne, monotonic, sleep
         self.pace = Pace(limits, speed)
         self.past = False
         """Whether what is asked now is about the past, and nothing that is due waits."""
@@ -138,7 +139,7 @@ class Turns:
         return self._asked_at is None or self._monotonic() - self._asked_at < BUSY_S or any(one.locked() for one in self._queues.values())
 
     async def _allowed(self) -> None:
-        while (not self.leave and not self.paused) or 0 < self.paused <= BORNE_S:
+        while (not self.leave and not self.paused) or 0 < self.paused <= self._borne:
             await self._sleep(SLICE_S / 5)
         if (left := self.paused) > 0:
             raise Retry(f"{self._venue} must not be asked: it banned this address, or asked for a pause", left, banned=True)
