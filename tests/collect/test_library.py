@@ -3,7 +3,7 @@
 import pytest
 
 import perptape
-from perptape.errors import Retry
+from perptape.errors import Retry, UsageError
 from perptape.interval import DAY, MINUTE
 from support.fake_exchange import FakeExchange
 
@@ -30,6 +30,12 @@ async def test_gaps_are_the_holes_that_the_command_prints(world):
     assert catalog.gaps("okx", now=now).schema == found.schema
     with pytest.raises(ValueError, match="there is no venue 'binanec': one of binance, bybit"):
         catalog.gaps("binanec")
+
+
+@pytest.mark.parametrize("ask", [lambda catalog: catalog.gaps("okx"), lambda catalog: catalog.read("funding")])
+def test_of_no_tape_nobody_says_that_it_has_no_gaps(tmp_path, ask):
+    with pytest.raises(UsageError, match=r"there is no tape at .*nothere"):
+        ask(perptape.open(tmp_path / "nothere"))
 
 
 async def test_a_complete_tape_has_no_gaps(world):

@@ -9,8 +9,10 @@ import pyarrow as pa
 
 from perptape.collect.report import holes, standings
 from perptape.datasets import DATASETS
+from perptape.errors import UsageError
 from perptape.exchanges.registry import VENUES
 from perptape.store.catalog import Catalog
+from perptape.store.made import Made
 
 GAPS = pa.schema(
     [
@@ -22,7 +24,14 @@ GAPS = pa.schema(
 
 
 class Library(Catalog):
-    """A catalog to read from, which can tell its holes."""
+    """A catalog to read from, which can tell its holes. Where there is no tape, whatever is asked of it raises UsageError."""
+
+    def made(self) -> Made:
+        """What the store was made for. Raises UsageError where there is none, Newer."""
+        found = super().made()
+        if found is None:
+            raise UsageError(f"there is no tape at {self.location}: `perptape run FILE` makes one")
+        return found
 
     def gaps(self, venue: str | None = None, dataset: str | None = None, *, now: int | None = None) -> pa.Table:
         """The holes in what was wanted of one venue and dataset, or of all, as `perptape gaps` prints them.
