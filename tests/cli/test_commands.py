@@ -124,6 +124,7 @@ def test_history_is_what_lies_in_the_range_and_retention_is_said(perptape: Perpt
     assert timedelta(hours=1, minutes=40) < times[-1] - times[0] < timedelta(hours=2)
     assert "okx keeps 3 days: nothing before 20" in found.err
     assert "deribit serves no history of open interest" in found.err
+    assert "deribit has no BTCUSDT-PERP" not in found.err, "nothing of it is collected"
 
 
 def test_settled_rates_follow_each_other_at_the_interval_that_they_say(perptape: Perptape, venues: Environ) -> None:
@@ -254,6 +255,15 @@ def test_simulated_data_is_refused_where_real_data_is(perptape: Perptape, venues
     assert found.code == 2
     assert "holds data of origin live, this run's is simulated:1" in found.err
     assert [path.name for path in (tmp_path / "tape").rglob("*") if path.is_file()] == ["store.json"]
+
+
+def test_real_exchanges_are_not_asked_for_a_tape_of_simulated_data(perptape: Perptape, spec: str, tmp_path: Path) -> None:
+    (tmp_path / "tape/perptape").mkdir(parents=True)
+    (tmp_path / "tape/perptape/store.json").write_text('{"version": 1, "format": "nautilus1", "origin": "simulated:1"}')
+    found = perptape("run", spec, "--once", "--live", "--catalog", "tape")
+    assert found.code == 2
+    assert "holds data of origin simulated:1, this run's is live" in found.err
+    assert "cannot list instruments" not in found.err
 
 
 def test_a_run_whose_store_is_unusable_ends_with_3(perptape: Perptape, venues: Environ, spec: str, tmp_path: Path) -> None:

@@ -9,13 +9,14 @@ import shlex
 import signal
 import socket
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from perptape import logs, output
 from perptape.cli import left, places, times
-from perptape.errors import UsageError
+from perptape.errors import StoreError, UsageError
 from perptape.interval import SECOND
 from perptape.settings import Settings, variable
 
@@ -182,6 +183,8 @@ async def _begun(order: Order, settings: Settings, board: Board | None) -> Summa
         return None
     asked = request(order, settings, settings.writer or writer())
     where = places.place(order.catalog, order.collection.spec.store, settings, live=order.live)
+    if order.live:
+        await asyncio.to_thread(_of_the_market, where)
     if settings.namespace:
         logging.getLogger("perptape").info("%s; into %s", asked.said(), where.location)
     if settings.budget_url is None and settings.budget_fallback is None:
@@ -192,6 +195,16 @@ async def _begun(order: Order, settings: Settings, board: Board | None) -> Summa
     asked = replace(asked, access=steered(asked.access))
     async with kept(asked.access, settings.budget_url, settings.budget_fallback):
         return await _carried(asked, where, board)
+
+
+def _of_the_market(where: places.Place) -> None:
+    """Raises OriginConflict before anybody is asked: whose data the real exchanges give is known beforehand."""
+    from perptape.cli.tapes import tape
+    from perptape.raw import LIVE
+
+    found = tape(where)
+    with suppress(StoreError):  # the run itself tells of a store that cannot be read
+        found.prepared(LIVE)
 
 
 async def _as_wanted(order: Order, wanted: str) -> Order:

@@ -162,11 +162,12 @@ class Past:
         found = resolved(self.words, known, traits, exact=self.exact, all_reached=len(reached) == len(parts))
         for venue, part in reached.items():
             part.targets = found[venue]
-            part.notes += [one.message.replace("nothing new to collect", "only its past") for one in found[venue] if one.message]
 
     async def _fetched(self, part: Part, kept: Keeping) -> None:
         traits = part.exchange.traits
         grid, notes = grid_of(self.dataset, traits, self.span, self.every)
+        if grid is not None:
+            part.notes += [one.message.replace("nothing new to collect", "only its past") for one in part.targets if one.message]
         part.notes += notes
         if grid is None:
             return

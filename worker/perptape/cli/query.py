@@ -12,12 +12,14 @@ from perptape import output
 from perptape.cli import options, places, times
 from perptape.cli.shell import OK, now
 from perptape.errors import UsageError
-from perptape.interval import Interval
+from perptape.interval import MINUTE, Interval
 from perptape.output import Listing
 from perptape.settings import Settings
+from perptape.times import span as text
 
 if TYPE_CHECKING:
     from perptape.instruments import Instrument
+    from perptape.store.catalog import Catalog
 
 FOREVER = 1 << 62
 
@@ -65,14 +67,51 @@ def query(
     for line in notes:
         output.note(line)
     dataset = {What.oi: "open_interest", What.funding: "funding", What.liquidations: "liquidations"}[what]
-    rows = opened.read("funding_prediction" if predicted else dataset, [one.id for one in found], span.start, span.end, period=period)
+    ids = [one.id for one in found]
+    if what == What.oi:
+        rows, notes = open_interest(opened, ids, span, period)
+    else:
+        rows, notes = opened.read("funding_prediction" if predicted else dataset, ids, span.start, span.end), []
     shown = newest(rows, count)
     output.emit(
         listing("funding_prediction" if predicted else dataset, shown, {one.id: (one.venue, one.symbol) for one in found}), form.value, to
     )
+    for line in notes:
+        output.note(line)
     if shown.num_rows < rows.num_rows and form == options.Format.table:
         output.note(f"the newest {shown.num_rows} of {rows.num_rows} rows: -n 0 prints all")
     return OK
+
+
+def open_interest(catalog: Catalog, ids: Sequence[str], span: Interval, period: int | None) -> tuple[Any, list[str]]:
+    """(the rows of one period for each instrument, what is to say of other periods that the catalog has)."""
+    from perptape.store.query import one_period
+
+    every = catalog.every_row("open_interest", ids, span.start, span.end)
+    rows = one_period(every, period)
+    if period is not None and rows.num_rows:
+        return rows, []
+    return rows, [line for one in ids if (line := _periods(one, _periods_of(every, one), _periods_of(rows, one)))]
+
+
+def _periods_of(rows: Any, instrument: str) -> list[int]:
+    import pyarrow.compute as pc
+
+    return sorted(pc.unique(rows["period_minutes"].filter(pc.equal(rows["instrument_id"], instrument))).to_pylist())
+
+
+def _periods(instrument: str, there: Sequence[int], shown: Sequence[int]) -> str:
+    """What is to say where not every period of an instrument is shown; nothing where all are. Pure."""
+    others = [_period(one) for one in there if one not in shown]
+    if not others:
+        return ""
+    if not shown:
+        return f"{instrument}: none of that period; the catalog has {', '.join(others)}"
+    return f"{instrument}: these are {', '.join(map(_period, shown))}; of {', '.join(others)} there are rows, too: --every chooses"
+
+
+def _period(minutes: int) -> str:
+    return text(minutes * MINUTE) if minutes else "samples (0m)"
 
 
 def chosen(words: Sequence[str], known: dict[str, list[Instrument]], *, exact: bool) -> tuple[list[Instrument], list[str]]:

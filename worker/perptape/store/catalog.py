@@ -169,10 +169,14 @@ class Tape(Catalog):
         Raises OriginConflict, FormatConflict, Newer, before anything else is written.
         """
         made = self._made = make(self.fs, Made(form, origin))
-        if made.origin != origin:
-            raise OriginConflict(f"{self.location} holds data of origin {made.origin}, this run's is {origin}: name another catalog")
+        self.prepared(origin)
         if made.layout != form:
             raise FormatConflict(f"{self.location} was made in format {made.layout}, not {form}: name another catalog, or that format")
+
+    def prepared(self, origin: str) -> None:
+        """Sees that the store is for this origin, or for none yet. Raises OriginConflict, Newer."""
+        if (kept := self.origin) not in (None, origin):
+            raise OriginConflict(f"{self.location} holds data of origin {kept}, this run's is {origin}: name another catalog")
 
     def commit(
         self,
