@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from perptape.claims import Claim, Want
 from perptape.collect.figures import Figures
@@ -36,13 +37,20 @@ class Followed:
     _claims: list[Claim] = field(default_factory=list)
     _wants: list[Want] = field(default_factory=list)
     _at: float | None = None
+    _received: int = -1
+    """When the newest row that the store has was received, ns."""
 
     def put(self, name: str, venue: str, dataset: str, rows: pa.Table, claims: tuple[Claim, ...], wants: tuple[Want, ...]) -> None:
         self.segments.put(name, venue, dataset, rows, claims, wants)
-        self.outcome.stored += rows.num_rows
+        self._count(rows["ts_received"])
         self._claims += claims
         self._wants += wants
         self._look()
+
+    def _count(self, received: pa.ChunkedArray) -> None:
+        """A segment repeats the rows of earlier ones that it claims again: only what came since counts."""
+        self.outcome.stored += pc.sum(pc.greater(received, self._received)).as_py() or 0
+        self._received = max(self._received, pc.max(received).as_py() or 0)
 
     def _look(self) -> None:
         now = self.monotonic()
