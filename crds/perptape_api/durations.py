@@ -25,6 +25,8 @@ class Duration(str):
 
     def __new__(cls, text: str) -> Self:
         if re.fullmatch(PATTERN, text) is None:
+            if re.fullmatch("[1-9][0-9]*[mhd]", text) is not None:
+                raise ValueError(f"{shown(text)} is too long: the most is 9999999m, 99999h or 9999d")
             raise ValueError(f"{shown(text)} is not a duration: write a whole number and one of m, h, d, as in 5m, 12h or 30d")
         return super().__new__(cls, text)
 

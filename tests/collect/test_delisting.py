@@ -34,6 +34,7 @@ async def test_what_was_missed_before_the_delisting_is_fetched_and_the_want_ends
     summary = await world.once()
     assert summary.exit_code == 0, summary.lines()
     assert any("has delisted BTCUSDT-PERP" in line for line in summary.lines())
+    assert summary.outcomes[0].instruments == 2, "the delisted one's history came, too"
     found = standing(world)
     assert found.length("open", "lost", "pending", "unproven") == 0
     assert found.watermark == end - end % FIVE == found.wanted[-1].end

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from structlog.testing import capture_logs
 
 from perptape.errors import Retry
 from perptape.interval import DAY, HOUR, MINUTE
@@ -37,6 +38,16 @@ async def test_the_top_by_open_interest_are_collected(world, binance):
     assert summary.exit_code == 0, summary.lines()
     assert collected(world) == ["BTC", "ETH"]
     assert summary.outcomes[0].instruments == 2
+
+
+async def test_what_is_selected_is_said_in_one_line(world):
+    many = [f"C{number}" for number in range(8)]
+    world.venue("binance", many)
+    with capture_logs() as said:
+        await world.once(OI, "{select: {quote: USDT}}")
+    (line,) = [one for one in said if one["event"] == "selected"]
+    named = ", ".join(f"{coin}USDT-PERP.BINANCE" for coin in many[:5])
+    assert (line["count"], line["instruments"], line["more"]) == (8, named, 3)
 
 
 async def test_the_top_by_volume_are_collected_and_stay(world, binance):

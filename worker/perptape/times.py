@@ -13,7 +13,9 @@ def iso(ms: int) -> str:
 
 
 def span(ms: int) -> str:
-    """``3d 4h``, ``12m``, ``5s``: the two greatest units of a length of time."""
+    """``3d 4h``, ``12m``, ``5s``, ``30ms``: the two greatest units of a length of time, milliseconds where it is below a second."""
+    if 0 < ms < 1_000:
+        return f"{ms}ms"
     parts = []
     for unit, size in (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000)):
         count, ms = divmod(ms, size)

@@ -73,7 +73,7 @@ def verify(
     for line in lines:
         output.note(logs.redacted(line, settings.secrets))
     if found:
-        output.error(f"{len(found)} things are not as they should be: {remedy({one.kind for one in found})}")
+        output.error(f"{left.things(len(found))}: {remedy({one.kind for one in found})}")
     else:
         output.note(f"{where.location} is as it should be")
     return code

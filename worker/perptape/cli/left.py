@@ -57,8 +57,13 @@ def published(settings: Settings, code: int, reports: Sequence[PublishReport], n
 
 def verified(settings: Settings, code: int, findings: int, now: int, audits: Sequence[str] = ()) -> str:
     """The report of a check of the whole store. `audits`: what venues said of a sample of it, a line each."""
-    said = f"{findings} things in the store are not as they should be: see kubectl logs" if findings else "the store is as it should be"
+    said = f"{things(findings, 'in the store ')}: see kubectl logs" if findings else "the store is as it should be"
     return _text({**_head(settings, code, now), "notes": [said, *(line[:LINE] for line in audits)]})
+
+
+def things(count: int, where: str = "") -> str:
+    """How many findings of a check there are. Pure."""
+    return f"1 thing {where}is not as it should be" if count == 1 else f"{count} things {where}are not as they should be"
 
 
 def _head(settings: Settings, code: int, now: int) -> dict[str, Any]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from perptape import output
 from perptape.cli import options, places
 from perptape.cli.shell import OK, PARTLY, now
+from perptape.interval import SECOND
 from perptape.output import Listing
 from perptape.settings import Settings
 from perptape.store import layout
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from perptape.collect.report import Standing
     from perptape.datasets.instruments import SeenInstrument
     from perptape.instruments import Instrument
+    from perptape.interval import Interval
     from perptape.standing import Status
 
 STATUSES: tuple[Status, ...] = ("complete", "sampled", "empty", "unproven", "pending", "open", "lost")
@@ -63,7 +65,7 @@ def gaps(
     """Holes in what was wanted: open (can still be had), lost (and why), unproven (nobody knows)."""
     output.check_form(form.value, to)
     opened, found = _standings(ctx.obj, catalog, file, exchange, dataset)
-    output.emit(holes(found, times=_seconds if form == options.Format.table else _plain), form.value, to)
+    output.emit(holes(found, short=form == options.Format.table), form.value, to)
     _distrusted(found)
     unread = _unread(opened)
     never = file is not None and not found and not unread
@@ -164,21 +166,18 @@ def figures(found: Sequence[Standing]) -> Listing:
     return Listing(columns, rows)
 
 
-def _plain(ms: int) -> str:
-    return iso(ms)
-
-
-def _seconds(ms: int) -> str:
-    return iso(ms // 1000 * 1000)
-
-
-def holes(found: Sequence[Standing], times: Any = _plain) -> Listing:
-    """A row for each hole. Pure."""
+def holes(found: Sequence[Standing], *, short: bool = False) -> Listing:
+    """A row for each hole. `short`: times to the second, but of holes that are shorter. Pure."""
     from perptape.collect import report
 
     columns = ("venue", "dataset", "instrument", "grid", "kind", "start", "end", "length", "reason")
     rows = [
-        (one.venue, one.dataset, one.instrument, one.grid, kind, times(hole.start), times(hole.end), span(len(hole)), reason or None)
+        (one.venue, one.dataset, one.instrument, one.grid, kind, *_ends(hole, short), span(len(hole)), reason or None)
         for one, kind, hole, reason in report.holes(found)
     ]
     return Listing(columns, rows)
+
+
+def _ends(hole: Interval, short: bool) -> tuple[str, str]:
+    unit = SECOND if short and len(hole) >= SECOND else 1
+    return iso(hole.start // unit * unit), iso(hole.end // unit * unit)

@@ -24,6 +24,9 @@ from perptape.raw import Number, RawOpenInterest
 
 log = structlog.get_logger("perptape")
 
+NAMED = 5
+"""How many of those selected are named."""
+
 
 async def selected(venue: Venue, selection: Selection, datasets: Sequence[str]) -> list[Resolution]:
     """What is wanted at the venue, whose instruments are listed. `datasets`: those of the spec, also what others collect of it.
@@ -41,8 +44,9 @@ async def selected(venue: Venue, selection: Selection, datasets: Sequence[str]) 
                 raise
             log.warning("instruments are not chosen anew", venue=venue.name, outcome="kept", error=str(error))
     wanted = selection.wanted(remembered, chosen, now)
-    for one in sorted(set(wanted) - set(remembered)):
-        log.info("selected", venue=venue.name, instrument=one)
+    if fresh := sorted(set(wanted) - set(remembered)):
+        more = {"more": len(fresh) - NAMED} if len(fresh) > NAMED else {}
+        log.info("selected", venue=venue.name, count=len(fresh), instruments=", ".join(fresh[:NAMED]), **more)
     return selection.resolved(wanted, venue.instruments, venue.exchange.traits)
 
 

@@ -108,7 +108,7 @@ class Venue:
         self, outcome: Outcome, settings: Settings, session: Session, batches: Mapping[str, Batch], until: float | None = None
     ) -> None:
         """Obtains what is due of one dataset, up to the monotonic second `until`. Raises StoreError; all else is in `outcome`."""
-        outcome.instruments = sum(1 for t in self.targets if t.instrument is not None)
+        outcome.instruments = len({one.id for t in self.targets for one in (*t.ended, t.instrument) if one is not None})
         outcome.skipped.extend(t.message for t in self.targets if t.instrument is None)
         outcome.symbols = symbols(self.targets)
 
