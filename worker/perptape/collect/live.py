@@ -18,6 +18,7 @@ from perptape.collect.stream_batch import Intake
 from perptape.collect.stream_connection import Place
 from perptape.collect.stream_log import StreamLog
 from perptape.collect.stream_report import LiveReport, Pace
+from perptape.collect.stream_second import Second
 from perptape.collect.stream_sink import ConnectionSink
 from perptape.collect.stream_thread import Lanes, Offload, Thread
 from perptape.collect.stream_writer import Wants, Writer
@@ -27,6 +28,7 @@ from perptape.datasets.liquidations import LIQUIDATIONS, Row
 from perptape.errors import Fatal, Retry, Skip
 from perptape.exchanges.base import Exchange, Feed
 from perptape.instruments import Instrument
+from perptape.interval import SECOND
 from perptape.store.log import RESERVE, Logs
 
 _log = structlog.get_logger(__name__)
@@ -133,10 +135,14 @@ class LiveStream:
     async def _streamed(self, feed: Feed, log: StreamLog, disk: Offload, store: Offload, stop: asyncio.Event) -> None:
         intake = Intake(self._buffer, self.report.counts)
         sinks = [self._sink(intake, feed) for _ in range(self._replicas)]
-        writer = self._writer(log, intake, sinks, disk, store)
+        spare = self._sink(intake, feed)
+        ears = [*sinks, spare]
+        writer = self._writer(log, intake, ears, disk, store)
         stopping = asyncio.Event()
-        places = [asyncio.create_task(self._place(sink).keep(stopping)) for sink in sinks]
-        rhythms = [asyncio.create_task(one(stopping)) for one in (writer.flushing, writer.rolling, writer.putting)]
+        beside = LiveReport(self.report.venue, self.report.dataset, self.report.instruments)  # what becomes of it ends no stream
+        second = Second(sinks, spare, lambda: self._place(spare, ears, beside).keep(stopping), self.report, feed.quiet_limit / SECOND)
+        places = [asyncio.create_task(self._place(sink, ears, self.report).keep(stopping)) for sink in sinks]
+        rhythms = [asyncio.create_task(one(stopping)) for one in (second.keep, writer.flushing, writer.rolling, writer.putting)]
         stopped = asyncio.create_task(stop.wait())
         await asyncio.wait({stopped, *places, *rhythms}, return_when=asyncio.FIRST_COMPLETED)
         deadline = asyncio.get_running_loop().time() + self._pace.stop
@@ -161,9 +167,11 @@ class LiveStream:
         market = feed.scope == "market"
         return ConnectionSink(intake, feed.quantity_unit, market=market, on_row=self._on_row, on_malformed=self._malformed, clock=clock)
 
-    def _place(self, sink: ConnectionSink) -> Place:
-        report, random = self.report, self._random
-        return Place(self._exchange, self._instruments, sink, report, now=self.now, random=random, pace=self._pace, watch=self._watch)
+    def _place(self, sink: ConnectionSink, ears: Sequence[ConnectionSink], report: LiveReport) -> Place:
+        return Place(
+            self._exchange, self._instruments, sink, report,
+            now=self.now, random=self._random, pace=self._pace, watch=self._watch, others=lambda: [ear for ear in ears if ear is not sink],
+        )  # fmt: skip
 
     def _writer(self, log: StreamLog, intake: Intake, sinks: Sequence[ConnectionSink], disk: Offload, store: Offload) -> Writer:
         return Writer(

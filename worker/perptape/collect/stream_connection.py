@@ -6,13 +6,14 @@ A silent connection is ended by us, a closed one is dialled again after a backof
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from random import Random
 
 import structlog
 
 from perptape.collect.circuit import backoff
+from perptape.collect.deafness import LOOK, Deafness, Ear
 from perptape.collect.stream_report import LiveReport, Pace
 from perptape.collect.stream_sink import ConnectionSink
 from perptape.collect.watchdog import Watch
@@ -36,6 +37,7 @@ class Place:
         random: Random,
         pace: Pace,
         watch: Watch,
+        others: Callable[[], Iterable[Ear]] = tuple,
     ) -> None:
         self._exchange = exchange
         self._instruments = instruments
@@ -45,6 +47,8 @@ class Place:
         self._random = random
         self._pace = pace
         self._watch = watch
+        self._others = others
+        """What the other connections of the stream hear."""
         self._said = structlog.get_logger(__name__).bind(venue=report.venue, dataset=report.dataset)
 
     async def keep(self, stopping: asyncio.Event) -> None:
@@ -73,13 +77,17 @@ class Place:
         """One connection from dialling to its end, and why it ended."""
         clock, sink = asyncio.get_running_loop().time, self._sink
         task = asyncio.create_task(self._exchange.liquidations(self._instruments, sink))
-        reason = "stopped"
+        reason, deafness, looked = "stopped", Deafness(), started
         try:
             while not task.done():
-                if (dead := self._watch.verdict(started, sink.heard, clock())) is not None:
+                dead = self._watch.verdict(started, sink.heard, clock())
+                if dead is None and clock() - looked >= LOOK:
+                    dead, looked = deafness.verdict(sink, self._others()), clock()
+                if dead is not None:
                     reason = dead
                     return reason
-                await asyncio.wait({task}, timeout=max(0.0, self._watch.due(started, sink.heard) - clock()))
+                due = min(self._watch.due(started, sink.heard), looked + LOOK)
+                await asyncio.wait({task}, timeout=max(0.0, due - clock()))
             reason = "closed by the venue"
             task.result()
             return reason

@@ -43,6 +43,8 @@ class LiveReport:
     proven: int = 0
     """And on which the control topic has spoken since."""
     reconnects: int = 0
+    seconds: int = 0
+    """How often a second connection listened since the feed was silent."""
     durable_until: int | None = None
     """Everything received before it is in the fsynced log."""
     log_used: int = 0

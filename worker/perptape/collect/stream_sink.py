@@ -18,6 +18,8 @@ from perptape.store.log_record import Mark, MarkKind
 AHEAD = 15 * SECOND
 """A feed is heard no later than so long after the connection's control topic, by the venue's own stamps: that topic is never silent for
 longer, so whatever says so is a clock that was set meanwhile, and would prove a feed that has died."""
+REPEATED = 2.0
+"""Seconds after an acknowledgement in which a venue may repeat old orders (OKX): no sign that its feed speaks now."""
 COALESCED = 200  # ms; marks of one topic that are nearer than that say nothing more than the last of them
 SHORTENED = 2_000  # characters of a malformed frame that are kept
 
@@ -57,6 +59,10 @@ class ConnectionSink:
         """Whether the control topic has spoken since that connection was acknowledged."""
         self.heard: float | None = None
         """When the control topic spoke last, on our monotonic clock (the acknowledgement counts)."""
+        self.acknowledged_at: float | None = None
+        """When that connection was acknowledged, on the same clock."""
+        self.fed: dict[str, float] = {}
+        """Topic of the feed (empty: the whole market's) -> when it spoke last, on the same clock."""
 
     def acknowledged(self, connection: str, received: int) -> None:
         if self.connection is not None:
@@ -64,7 +70,8 @@ class ConnectionSink:
         if connection != self.counted:  # events may come before the last of several acknowledgements: their count goes on
             self.counted, self._ordinals = connection, Ordinals()
         self.connection, self.proven, self._shown = connection, False, None
-        self.heard = self._clock()
+        self.heard = self.acknowledged_at = self._clock()
+        self.fed.clear()
         self._intake.counts.connections += 1
         self._counts_from(connection, received // NS)
 
@@ -98,7 +105,10 @@ class ConnectionSink:
     def feed(self, connection: str, instrument: str | None, received: int) -> None:
         if connection == self.connection:
             at = received // NS if self._shown is None else min(received // NS, self._shown + AHEAD)
-            self._mark("" if self._market or instrument is None else instrument, at)
+            topic = "" if self._market or instrument is None else instrument
+            if self.acknowledged_at is not None and (now := self._clock()) - self.acknowledged_at > REPEATED:
+                self.fed[topic] = now
+            self._mark(topic, at)
 
     def _mark(self, topic: str | None, time: int) -> None:
         """A mark of a feed's topic, or of the control topic (None)."""
@@ -149,5 +159,6 @@ class ConnectionSink:
             return
         self.settle()
         self._said.clear()
-        self.connection = self.since = self.heard = None
+        self.connection = self.since = self.heard = self.acknowledged_at = None
+        self.fed.clear()
         self._intake.mark(Mark("closed", connection, received // NS, text=reason[:SHORTENED]))

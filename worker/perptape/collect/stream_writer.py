@@ -163,8 +163,9 @@ class Writer:
             for sink in self._sinks:
                 sink.settle()
             until, batch = self._now(), self._intake.take()
-            self._report.connected = sum(sink.connection is not None for sink in self._sinks)
-            self._report.proven = sum(sink.connection is not None and sink.proven for sink in self._sinks)
+            connected, places = [sink for sink in self._sinks if sink.connection is not None], self._report.places
+            self._report.connected = min(len(connected), places)
+            self._report.proven = min(sum(sink.proven for sink in connected), places)
             await self._written(batch)
             self._report.durable_until = until
             self._report.log_error = self._report.log_reason = ""

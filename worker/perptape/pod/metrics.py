@@ -74,6 +74,7 @@ STREAM: Sequence[tuple[str, Kind, str, Callable[[LiveReport], float | None]]] = 
     ("connections_wanted", "gauge", "Connections that there should be.", lambda one: one.places),
     ("subscriptions_total", "counter", "Connections acknowledged so far.", lambda one: one.counts.connections),
     ("reconnects_total", "counter", "Connections that ended.", lambda one: one.reconnects),
+    ("second_connections_total", "counter", "Times that a second one listened to a silent feed.", lambda one: one.seconds),
     ("malformed_total", "counter", "Frames that could not be understood.", lambda one: one.counts.malformed),
     ("overflowed_total", "counter", "Events for which there was no room.", lambda one: one.counts.dropped),
     ("ahead_total", "counter", "Events stamped ahead of the venue's clock.", lambda one: one.counts.ahead),
