@@ -374,6 +374,32 @@ async def test_a_call_under_way_ends_at_the_deadline_and_its_window_remains(worl
     assert summary.exit_code == 0, "as a budget ends"
 
 
+async def test_a_sample_that_the_budget_of_a_schedule_has_no_time_for_is_no_failure(world):
+    exchange = world.venue("binance", ["BTC"])
+    truth = exchange.rate_at
+
+    def slow(one, time):
+        world.clock.forward(SECOND)
+        return truth(one, time)
+
+    exchange.rate_at = slow
+    summary = await world.once("{funding: {backfill: 9d}}", symbols="BTCUSDT-PERP", deadline_s=10.0, scheduled=True)
+    (outcome,) = summary.outcomes
+    assert (outcome.rows, outcome.remaining, outcome.error) == (30, 1, "")
+    assert summary.exit_code == 0
+    assert not [call for call in exchange.calls if call[0] == "funding"]
+
+
+async def test_a_venue_that_fails_until_the_budget_ends_has_failed(world):
+    def down(one, time):
+        raise Retry("connection refused")
+
+    world.venue("binance", ["BTC"], open_interest_at=down)
+    summary = await world.once("{openInterest: {backfill: 1d}}", symbols="BTCUSDT-PERP", deadline_s=10.0, scheduled=True)
+    assert "connection refused" in summary.outcomes[0].error
+    assert summary.exit_code == 3
+
+
 async def test_the_summary_stays_one_json_object_below_4000_bytes(world):
     world.venue("binance").will_raise([Retry("x" * 500)] * 1000)
     text = (await world.once()).as_json()

@@ -31,7 +31,7 @@ class VenueStopped(PerptapeError):
 
 
 class TimeOver(VenueStopped):
-    """The run's deadline came while a call was under way."""
+    """The run's deadline came, and the venue is well."""
 
 
 @dataclass(slots=True)
@@ -154,16 +154,20 @@ class Asking:
         except TimeoutError:
             if not limit.expired():
                 raise
-            raise TimeOver(f"{self.venue}: the time for this run is over") from None
+            raise self._ended(late=True) from None
+
+    def _ended(self, *, late: bool) -> VenueStopped:
+        """Of a venue that answered, the time alone is over: what is left is no failure of anybody's."""
+        reason = self.circuit.reason
+        kind = TimeOver if late and not reason else VenueStopped
+        return kind(f"{self.venue}: the time for this run is over" + (f" ({reason})" if reason else ""))
 
     async def _turn(self) -> None:
         """Waits until a call may be made."""
         while (wait := self.circuit.paused_until - self.environment.monotonic()) > 0:
             await self._wait(wait)
         if self.environment.monotonic() >= self.end:
-            raise VenueStopped(
-                f"{self.venue}: the time for this run is over" + (f" ({self.circuit.reason})" if self.circuit.reason else "")
-            )
+            raise self._ended(late=self.over)
 
     async def _wait(self, seconds: float) -> None:
         until = self.environment.monotonic() + seconds

@@ -172,7 +172,7 @@ class Run:
                     await Audit(venue, outcome, self.request.audit).carry_out(settings, session)
                 else:
                     fetches.append(Fetch(venue, outcome, settings, session, venue.batches(dataset, settings)))
-                    waiting = sum(other != "liquidations" for other in self.request.datasets[place:])
+                    waiting = sum(other != "liquidations" or venue.mends for other in self.request.datasets[place:])
                     await fetches[-1].first(waiting)
             for fetch in fetches:
                 await fetch.again()
