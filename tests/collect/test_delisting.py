@@ -46,6 +46,8 @@ async def test_what_was_missed_before_the_delisting_is_fetched_and_the_want_ends
     assert (await world.once()).exit_code == 0
     assert standing(world, "funding").length("open", "lost", "pending") == 0
     assert (await world.once()).exit_code == 0
+    last = await world.once()
+    assert last.outcomes[0].instruments == 1, "the delisted one had nothing new"
     assert [call for call in world.data_calls("binance") if BTC in str(call)] == []
     assert (standing(world).wanted, standing(world).length("open", "lost")) == (found.wanted, 0)
 

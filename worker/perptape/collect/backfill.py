@@ -54,6 +54,8 @@ class Backfill:
     advanced: Callable[[int, int, int], None] = lambda done, total, rows: None
     until: float | None = None
     """The monotonic second at which this fetch stops between pages; what is left is `remaining`."""
+    delisted: set[str] = field(default_factory=set)
+    """Those of which nothing new comes and something was missing."""
     _total: int = 0
     _done: int = 0
     _by_id: dict[str, Instrument] = field(default_factory=dict)
@@ -112,6 +114,7 @@ class Backfill:
                 batch.want([mine])
             if spans := due(states, END_OF_TIME if self.session.insists else now):
                 found[one] = spans
+                self.delisted |= {one} if instrument.delisted is not None else set()
         return found
 
     async def work(self, grid: Grid, rule: PageRule, plan: Sequence[Window], fresh: int) -> None:

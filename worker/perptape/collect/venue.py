@@ -108,7 +108,8 @@ class Venue:
         self, outcome: Outcome, settings: Settings, session: Session, batches: Mapping[str, Batch], until: float | None = None
     ) -> None:
         """Obtains what is due of one dataset, up to the monotonic second `until`. Raises StoreError; all else is in `outcome`."""
-        outcome.instruments = len({one.id for t in self.targets for one in (*t.ended, t.instrument) if one is not None})
+        listed = {t.instrument.id for t in self.targets if t.instrument is not None}
+        outcome.instruments = len(listed)
         outcome.skipped.extend(t.message for t in self.targets if t.instrument is None)
         outcome.symbols = symbols(self.targets)
 
@@ -127,6 +128,7 @@ class Venue:
             outcome.failed.append(str(error))
             ended = True
         finally:
+            outcome.instruments = len(listed | fill.delisted)
             if not ended:  # told to stop, or the store failed: there is more to do
                 outcome.remaining = max(outcome.remaining, 1)
             try:
