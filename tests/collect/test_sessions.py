@@ -6,11 +6,19 @@ import os
 import pytest
 
 from perptape.claims import STREAM, Claim, Want
+from perptape.collect.marks import Rules
 from perptape.collect.report import standings
 from perptape.collect.rhythm import Rhythm
+from perptape.collect.stream_batch import Batch
+from perptape.collect.stream_log import StreamLog
+from perptape.datasets.liquidations import LIQUIDATIONS, row
 from perptape.errors import Fatal, Retry, StoreError
-from perptape.interval import DAY, HOUR, MINUTE, SECOND
+from perptape.interval import DAY, HOUR, MINUTE, NS, SECOND
+from perptape.raw import RawLiquidation
 from perptape.store.catalog import Tape
+from perptape.store.log import Logs, Owner
+from perptape.store.log_disk import LocalLogDisk
+from perptape.store.log_record import Mark
 
 FIVE = 5 * MINUTE
 BOTH, BTC = "BTCUSDT-PERP, ETHUSDT-PERP", "BTCUSDT-PERP"
@@ -108,6 +116,25 @@ class Away:
         if self._away(dataset):
             raise StoreError("the store is away")
         return self._tape.commit(venue, dataset, *more, **named)
+
+
+async def test_a_dead_ones_log_is_brought_in_within_a_minute_of_the_stores_return(world):
+    venue, since = world.venue("binance", ["BTC"]), world.clock.ms
+    world.tape.prepare("live", "nautilus1")
+    owner = Owner(world.tape.fs.identity, "live")
+    rules = Rules.of(venue.traits.feed, [venue.listing[0].id])
+    dead = StreamLog(
+        Logs(f"{world.root}/perptape/log", LocalLogDisk(), owner), LIQUIDATIONS, "binance", rules,
+        opened=since - HOUR, since={}, new_id=lambda: "dead", limit=2**20,
+    )  # fmt: skip
+    event = RawLiquidation(venue.listing[0], since - HOUR + 5, "SELL", "60000", None, "1")
+    dead.write(Batch([row(event, "base", 0, (since - HOUR + 90) * NS)], [Mark("control", "c", since - HOUR)]))
+    dead._log.release()
+    back = since + 5 * MINUTE
+    world.opened = Away(world.tape, lambda dataset: dataset == "liquidations" and world.clock.ms < back)
+    await world.stay(6 * MINUTE, "{liquidations: {}}", BTC)
+    rows = world.tape.read("liquidations", [venue.listing[0].id])
+    assert rows["ts_event"].to_pylist() == [event.time * NS]
 
 
 @pytest.mark.slow

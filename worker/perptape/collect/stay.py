@@ -34,6 +34,7 @@ log = structlog.get_logger("perptape")
 
 TRY_AGAIN = 60.0
 STORE_AGAIN = 10.0
+ADOPT_AGAIN = 30.0
 OVERTIME = 20.0
 """Seconds that the pages under way may take past the budget."""
 FAREWELL = 5.0
@@ -63,7 +64,8 @@ class Stay:
             left = max(self._deadline - self._environment.monotonic(), 0)
             timer = asyncio.get_running_loop().call_later(left, self._end)
         try:
-            await side_by_side([*(self._venue(name) for name in request.venues), until(self._stop, self._publishing())])
+            beside_them = [until(self._stop, self._publishing()), until(self._stop, self._adopting())]
+            await side_by_side([*(self._venue(name) for name in request.venues), *beside_them])
         finally:
             if timer is not None:
                 timer.cancel()
@@ -211,20 +213,17 @@ class Stay:
     async def _publishing(self) -> None:
         while True:
             await self._environment.sleep(self._run.request.spec.store.published_every.ms / SECOND)
-            await self._adopt_again()
             if not self._run.request.namespace:
                 await self._publish()
 
-    async def _adopt_again(self) -> None:
-        """Logs that the store did not take before; what earlier ones said stays known."""
-        if not self._adopted.waiting:
-            return
-        try:
-            latest = await self._adopt()
-        except StoreError as error:
-            log.error("logs cannot be brought in: trying again next time", outcome="retry", error=str(error))
-            return
-        self._adopted.go_on(latest)
+    async def _adopting(self) -> None:
+        """Logs that the store did not take before, until it does; what earlier ones said stays known."""
+        while self._adopted.waiting:
+            await self._environment.sleep(ADOPT_AGAIN)
+            try:
+                self._adopted.go_on(await self._adopt())
+            except StoreError as error:
+                log.error("logs cannot be brought in: trying again", outcome="retry", error=str(error))
 
     async def _publish(self) -> bool:
         try:
