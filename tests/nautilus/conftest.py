@@ -10,9 +10,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from support import nautilus_golden as golden
-from support.minio import Minio, minio
-
-__all__ = ["minio"]
+from support.minio import Minio
 
 
 @pytest.fixture(scope="session")

@@ -15,10 +15,8 @@ import pytest
 from perptape_api import names
 from perptape_api.document import load
 from perptape_api.work import work_hash
-from support.minio import free_port, minio
+from support.minio import free_port
 from support.simulator import Simulator, simulator
-
-__all__ = ["minio"]
 
 
 @pytest.fixture(scope="module")

@@ -56,10 +56,11 @@ def asked(asking: socket.socket) -> tuple[dict[str, Any], list[int]]:
 def serve(asking: socket.socket) -> dict[str, Any]:
     """Forks for each command. Returns it in its own process."""
     while True:
-        signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those who wait
         command, (out, err, told) = asked(asking)
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                continue
         if os.fork() == 0:
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             asking.close()
             child = os.fork()
             if child == 0:

@@ -17,9 +17,7 @@ from typing import Any
 from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
 
-import botocore.session
 import pytest
-from botocore.config import Config
 
 BUILD = Path(__file__).resolve().parents[1] / "cluster/minio"
 READY_WITHIN = 30.0
@@ -39,6 +37,9 @@ class Minio:
 
     def client(self) -> Any:
         """botocore's, for what a test does to the store from outside."""
+        import botocore.session
+        from botocore.config import Config
+
         return botocore.session.get_session().create_client(
             "s3",
             endpoint_url=self.endpoint,
@@ -154,6 +155,6 @@ def serving(directory: Path, attempts: int = 3) -> Iterator[Minio]:
 
 @pytest.fixture(scope="session")
 def minio() -> Iterator[Minio]:
-    """One server for the session; every test makes buckets of its own. Import this name into a conftest.py to have it there."""
+    """One server for the session; every test makes buckets of its own."""
     with tempfile.TemporaryDirectory(prefix="perptape-minio-") as directory, serving(Path(directory)) as server:
         yield server

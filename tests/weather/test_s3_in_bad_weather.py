@@ -4,9 +4,6 @@ import json
 
 import pytest
 
-from support.minio import minio
-
-__all__ = ["minio"]
 pytestmark = [pytest.mark.slow, pytest.mark.s3]
 
 
