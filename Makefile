@@ -16,7 +16,9 @@ PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11 py
     $(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name))))
 # Parts of `make test` to leave out, as in WITHOUT=nautilus,s3: cluster, nautilus, s3.
 WITHOUT ?=
-JOBS ?= 2
+# For two cores. Tests of whole processes wait as much as they work, so there is one more; the quick ones only work.
+JOBS ?= 3
+QUICK_JOBS ?= 2
 # A few tests at a time, in order: else one process would get all the long ones, which begin first.
 SPREAD := --maxschedchunk=4
 # The cluster's tests wait more than they work. Their folders are named because each job collects for itself.
@@ -40,7 +42,7 @@ DONE = [ -n "$${KEEP:-}" ] || tests/cluster/build stop
 help: ## what there is
 	@echo 'perptape: an honest tape of the crypto-derivatives market'
 	@sed -n 's/^\([a-z0-9]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
-	@echo 'Variables: PYTHON=python3.12, WITHOUT=cluster,nautilus,s3 (make test), JOBS=2, ARGS=... (simulate, bench), N=300, SEED=0 (campaign).'
+	@echo 'Variables: PYTHON=python3.12, WITHOUT=cluster,nautilus,s3 (make test), JOBS=3, ARGS=... (simulate, bench), N=300, SEED=0 (campaign).'
 
 quickstart: $(MADE) ## five simulated venues, a tape of them in ./tape, and what is in it; a few minutes
 	@.venv/bin/python examples/quickstart.py
@@ -56,7 +58,7 @@ e2e: $(MADE) ## the tests in a Kubernetes cluster; KEEP=1 leaves it there for lo
 	@failed=0; $(CLUSTER_TESTS) $(ARGS) || failed=1; $(DONE); exit $$failed
 
 check: $(MADE) lint ## style, types, contracts and the quick tests; under two minutes
-	$(RUN) pytest -n $(JOBS) $(SPREAD) -m "not (slow or s3 or nautilus or cluster)" --hypothesis-profile=quick -q
+	$(RUN) pytest -n $(QUICK_JOBS) $(SPREAD) -m "not (slow or s3 or nautilus or cluster)" --hypothesis-profile=quick -q
 
 lint: $(MADE)
 	$(RUN) ruff check .
