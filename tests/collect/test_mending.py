@@ -122,6 +122,24 @@ async def test_a_venue_that_fails_leaves_the_hole_open_and_the_next_run_fills_it
     assert standing(world, "deribit") == [("complete", "", BEGAN, START)]
 
 
+async def test_what_cannot_be_used_is_asked_for_once_more_and_leaves_the_hole_open_and_the_run_partial(world) -> None:
+    exchange = missed(world, "okx")
+    exchange.happen(event(exchange.listing[0], HOLE.start + 5, "NaN"))
+    world.clock.forward(5 * MINUTE)
+    summary = await world.once(STREAMED, BTC)
+    assert [line[0] for line in standing(world, "okx")] == ["sampled", "open", "sampled"]
+    assert len(world.data_calls("okx")) == 2
+    assert summary.outcomes[0].failed == [
+        f"{exchange.listing[0].id}: 5m of the grid stream stay open, for values that cannot be used: the next run asks again"
+    ]
+    assert summary.exit_code == 1
+    exchange.past.clear()
+    exchange.happen(event(exchange.listing[0], HOLE.start + 5))
+    world.clock.forward(5 * MINUTE)
+    assert (await world.once(STREAMED, BTC)).exit_code == 0
+    assert standing(world, "okx") == [("sampled", "", BEGAN, START)]
+
+
 async def test_a_hole_is_lost_with_its_reason_once_the_venue_keeps_it_no_longer(world) -> None:
     exchange = missed(world, "okx", cause="process down")
     exchange.happen(event(exchange.listing[0], HOLE.start + 5))

@@ -172,7 +172,7 @@ async def test_a_value_that_cannot_be_is_dropped_counted_and_asked_again(world):
     first = await world.once(symbols="BTCUSDT-PERP")
     assert sum(o.dropped for o in first.outcomes) >= 1
     assert standing(world, "binance", "open_interest").length("open") == FIVE
-    said = "BTCUSDT-PERP.BINANCE: 5m of 5m stay open, for values that cannot be used: the next run asks again"
+    said = "BTCUSDT-PERP.BINANCE: 5m of the grid 5m stay open, for values that cannot be used: the next run asks again"
     assert (first.exit_code, first.outcomes[0].failed) == (1, [said]), "a later run may obtain it"
     world.clock.forward(HOUR)
     second = await world.once(symbols="BTCUSDT-PERP")

@@ -26,7 +26,7 @@ from perptape.datasets.liquidations import Row, key, row
 from perptape.errors import Doubtful, StoreError
 from perptape.exchanges.base import Feed, PageRule
 from perptape.instruments import END_OF_TIME, Instrument
-from perptape.interval import NS, Interval
+from perptape.interval import NS, Interval, union
 from perptape.raw import Answer, RawFill
 
 log = structlog.get_logger("perptape")
@@ -93,7 +93,8 @@ def repaired(window: Window, asked: Interval, answer: Answer[RawFill], feed: Fee
         sampled = feed.completeness == "sampled"
         claim = Claim(name, STREAM, feed.completeness, start, end, feed.rule if sampled else "feed", at, at).coarse()
     sure = not (unread or dropped) and start < end
-    return Harvest(rows, [claim] if sure else (), [*answer.dropped, *dropped], shown.left)
+    spoilt = () if sure else union([shown.proven])
+    return Harvest(rows, [claim] if sure else (), [*answer.dropped, *dropped], shown.left, spoilt=spoilt)
 
 
 def _rows(answer: Answer[RawFill], proven: Interval, feed: Feed) -> tuple[list[Row], list[str]]:

@@ -51,7 +51,9 @@ class Pages:
         if not self._spoilt:
             return []
         where, missing = self.window, span(total(self._spoilt))
-        return [f"{where.instrument}: {missing} of {where.grid} stay open, for values that cannot be used: the next run asks again"]
+        return [
+            f"{where.instrument}: {missing} of the grid {where.grid} stay open, for values that cannot be used: the next run asks again"
+        ]
 
     def refuse(self, one: Instrument, asked: Interval, now: int) -> None:
         """What a venue will not answer of a contract that it has delisted is claimed as refused, so that it need not stay open."""
