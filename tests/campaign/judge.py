@@ -13,11 +13,17 @@ from typing import Any
 import pyarrow as pa
 
 from campaign.market import BACKFILL, Market
+from campaign.stream_judge import StreamJudge, events_of
 from perptape.claims import SETTLED, Claim, grid_step, is_period
 from perptape.collect.report import Standing, standings
+from perptape.datasets import DATASETS
 from perptape.interval import HOUR, MINUTE, NS, Interval, slots, total
 from perptape.standing import State
+from perptape.store import layout
 from perptape.store.catalog import Tape
+from perptape.store.coverage import decode_coverage
+from perptape.store.landing import landing
+from perptape.store.rebuild import data_tables
 from perptape.times import iso
 
 Values = dict[int, float]
@@ -26,14 +32,19 @@ Values = dict[int, float]
 class Judge:
     """`findings`: one line each, with what is wrong."""
 
-    def __init__(self, market: Market) -> None:
-        self._market = market
+    def __init__(self, market: Market, streams: StreamJudge) -> None:
+        self._market, self._streams = market, streams
         self.findings: list[str] = []
         self._durable: dict[str, set[tuple[str, int]]] = {}
 
     def found(self, text: str) -> None:
         if text not in self.findings:
             self.findings.append(text)
+
+    @property
+    def excused(self) -> int:
+        """Events that are missing in claimed time and that nobody could miss."""
+        return len(self._streams.excused)
 
     # -- at each commit
 
@@ -52,6 +63,9 @@ class Judge:
         return Watched
 
     def committing(self, dataset: str, rows: pa.Table | None, claims: Iterable[Claim]) -> None:
+        if dataset == "liquidations":
+            self._live(rows, claims)
+            return
         have = by_instrument(rows, _VALUE.get(dataset)) if rows is not None and dataset != "instruments" else {}
         for claim in claims:
             if claim.kind != "complete":
@@ -59,6 +73,29 @@ class Judge:
             mine = have.get(claim.instrument, {})
             if wrong := self._unlike(dataset, claim.instrument, claim.grid, claim.span, mine):
                 self.found(f"{dataset} {claim.instrument} {claim.grid}: claimed complete {said(claim.span)}, {wrong}")
+
+    def _live(self, rows: pa.Table | None, claims: Iterable[Claim]) -> None:
+        have = events_of(rows) if rows is not None else Counter()
+        for claim in claims:
+            if claim.kind in ("complete", "sampled") and (wrong := self._streams.unlike(claim.instrument, claim.span, have)):
+                self.found(f"liquidations {claim.instrument}: claimed {claim.kind} {said(claim.span)}, {wrong}")
+
+    def written(self, fs: Any, path: str, data: bytes) -> None:
+        """A coverage file is about to be there: what it claims is in data files, for segments may go from here on."""
+        if not path.startswith(f"{layout.COVERAGE}/"):
+            return
+        found = layout.venue_and_dataset(path)
+        place = found and landing(*found, "nautilus1")
+        if found is None or place is None or found[1] not in (*_VALUE, "liquidations"):
+            return
+        tables = list(data_tables(fs, place))
+        claims = [claim for claim in decode_coverage(data, path).claims if claim.kind in ("complete", "sampled")]
+        rows = pa.concat_tables(tables) if tables else DATASETS[found[1]].empty()
+        before, self.findings = self.findings, []
+        self.committing(found[1], rows, claims)
+        told, self.findings = self.findings, before
+        for text in told[:1]:
+            self.found(f"in coverage before it is in data files: {text}")
 
     def committed(self, dataset: str, rows: pa.Table | None) -> None:
         """The commit returned: from here on nothing takes it away."""
@@ -103,13 +140,23 @@ class Judge:
                 self.found(f"{dataset}: {len(twice)} rows are there twice, {twice[0]}")
             have[dataset] = by_instrument(rows, value)
         self._sent(have)
+        live = events_of(tape.every_row("liquidations"))
+        lost: list[State] = []
         seen = set()
         for one in standings(tape, now, [venue]):
             seen.add((one.instrument, one.dataset))
+            if one.dataset == "liquidations":
+                lost += [state for state in one.states if state.status == "lost"]
+                for state in one.states:
+                    if wrong := self._streams.wrong(state, one.instrument, live):
+                        self.found(f"liquidations {one.instrument}: {state.status} {state.reason} {said(state.span)}, {wrong}")
+                continue
             self._wanted(one, now)
             for state in one.states:
                 if wrong := self._wrong(one, state, have[one.dataset].get(one.instrument, {}), now):
                     self.found(f"{one.dataset} {one.instrument} {one.grid}: {state.status} {state.reason} {said(state.span)}, {wrong}")
+        for line in self._streams.rows(live, lost):
+            self.found(f"liquidations: {line}")
         for life in self._market.lives:
             for dataset in ("open_interest", "funding"):
                 if (life.id, dataset) not in seen:

@@ -48,6 +48,9 @@ class Process:
     main: asyncio.Task[Any] | None = None
     began: float = 0.0
     died: float | None = None
+    streams: bool = False
+    ended_well: bool = False
+    """It was told to stop, and did."""
 
     def start(self, coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         context = contextvars.copy_context()
@@ -128,6 +131,25 @@ class ProcessDisk:
             raise OSError(errno.ENOSPC, "No space left on device", path)
         put(path, data)
 
+    def allocate(self, path: str, size: int) -> None:
+        if self._full():
+            raise OSError(errno.ENOSPC, "No space left on device", path)
+        self._done(self._disk.allocate, path, size)
+
+    def write_at(self, path: str, offset: int, data: bytes) -> None:
+        """Room was taken before, which file systems that copy on writing do not honour. The process may die when a part is written."""
+        dies = self._process.dies()
+        if not dies and self._full() and self._process.chance.random() < 0.5:
+            self._disk.write_at(path, offset, data[: self._process.chance.randrange(len(data) + 1)])
+            raise OSError(errno.ENOSPC, "No space left on device", path)
+        self._disk.write_at(path, offset, data[: self._process.chance.randrange(len(data) + 1)] if dies else data)
+        if dies:
+            self._process.die()
+
+    def read_at(self, path: str, offset: int, size: int) -> bytes:
+        self._process.look()
+        return self._disk.read_at(path, offset, size)
+
     def _done(self, effect: Callable[..., None], *args: Any) -> None:
         dies = self._process.dies()
         if not dies or self._process.chance.random() < 0.5:
@@ -193,6 +215,8 @@ class Hooked:
     """A store as a process sees it: `before` each call it may be found dead, away, or made to wait."""
 
     before: Callable[[str, str], None] = staticmethod(lambda call, path: None)
+    made: Callable[[str, bytes], None] = staticmethod(lambda path, data: None)
+    """Told of each new object when it is about to be there."""
     process: Process
 
     def read(self, path: str) -> Stored:
@@ -201,6 +225,7 @@ class Hooked:
 
     def create(self, path: str, data: bytes) -> None:
         self.before("create", path)
+        self.made(path, data)
         self.effect(lambda: super(Hooked, self).create(path, data))  # type: ignore[misc]
 
     def replace(self, path: str, data: bytes, expected: str | None) -> str:

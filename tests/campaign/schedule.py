@@ -9,7 +9,7 @@ import random
 from dataclasses import dataclass
 from typing import Literal
 
-from perptape.interval import HOUR
+from perptape.interval import SECOND
 
 STORM = 3 * 3600.0
 TAIL = 26 * 3600.0
@@ -25,6 +25,7 @@ ANSWERED: tuple[Kind, ...] = ("429", "418", "5xx", "latency", "cut body", "empty
 STORED: tuple[Kind, ...] = ("store away", "two publishers")
 PROCESS: tuple[Kind, ...] = ("kill", "kill in a write")
 WORLD: tuple[Kind, ...] = ("duplicates", "late publication", "clock skew", "relisting")
+MET_BY_CHANCE: tuple[Kind, ...] = (*ANSWERED, "store away", "disk full", "clock skew", "power loss")
 LONGEST = {
     "silent socket": 900.0, "silent topic": 1500.0, "no acknowledgement": 300.0, "burst": 60.0, "malformed": 30.0, "429": 300.0,
     "418": 900.0, "5xx": 1800.0, "latency": 1800.0, "cut body": 1800.0, "empty list": 5400.0, "html": 5400.0, "late publication": 5400.0,
@@ -81,24 +82,30 @@ def schedule(seed: int) -> Schedule:
     chance = random.Random(f"campaign {seed}")
     venue = chance.choice(("binance", "bybit", "hyperliquid", "okx", "deribit"))
     store: Literal["folder", "bucket"] = chance.choice(("folder", "bucket"))
-    streams = False
-    replicas = chance.choice((1, 1, 2))
+    streams = venue != "hyperliquid" and chance.random() < 0.6
+    replicas = chance.choice((1, 1, 1, 2))
     kinds: list[Kind] = [*ANSWERED, *STORED, *PROCESS, *WORLD]
     if streams:
         kinds += STREAMED * 2
     kinds += ["power loss", "disk full"] if store == "folder" else ["store away"]
+    every = chance.choice((1800, 3600))
     faults: list[Fault] = []
     while len(faults) < 5 or len({fault.kind for fault in faults}) < 3 or (len(faults) < 11 and chance.random() < 0.75):
-        faults.append(_fault(chance, chance.choice(kinds)))
+        faults.append(_fault(chance, chance.choice(kinds), every))
     return Schedule(
-        seed, venue, store, chance.random() < 0.5, streams, replicas, chance.choice((1, 2)), HOUR // chance.choice((1, 2)),
+        seed, venue, store, chance.random() < 0.5, streams, replicas, chance.choice((1, 2)), every * SECOND,
         60 if venue in ("hyperliquid", "deribit") else chance.choice((60, 240, 480)), tuple(sorted(faults)),
     )  # fmt: skip
 
 
-def _fault(chance: random.Random, kind: Kind) -> Fault:
+def _fault(chance: random.Random, kind: Kind, every: int) -> Fault:
+    """Most of what is met only by who calls or writes just then begins about when something is fetched."""
     longest = LONGEST.get(kind, 0.0)
     seconds = round(longest * chance.choice((0.05, 0.3, 1.0)) * (0.5 + chance.random() / 2), 3)
     early = kind in ("html", "empty list") and chance.random() < 0.5  # while the first fill is under way
     start = 0.0 if early else round(chance.uniform(0, STORM - seconds - 60), 3)
+    if kind in MET_BY_CHANCE and not early and chance.random() < 0.75:
+        seconds = max(seconds, 45.0) if seconds else 0.0
+        begun = chance.randrange(int((STORM - seconds - 60) // every) + 1) * every
+        start = round(begun + (chance.uniform(0, 1) if seconds else chance.uniform(1, 3)), 3)
     return Fault(start, seconds, kind, round(chance.random(), 6), chance.randrange(4))

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
+from campaign.feed import Connection
 from campaign.market import AFTER, Market
 from campaign.schedule import ANSWERED, Fault
 from perptape.errors import Retry
@@ -18,7 +19,7 @@ from perptape.exchanges.base import Sink, Traits
 from perptape.exchanges.offset import Offset, measured
 from perptape.instruments import Instrument
 from perptape.interval import MINUTE, Interval
-from perptape.raw import Answer, RawFunding, RawOpenInterest, RawPrediction, RawVolume
+from perptape.raw import Answer, RawFill, RawFunding, RawOpenInterest, RawPrediction, RawVolume
 from support.fake_exchange import FakeClock, FakeExchange
 
 if TYPE_CHECKING:
@@ -63,8 +64,10 @@ class Line:
             open_interest_at=lambda one, time: market.open_interest(one, time, now()),
         )
         self._rates = FakeExchange(self.traits, market.lives, clock, published_after=AFTER, settlements=market.settlements)
+        self._rates.past = world.feed.past
         self._measured: Offset | None = None
         self._paused_until = 0.0
+        self._streams = 0
 
     origin = "live"
 
@@ -99,8 +102,20 @@ class Line:
         self._rates.published_after = AFTER + (LATE if self._world.during("late publication") else 0)
         return await self._asked(lambda: self._rates.funding_page(instrument, window))
 
+    async def liquidations_page(self, instrument: Instrument, window: Interval) -> Answer[RawFill]:
+        return await self._asked(lambda: self._rates.liquidations_page(instrument, window))
+
     async def liquidations(self, instruments: Sequence[Instrument], sink: Sink) -> None:
-        raise NotImplementedError
+        await self._through()
+        world = self._world
+        if world.meets("no acknowledgement"):
+            await asyncio.get_running_loop().create_future()
+        self._streams += 1
+        connection = Connection(f"{self._process.name}-{self._streams}", self._process, world.seconds())
+        clock = lambda: world.clock(self._process) + self.offset  # noqa: E731
+        await world.feed.pump(
+            connection, [one.id for one in instruments], sink, world.schedule.faults, world.met, clock, world.seconds, self._chance
+        )
 
     async def close(self) -> None:
         pass
@@ -110,9 +125,11 @@ class Line:
     async def _asked(self, call: Callable[[], Awaitable[Answer[T]]]) -> Answer[T]:
         fault = await self._through()
         answer = await call()
+        if self._world.during("late publication", "clock skew"):
+            self._world.met.update(one.kind for one in self._world.now_under("late publication", "clock skew"))
         if fault == "empty list":
             answer = replace(answer, rows=())
-        if self._world.during("duplicates") and answer.rows:
+        if answer.rows and self._world.meets("duplicates"):
             again = self._chance.choice(answer.rows)
             answer = replace(answer, rows=[*answer.rows, again])
         return replace(answer, received=self._world.clock(self._process) + self.offset)
@@ -124,6 +141,7 @@ class Line:
         if world.seconds() < self._paused_until - 0.001:
             world.note(f"{process.name} asked {self._paused_until - world.seconds():.1f} s before the venue's pause was over")
         faults = [fault for fault in world.now_under(*ANSWERED) if self._chance.random() < 0.3 + 0.7 * fault.size]
+        world.met.update(fault.kind for fault in faults)
         sent = world.clock(process)
         slow = [fault for fault in faults if fault.kind == "latency"]
         seconds = 0.05 + self._chance.random() * (15 if slow else 0.2)

@@ -191,7 +191,8 @@ class Venue:
         if grid is None or not self.mends:
             return
         outcome.instruments, outcome.symbols = sum(1 for t in self.targets if t.instrument is not None), symbols(self.targets)
-        batch = Batch(outcome.dataset, self.commit, self.asking.environment.monotonic)
+        environment = self.asking.environment
+        batch = Batch(outcome.dataset, self.commit, environment.monotonic, environment.aside)
         known = await self.asking.environment.aside(partial(self.tape.coverage, self.name, outcome.dataset))
         try:
             await Mending(self.exchange, self.asking, session, self.targets, outcome, {outcome.dataset: batch}).mend(grid, known)

@@ -1,0 +1,218 @@
+"""Defects that the campaign must see: each is the real thing with one rule broken, given to a world in place of it.
+
+`needs` are the faults without which a defect does no harm: other schedules need not be tried.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from campaign.feed import key_of
+from campaign.process import ProcessDisk
+from campaign.schedule import Schedule
+from campaign.venue import Line
+from campaign.world import Parts
+from perptape.claims import Claim
+from perptape.errors import Retry
+from perptape.exchanges.base import Sink, Traits
+from perptape.instruments import Instrument
+from perptape.raw import Answer, RawLiquidation
+from perptape.standing import DOUBTED
+from perptape.store.catalog import Tape
+from perptape.store.filesystem import Entry
+from perptape.store.landing import Place
+from perptape.store.publish import Publisher
+from perptape.store.segment import Segment
+
+
+class CoverageFirst(Publisher):
+    def join_files(self, segments: dict[str, Segment]) -> set[Place]:
+        self.say(self.covered(), list(segments.values()))
+        return super().join_files(segments)
+
+
+class DeletedUnread(Publisher):
+    def deletable(self, listed: Sequence[Entry], segments: dict[str, Segment]) -> list[str]:
+        return list(segments)
+
+
+class CoverageFirstTape(Tape):
+    publisher = CoverageFirst
+
+
+class DeletedUnreadTape(Tape):
+    publisher = DeletedUnread
+
+
+class Undoubting(Tape):
+    """What was doubted counts like any answer."""
+
+    def commit(self, venue: str, dataset: str, rows: Any, claims: Any, *rest: Any, **more: Any) -> str:
+        plain: list[Claim] = [replace(claim, cause="") if claim.cause == DOUBTED else claim for claim in claims]
+        return super().commit(venue, dataset, rows, plain, *rest, **more)
+
+
+class NoFolderSync(ProcessDisk):
+    def fsync_dir(self, path: str) -> None:
+        pass
+
+
+@dataclass
+class Told:
+    """A sink that passes everything on."""
+
+    sink: Sink
+
+    def acknowledged(self, connection: str, received: int) -> None:
+        self.sink.acknowledged(connection, received)
+
+    def control(self, connection: str, time: int | None, received: int) -> None:
+        self.sink.control(connection, time, received)
+
+    def feed(self, connection: str, instrument: str | None, received: int) -> None:
+        self.sink.feed(connection, instrument, received)
+
+    def liquidation(self, connection: str, event: RawLiquidation, received: int) -> None:
+        self.sink.liquidation(connection, event, received)
+
+    def malformed(self, connection: str, message: str, received: int) -> None:
+        self.sink.malformed(connection, message, received)
+
+    def closed(self, connection: str, reason: str, received: int) -> None:
+        self.sink.closed(connection, reason, received)
+
+
+@dataclass
+class Distinct(Told):
+    seen: set[Any] = field(default_factory=set)
+
+    def liquidation(self, connection: str, event: RawLiquidation, received: int) -> None:
+        if key_of(event) not in self.seen:
+            self.seen.add(key_of(event))
+            super().liquidation(connection, event, received)
+
+
+@dataclass
+class AcrossReconnects(Told):
+    """All connections are one, which never ends."""
+
+    only: list[str] = field(default_factory=list)
+
+    def acknowledged(self, connection: str, received: int) -> None:
+        if not self.only:
+            super().acknowledged("only", received)
+        self.only.append(connection)
+
+    def control(self, connection: str, time: int | None, received: int) -> None:
+        super().control("only", time, received)
+
+    def feed(self, connection: str, instrument: str | None, received: int) -> None:
+        super().feed("only", instrument, received)
+
+    def liquidation(self, connection: str, event: RawLiquidation, received: int) -> None:
+        super().liquidation("only", event, received)
+
+    def malformed(self, connection: str, message: str, received: int) -> None:
+        super().malformed("only", message, received)
+
+    def closed(self, connection: str, reason: str, received: int) -> None:
+        pass
+
+
+@dataclass
+class ResetByRolls(Told):
+    """Ordinals begin anew once a minute, at which a real stream rolls."""
+
+    def liquidation(self, connection: str, event: RawLiquidation, received: int) -> None:
+        self.sink.liquidation(f"{connection}/{received // 60_000_000_000}", event, received)
+
+
+class SinkLine(Line):
+    """A line whose sink is another one."""
+
+    told: Callable[[Sink], Told] = Told
+    _kept: Told | None = None
+
+    async def liquidations(self, instruments: Sequence[Instrument], sink: Sink) -> None:
+        if self._kept is None or self._kept.sink is not sink:
+            self._kept = type(self).told(sink)
+        await super().liquidations(instruments, self._kept)
+
+
+class DistinctLine(SinkLine):
+    told = Distinct
+
+
+class AcrossLine(SinkLine):
+    told = AcrossReconnects
+
+
+class ResetLine(SinkLine):
+    told = ResetByRolls
+
+
+class AtOnce(Line):
+    """Takes the newest page for final."""
+
+    @property
+    def traits(self) -> Traits:  # type: ignore[override]
+        told, history = self._told, self._told.open_interest_history
+        buckets = None if history is None else replace(history, publication_delay=0)
+        return replace(told, open_interest_history=buckets, funding_history=replace(told.funding_history, publication_delay=0))
+
+    @traits.setter
+    def traits(self, told: Traits) -> None:
+        self._told = told
+
+
+class NoPause(Line):
+    """Does not pass on what the venue said of a pause."""
+
+    async def _through(self) -> str:
+        try:
+            return await super()._through()
+        except Retry as error:
+            raise Retry(str(error)) from error
+
+
+class HtmlIsEmpty(Line):
+    async def _asked(self, call: Callable[[], Awaitable[Answer[Any]]]) -> Answer[Any]:
+        try:
+            return await super()._asked(call)
+        except Retry as error:
+            if "HTML" not in str(error):
+                raise
+            return Answer((), self._world.clock(self._process) + self.offset)
+
+
+class LocalClock(Line):
+    offset = 0
+
+
+@dataclass(frozen=True)
+class Defect:
+    parts: Parts
+    needs: Collection[str] = ()
+    streams: bool = False
+    store: str = ""
+
+    def may_show(self, schedule: Schedule) -> bool:
+        """Whether a schedule holds what the defect takes to do harm."""
+        met = not self.needs or bool(schedule.kinds & set(self.needs))
+        return met and schedule.streams >= self.streams and self.store in ("", schedule.store)
+
+
+DEFECTS = {
+    "coverage written before data": Defect(Parts(tape=CoverageFirstTape)),
+    "a segment deleted before it was read back": Defect(Parts(tape=DeletedUnreadTape), ("two publishers", "store away", "kill in a write")),
+    "a skipped fsync of the directory": Defect(Parts(disk=NoFolderSync), ("power loss",), store="folder"),
+    "DISTINCT instead of ordinals": Defect(Parts(line=DistinctLine), streams=True),
+    "a claim across a reconnect": Defect(Parts(line=AcrossLine), ("disconnect", "silent socket"), streams=True),
+    "the newest page claimed at once": Defect(Parts(line=AtOnce)),
+    "Retry-After ignored": Defect(Parts(line=NoPause), ("429", "418")),
+    "the ordinal reset by a roll": Defect(Parts(line=ResetLine), ("burst",), streams=True),
+    "`empty` counted from HTML with 200": Defect(Parts(line=HtmlIsEmpty, tape=Undoubting), ("html",)),
+    "a claim on the local clock": Defect(Parts(line=LocalClock), ("clock skew",)),
+}
