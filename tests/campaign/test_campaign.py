@@ -60,6 +60,7 @@ def test_a_defect_turns_a_fixed_schedule_red(name):
     assert any(lived(one, defect.parts).findings for one in tried)
 
 
+@pytest.mark.timeout(600)
 def test_a_seed_reproduces_everything_bit_for_bit():
     """Also in another process, whose hashes of text are others."""
     again = "from campaign.schedule import schedule; from campaign.world import lived, quiet; quiet(); print(lived(schedule({})).digest())"

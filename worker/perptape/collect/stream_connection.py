@@ -81,7 +81,7 @@ class Place:
         try:
             while not task.done():
                 dead = self._watch.verdict(started, sink.heard, clock())
-                if dead is None and clock() - looked >= LOOK:
+                if dead is None and clock() >= looked + LOOK:  # as it was waited for: else rounding makes it spin
                     dead, looked = deafness.verdict(sink, self._others()), clock()
                 if dead is not None:
                     reason = dead
