@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from perptape.claims import STREAM, Claim, join
+from perptape.claims import STREAM, Claim, Want, join
 from perptape.collect.report import of_coverage
 from perptape.errors import FormatConflict, Newer, OriginConflict, StoreError, UsageError
 from perptape.exchanges.registry import VENUES as VENUES_KNOWN
@@ -180,6 +180,10 @@ def test_with_no_coverage_left_the_stream_time_of_a_lost_file_is_unproven_and_st
     found = unproven()
     one.publish(hours=2)
     assert unproven() == found, "of the coverage that is written then"
+    wanted = Want("spec", "session", NAME, STREAM, one.ms, one.ms + HOUR, one.ms + HOUR)
+    one.tape.commit(VENUE, "liquidations", None, (), [wanted], "x", lambda: one.ms)
+    one.publish(hours=2)
+    assert unproven() == found, "whatever is wanted since"
 
 
 def test_a_row_that_came_before_its_slot_was_published_proves_nothing_when_claims_are_rebuilt() -> None:

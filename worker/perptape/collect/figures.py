@@ -44,9 +44,7 @@ class Figures:
 def wanted_by(spec: str, venue: str, dataset: str, coverage: Coverage, instruments: Iterable[SeenInstrument], now: int) -> list[Standing]:
     """The standings of what one spec wants; what else the tape has is of no concern to it."""
     mine = tuple(want for want in coverage.wants if want.spec == spec)
-    grids = {(want.instrument, want.grid) for want in mine}
-    found = of_coverage(venue, dataset, replace(coverage, wants=mine), instruments, now)
-    return [one for one in found if (one.instrument, one.grid) in grids]
+    return of_coverage(venue, dataset, replace(coverage, wants=mine), instruments, now, unwanted=False)
 
 
 def figures(standings: Sequence[Standing], now: int, since: int, over: Container[str] = ()) -> Figures | None:

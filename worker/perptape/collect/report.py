@@ -5,7 +5,7 @@ Pure over what is handed in: coverage, instruments, the time. Every figure is co
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,6 +13,7 @@ from perptape.claims import Want
 from perptape.collect.grids import Grid, by_name
 from perptape.collect.plan import judged
 from perptape.coverage import Coverage
+from perptape.damage import REBUILT
 from perptape.datasets import DATASETS
 from perptape.datasets.instruments import SeenInstrument
 from perptape.exchanges.registry import VENUES, traits
@@ -67,21 +68,18 @@ class Reader(Protocol):
     def instruments(self, venue: str) -> Sequence[SeenInstrument]: ...
 
 
-def of_coverage(venue: str, dataset: str, coverage: Coverage, instruments: Iterable[SeenInstrument], now: int) -> list[Standing]:
-    """The standings of one venue and dataset. `now` is ms on the venue's clock."""
+def of_coverage(
+    venue: str, dataset: str, coverage: Coverage, instruments: Iterable[SeenInstrument], now: int, *, unwanted: bool = True
+) -> list[Standing]:
+    """The standings of one venue and dataset. `now` is ms on the venue's clock. `unwanted`: also of what is kept and nobody wants now."""
     lives: dict[str, list[Instrument]] = {}
     for seen in instruments:
         lives.setdefault(seen.instrument.id, []).append(seen.instrument)
     wants: dict[tuple[str, str], list[Want]] = {}
-    kept: dict[tuple[str, str], list[Want]] = {}
     for want in coverage.wants:
         wants.setdefault((want.instrument, want.grid), []).append(want)
-    for claim in coverage.claims:  # what is kept though nobody wants it now: fetched once, or its wants are lost with the coverage
-        if (claim.instrument, claim.grid) not in wants and claim.kind in KEPT:
-            kept.setdefault((claim.instrument, claim.grid), []).append(
-                Want("", "", claim.instrument, claim.grid, claim.start, claim.end, claim.end)
-            )
-    wants |= kept
+    for key, kept in (_kept(coverage, wants.keys()) if unwanted else {}).items():
+        wants.setdefault(key, []).extend(kept)
     found = []
     for (instrument, name), mine in sorted(wants.items()):
         grid = by_name(traits(venue), dataset, name)
@@ -90,6 +88,16 @@ def of_coverage(venue: str, dataset: str, coverage: Coverage, instruments: Itera
         states = _over(lives.get(instrument, ()), grid, instrument, coverage, mine, now)
         upto = watermark(states)  # a sample's slot reaches into the future, what is known does not
         found.append(Standing(venue, dataset, instrument, name, states, None if upto is None else min(upto, now), coverage.trusted))
+    return found
+
+
+def _kept(coverage: Coverage, wanted: Container[tuple[str, str]]) -> dict[tuple[str, str], list[Want]]:
+    """What is kept though nobody wants it now: fetched once, or its wants are lost with the coverage, whatever is wanted since."""
+    found: dict[tuple[str, str], list[Want]] = {}
+    for claim in coverage.claims:
+        key = claim.instrument, claim.grid
+        if claim.kind in KEPT and (key not in wanted or claim.cause == REBUILT):
+            found.setdefault(key, []).append(Want("", "", *key, claim.start, claim.end, claim.end))
     return found
 
 
