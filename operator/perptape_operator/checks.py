@@ -45,9 +45,9 @@ class Facts:
     """What the publisher's last report says is wrong."""
     publisher_late: str = ""
     damage: str = ""
+    """What the last check of the whole store found."""
     checked: str = ""
     """What the last check of the whole store said that found nothing wrong."""
-    """What the last check of the whole store found."""
     notes: tuple[str, ...] = ()
     """What is said beside everything else: ignored fields and reports, a claim that keeps its size."""
 

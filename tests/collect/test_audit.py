@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from perptape.claims import Claim
-from perptape.collect.audit import compared, pages, past, sample
+from perptape.collect.audit import Audited, compared, pages, past, sample
 from perptape.collect.grids import by_name, page_rule
+from perptape.collect.plan import Window
 from perptape.datasets import DATASETS
 from perptape.exchanges.registry import VENUES, traits
 from perptape.interval import DAY, HOUR, MINUTE, NS, Interval, floor, intersection, total, union
@@ -77,12 +78,13 @@ def complete(start, end, **more):
     return replace(Claim(BTC, "5m", "complete", start, end, "", NOW, NOW), **more)
 
 
-def kinds(tape, told, claims):
-    rows, found = compared(OI, grid_of("bybit", "5m"), OI.table(tape), OI.table(told), claims)
-    return rows, [(one.kind, one.time) for one in found]
-
-
 SLOT = floor(NOW, HOUR)
+WINDOW = Window(BTC, "5m", Interval(SLOT, SLOT + HOUR))
+
+
+def kinds(tape, told, claims):
+    rows, found = compared(OI, grid_of("bybit", "5m"), WINDOW, OI.table(tape), OI.table(told), claims)
+    return rows, [(one.kind, one.time) for one in found]
 
 
 @pytest.mark.parametrize(
@@ -109,8 +111,20 @@ def test_where_the_venue_was_not_believed_nothing_is_compared():
 
 def test_a_difference_says_both_values():
     _, (one,) = compared(
-        OI, grid_of("bybit", "5m"), OI.table([interest(SLOT, 1.5)]), OI.table([interest(SLOT, 2.5)]), [complete(SLOT, SLOT + 5 * MINUTE)]
+        OI,
+        grid_of("bybit", "5m"),
+        WINDOW,
+        OI.table([interest(SLOT, 1.5)]),
+        OI.table([interest(SLOT, 2.5)]),
+        [complete(SLOT, SLOT + 5 * MINUTE)],
     )
     assert str(one).endswith(
         "the tape has oi_contracts None, oi_base 1.5, oi_usd None, the venue says oi_contracts None, oi_base 2.5, oi_usd None"
     )
+
+
+def test_an_audit_that_could_not_compare_does_not_say_that_all_is_the_same():
+    assert str(Audited()) == "nothing final is kept of it yet that could be asked for again"
+    assert (str(Audited(planned=3)), Audited(planned=3).in_vain) == ("nothing could be compared", True)
+    assert (str(Audited(planned=3, rows=7)), Audited(planned=3, rows=7).in_vain) == ("7 rows asked again: all the same", False)
+    assert not Audited(planned=3, missing=1).in_vain

@@ -116,7 +116,7 @@ def test_a_venue_that_cannot_be_asked_fails_the_check_and_another_origin_is_refu
     finally:
         simulated.calm()
     assert done.returncode == 1
-    assert "bybit funding: 0 rows asked again" in done.stderr
-    assert "retCode" in done.stderr.rpartition("bybit funding: 0 rows asked again")[2]
+    assert "bybit funding: nothing could be compared" in done.stderr
+    assert "retCode" in done.stderr.rpartition("bybit funding: nothing could be compared")[2]
     wrong = simulated.run("verify", "--exchange", "bybit", "--catalog", path)
     assert (wrong.returncode, "perptape verify FILE" in wrong.stderr) == (2, True)

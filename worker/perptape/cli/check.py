@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from perptape import logs, output
-from perptape.cli import left, options
-from perptape.cli.keep import place
+from perptape.cli import keep, left, options, places
 from perptape.cli.shell import OK, PARTLY, now
 from perptape.errors import UsageError
 from perptape.output import Listing
@@ -18,6 +17,8 @@ from perptape.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
+    from perptape.cli.carry import Order
+    from perptape.collect.outcome import Outcome
     from perptape.collect.summary import Summary
     from perptape.store.verify import Finding, Kind
 
@@ -54,7 +55,8 @@ def verify(
     settings: Settings = ctx.obj
     if file is None and (exchange or endpoint):
         raise UsageError("--exchange and --endpoint are for asking venues again: name the CollectionSpec, as in `perptape verify FILE`")
-    where = place(catalog, settings)
+    order = None if file is None else _order(file, sample, exchange, endpoint, deadline, catalog, settings)
+    where = place(catalog, settings, order)
     reader(where)
     opened = tape(where)
     found = opened.verify()
@@ -64,10 +66,12 @@ def verify(
         for line in mended(opened, found, settings.writer or secrets.token_hex(6)):
             output.note(line)
         found = opened.verify()
-    audit = None if file is None else _audited(file, sample, exchange, endpoint, deadline, catalog, settings)
+    audit = None if order is None else _audited(order, settings)
     lines = [] if audit is None else audit.lines(audit.logged)
-    code = PARTLY if found or (audit is not None and _wrong(audit)) else OK
-    left.leave(settings, left.verified(settings, code, len(found), now(), [line for line in lines if not line.startswith(" ")]))
+    wrong = [] if audit is None else [one for one in audit.outcomes if amiss(one)]
+    code = PARTLY if found or wrong or (audit is not None and audit.exit_code != OK) else OK
+    told = [] if audit is None else [in_short(one) for one in sorted(audit.outcomes, key=lambda one: not amiss(one))]
+    left.leave(settings, left.verified(settings, code, len(found), now(), told))
     if found or form != options.Format.table:
         output.emit(damage(found), form.value, to)
     for line in lines:
@@ -79,7 +83,14 @@ def verify(
     return code
 
 
-def _audited(
+def place(catalog: str | None, settings: Settings, order: Order | None) -> places.Place:
+    """Where the tape is: that of the spec, where one is given."""
+    if order is None or settings.namespace:
+        return keep.place(catalog, settings)
+    return places.place(catalog, order.collection.spec.store, settings)
+
+
+def _order(
     file: str,
     sample: int,
     exchanges: list[str] | None,
@@ -87,14 +98,12 @@ def _audited(
     deadline: str | None,
     catalog: str | None,
     settings: Settings,
-) -> Summary | None:
-    """Asks the venues of a spec again; None where it is suspended. Raises SpecError, UsageError and OriginConflict."""
-    import asyncio
-
+) -> Order:
+    """The order to ask the venues of a spec again. Raises SpecError and UsageError."""
     from perptape.cli import carry
     from perptape.cli.run import read, source
 
-    order = carry.Order(
+    return carry.Order(
         read(file, in_pod=bool(settings.namespace)),
         source=source(file),
         exchanges=tuple(exchanges or ()),
@@ -105,13 +114,26 @@ def _audited(
         catalog=catalog,
         audit=sample,
     )
+
+
+def _audited(order: Order, settings: Settings) -> Summary | None:
+    """Asks the venues again; None where the spec is suspended. Raises UsageError and OriginConflict."""
+    import asyncio
+
+    from perptape.cli import carry
+
     logs.configure(settings.log_level or "info", settings.log_format or "console", secrets=settings.secrets)
     return asyncio.run(carry.carried_out(order, settings))
 
 
-def _wrong(audit: Summary) -> bool:
-    """Whether something claimed was not there, or could not be asked for. What a venue changed is its own affair, and followed."""
-    return audit.exit_code != OK or any(one.audited is not None and one.audited.missing for one in audit.outcomes)
+def amiss(one: Outcome) -> bool:
+    """Whether something claimed was not there, or could not be asked for. What a venue changed is its own affair, and followed. Pure."""
+    return bool(one.failed or one.error or (one.audited is not None and (one.audited.missing or one.audited.in_vain)))
+
+
+def in_short(one: Outcome) -> str:
+    """What an audit came to, with the first of what went wrong. Pure."""
+    return f"{one.venue} {one.dataset}: {'; '.join([str(one.audited or 'not asked'), *one.troubles[:1]])}"
 
 
 def remedy(kinds: Collection[Kind]) -> str:

@@ -56,9 +56,13 @@ def published(settings: Settings, code: int, reports: Sequence[PublishReport], n
 
 
 def verified(settings: Settings, code: int, findings: int, now: int, audits: Sequence[str] = ()) -> str:
-    """The report of a check of the whole store. `audits`: what venues said of a sample of it, a line each."""
-    said = f"{things(findings, 'in the store ')}: see kubectl logs" if findings else "the store is as it should be"
-    return _text({**_head(settings, code, now), "notes": [said, *(line[:LINE] for line in audits)]})
+    """The report of a check of the whole store. `audits`: what venues said of a sample of it, a line each, what is wrong first."""
+    notes = [line[:LINE] for line in audits]
+    if findings:
+        notes.insert(0, f"{things(findings, 'in the store ')}: see kubectl logs")
+    elif not code:
+        notes.insert(0, "the store is as it should be")
+    return _text({**_head(settings, code, now), "notes": notes})
 
 
 def things(count: int, where: str = "") -> str:

@@ -49,8 +49,9 @@ class Difference:
 
 @dataclass(slots=True)
 class Audited:
-    """What a sample of one dataset of one venue came to. `rows` is how many were compared."""
+    """What a sample of one dataset of one venue came to: `planned` windows were to be asked, and so many `rows` compared."""
 
+    planned: int = 0
     rows: int = 0
     revised: int = 0
     missing: int = 0
@@ -68,7 +69,16 @@ class Audited:
     def fields(self) -> dict[str, object]:
         return {name: getattr(self, name) for name in ("rows", "revised", "missing", "withdrawn")}
 
+    @property
+    def in_vain(self) -> bool:
+        """Whether there was something to ask for, and no row to compare came of it."""
+        return bool(self.planned) and not (self.rows or self.differs)
+
     def __str__(self) -> str:
+        if not self.planned:
+            return "nothing final is kept of it yet that could be asked for again"
+        if self.in_vain:
+            return "nothing could be compared"
         found = [f"{count} {name}" for name in ("revised", "missing", "withdrawn") if (count := getattr(self, name))]
         return f"{self.rows} rows asked again: {', '.join(found) or 'all the same'}"
 
@@ -104,14 +114,13 @@ def sample(known: Sequence[Window], count: int, chance: Callable[[], float]) -> 
     return tuple(found)
 
 
-def compared(dataset: Dataset, grid: Grid, tape: pa.Table, told: pa.Table, answered: Iterable[Claim]) -> tuple[int, list[Difference]]:
-    """(rows compared, differences) over the time that the venue answered for, by the claims that its answer proves."""
-    spans: dict[str, list[Interval]] = {}
-    for claim in answered:
-        if claim.grid == grid.name and not claim.cause:
-            spans.setdefault(claim.instrument, []).append(claim.span)
-    whole = {one: union(found) for one, found in spans.items()}
-    before, now = _sent(dataset, grid, tape, whole), _sent(dataset, grid, told, whole)
+def compared(
+    dataset: Dataset, grid: Grid, window: Window, tape: pa.Table, told: pa.Table, answered: Iterable[Claim]
+) -> tuple[int, list[Difference]]:
+    """(rows compared, differences) over the time of a window that the venue answered for, by the claims that its answer proves."""
+    claims = [claim.span for claim in answered if (claim.instrument, claim.grid, claim.cause) == (window.instrument, grid.name, "")]
+    spans = intersection(claims, [window.span])
+    before, now = _sent(dataset, grid, window.instrument, tape, spans), _sent(dataset, grid, window.instrument, told, spans)
     found: list[Difference] = []
     for key in sorted(before.keys() | now.keys()):
         kept, said = before.get(key), now.get(key)
@@ -122,16 +131,21 @@ def compared(dataset: Dataset, grid: Grid, tape: pa.Table, told: pa.Table, answe
     return len(before.keys() & now.keys()), found
 
 
-def _sent(dataset: Dataset, grid: Grid, rows: pa.Table, spans: Mapping[str, Sequence[Interval]]) -> dict[tuple[str, int], dict[str, Any]]:
-    """What was sent of each row of the grid inside the spans, by instrument and time in ms."""
+def _sent(dataset: Dataset, grid: Grid, one: str, rows: pa.Table, spans: Sequence[Interval]) -> dict[tuple[str, int], dict[str, Any]]:
+    """What was sent of each row of one instrument's grid inside the spans, by instrument and time in ms."""
+    if not spans:
+        return {}
+    early, late = (spans[0].start - MINUTE) * NS, (spans[-1].end + MINUTE) * NS  # stamps are some milliseconds off
+    wanted = pc.and_(pc.equal(rows["instrument_id"], one), pc.and_(pc.greater(rows["ts_event"], early), pc.less(rows["ts_event"], late)))
     if grid.period is not None:
-        rows = rows.filter(pc.equal(rows["period_minutes"], grid.period // MINUTE))
+        wanted = pc.and_(wanted, pc.equal(rows["period_minutes"], grid.period // MINUTE))
+    rows = rows.filter(wanted)
     sent = {name: rows[name].to_pylist() for name in dataset.sent}
     found = {}
-    for index, (one, event) in enumerate(zip(rows["instrument_id"].to_pylist(), rows["ts_event"].to_pylist(), strict=True)):
+    for index, event in enumerate(rows["ts_event"].to_pylist()):
         time = event // NS
         slot = slot_of(time, grid.period) if grid.period is not None else time
-        if any(slot in span for span in spans.get(one, ())):
+        if any(slot in span for span in spans):
             found[one, time] = {name: values[index] for name, values in sent.items()}
     return found
 

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+import pyarrow as pa
 import structlog
 
 from perptape.claims import Claim
@@ -23,7 +25,7 @@ from perptape.collect.targets import Session
 from perptape.collect.venue import Settings, Venue
 from perptape.datasets import DATASETS
 from perptape.errors import Fatal, Retry, Skip
-from perptape.interval import NS
+from perptape.interval import MINUTE, NS
 
 log = structlog.get_logger("perptape")
 TOLD = 50
@@ -69,8 +71,8 @@ class Audit:
         log.info("audited", outcome="differs" if audited.differs else self.outcome.state, **told, **audited.fields())
 
     async def _grid(self, grid: Grid, session: Session, audited: Audited) -> None:
-        venue, kind = self.venue, DATASETS[grid.dataset]
-        coverage = await self.venue.asking.environment.aside(lambda: venue.tape.coverage(venue.name, grid.dataset))
+        venue, kind, aside = self.venue, DATASETS[grid.dataset], self.venue.asking.environment.aside
+        coverage = await aside(lambda: venue.tape.coverage(venue.name, grid.dataset))
         rule = page_rule(venue.exchange.traits, grid)
         assert rule is not None, "history is paged"
         now = await venue.now()
@@ -79,22 +81,29 @@ class Audit:
             damaged = [damage.over(grid.name) for damage in coverage.damage if damage.instrument == one.id]
             known += pages(one.id, past(complete(coverage, one.id, grid), damaged, grid, now), grid, rule)
         plan = sample(known, self.windows, venue.asking.environment.chance)
+        audited.planned += len(plan)
         if not plan:
             return
         heard = _Heard(venue, grid.dataset)
         fill = Backfill(venue.exchange, venue.asking, session, venue.targets, self.outcome, {grid.dataset: heard})
         fill.settled = settled_by(coverage)
         await fill.work(grid, rule, plan, 0)
-        names = {window.instrument for window in plan}
-        ends = min(window.span.start for window in plan), max(window.span.end for window in plan)
-        tape = await self.venue.asking.environment.aside(lambda: venue.tape.every_row(grid.dataset, names, *ends))
-        rows, found = compared(kind, grid, tape, kind.table(heard.rows), heard.claims)
-        audited.count(rows, found)
-        self._tell(found)
-        wrong = {(one.instrument, one.time) for one in found if one.kind != "withdrawn"}
+        told = kind.table(heard.rows)
+        wrong: set[tuple[str, int]] = set()
+        for window in plan:
+            rows, found = await aside(partial(self._compared, grid, window, told, heard.claims))
+            audited.count(rows, found)
+            self._tell(found)
+            wrong |= {(one.instrument, one.time) for one in found if one.kind != "withdrawn"}
         column = kind.schema.get_field_index("ts_event")
         if right := [row for row in heard.rows if (row[0], row[column] // NS) in wrong]:
-            await self.venue.asking.environment.aside(lambda: venue.commit(grid.dataset, kind.table(right), (), ()))
+            await aside(lambda: venue.commit(grid.dataset, kind.table(right), (), ()))
+
+    def _compared(self, grid: Grid, window: Window, told: pa.Table, claims: Sequence[Claim]) -> tuple[int, list[Difference]]:
+        """Against what is kept, read window by window: the past of a tape does not fit a pod's memory."""
+        start, end = window.span.start - MINUTE, window.span.end + MINUTE
+        tape = self.venue.tape.every_row(grid.dataset, [window.instrument], start, end)
+        return compared(DATASETS[grid.dataset], grid, window, tape, told, claims)
 
     def _tell(self, found: Sequence[Difference]) -> None:
         for one in found[:TOLD]:

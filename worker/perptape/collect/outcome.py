@@ -90,6 +90,14 @@ class Outcome:
         return bool(self.failed or self.error) and not self.rows and not self.windows
 
     @property
+    def troubles(self) -> list[str]:
+        """A line for each of the first things that went wrong."""
+        failed, skipped = (
+            [f"{name}: {line}" for line in lines[:5]] for name, lines in (("failed", self.failed), ("skipped", self.skipped))
+        )
+        return [*failed, *skipped, *([self.error] if self.error else [])]
+
+    @property
     def state(self) -> str:
         if self.unsupported:
             return "unsupported"

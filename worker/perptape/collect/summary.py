@@ -96,8 +96,9 @@ class Summary:
                 out.append(f"{one.venue} {one.dataset}: not begun")
                 continue
             if one.audited is not None:
-                out.append(f"{one.venue} {one.dataset}: {one.audited}, in {_count(one.calls, 'call')}")
-                out.extend(f"  failed: {line}" for line in (*one.failed[:5], *([one.error] if one.error else ())))
+                left = f", {_count(one.remaining, 'window')} left for want of time" if one.remaining else ""
+                out.append(f"{one.venue} {one.dataset}: {one.audited}, in {_count(one.calls, 'call')}{left}")
+                out.extend(f"  {line}" for line in one.troubles)
                 continue
             extra = "".join(
                 f", {value} {name}"

@@ -1,0 +1,55 @@
+"""What `perptape verify FILE` counts as wrong, and what it leaves for Kubernetes."""
+
+import json
+
+import pytest
+
+from perptape.cli import left
+from perptape.cli.carry import Order
+from perptape.cli.check import amiss, in_short, place
+from perptape.collect.audit import Audited
+from perptape.collect.outcome import Outcome
+from perptape.settings import Settings
+from perptape_api.document import load
+
+
+@pytest.mark.parametrize(
+    ("audited", "more", "wrong", "said"),
+    [
+        (Audited(3, 30), {}, False, "binance funding: 30 rows asked again: all the same"),
+        (Audited(3, 30, revised=1), {}, False, "binance funding: 30 rows asked again: 1 revised"),
+        (Audited(3, 30, missing=1), {}, True, "binance funding: 30 rows asked again: 1 missing"),
+        (Audited(3), {"skipped": ["X: refused"]}, True, "binance funding: nothing could be compared; skipped: X: refused"),
+        (Audited(3), {"remaining": 3}, True, "binance funding: nothing could be compared"),
+        (Audited(3, 30), {"remaining": 1}, False, "binance funding: 30 rows asked again: all the same"),
+        (Audited(), {}, False, "binance funding: nothing final is kept of it yet that could be asked for again"),
+        (None, {"error": "banned"}, True, "binance funding: not asked; banned"),
+    ],
+)
+def test_what_is_wrong_and_how_it_is_said(audited, more, wrong, said):
+    one = Outcome("binance", "funding", audited=audited, **more)
+    assert (amiss(one), in_short(one)) == (wrong, said)
+
+
+def test_a_report_of_a_check_that_failed_does_not_say_that_all_is_well():
+    fine = json.loads(left.verified(Settings(), 0, 0, 5, ["a"]))
+    assert fine["notes"] == ["the store is as it should be", "a"]
+    assert json.loads(left.verified(Settings(), 1, 0, 5, ["a: banned", "b"]))["notes"] == ["a: banned", "b"]
+    assert json.loads(left.verified(Settings(), 1, 2, 5, ["a"]))["notes"][0].startswith("2 things")
+
+
+def test_the_tape_that_is_checked_is_the_one_whose_venues_are_asked():
+    text = """
+apiVersion: perptape.io/v1alpha1
+kind: CollectionSpec
+metadata: {name: majors}
+spec:
+  venues: [{exchange: binance}]
+  symbols: {names: [BTCUSDT-PERP]}
+  collect: {funding: {}}
+  store: {s3: {bucket: tape, prefix: a}}
+"""
+    order = Order(load(text, "majors.yaml"), "majors.yaml")
+    assert place(None, Settings(), order).location == "s3://tape/a"
+    assert place("/elsewhere", Settings(), order).location == "/elsewhere"
+    assert place(None, Settings(), None).location != "s3://tape/a"
