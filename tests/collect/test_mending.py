@@ -93,19 +93,35 @@ async def test_more_than_a_page_of_them_is_filled_over_many_though_orders_share_
     assert standing(world, "okx") == [("sampled", "", BEGAN, START)]
 
 
-async def test_an_empty_answer_counts_once_another_one_an_hour_later_agrees(world) -> None:
-    missed(world, "okx")
+@pytest.mark.parametrize(("venue", "kind", "counts_as"), [("okx", "sampled", "sampled"), ("deribit", "complete", "empty")])
+async def test_an_empty_answer_counts_once_another_one_a_day_later_agrees(world, venue: str, kind: str, counts_as: str) -> None:
+    missed(world, venue)
     world.clock.forward(5 * MINUTE)
     await world.once(STREAMED, BTC)
-    assert [line[0] for line in standing(world, "okx")] == ["sampled", "open", "sampled"]
+    assert [line[0] for line in standing(world, venue)] == [kind, "open", kind]
     world.clock.forward(30 * MINUTE)
     await world.once(STREAMED, BTC)
-    assert world.data_calls("okx") == [], "not yet"
-    world.clock.forward(31 * MINUTE)
+    assert world.data_calls(venue) == [], "not yet"
+    world.clock.forward(DAY - HOUR)
     await world.once(STREAMED, BTC)
-    assert standing(world, "okx") == [
-        ("sampled", "", BEGAN, HOLE.start), ("empty", "", HOLE.start, HOLE.end), ("sampled", "", HOLE.end, START),
-    ]  # fmt: skip
+    assert [line[0] for line in standing(world, venue)] == [kind, "open", kind]
+    world.clock.forward(HOUR)
+    await world.once(STREAMED, BTC)
+    found = [line for line in standing(world, venue) if line[2] < HOLE.end and line[3] > HOLE.start]
+    assert [line[0] for line in found] == [counts_as]
+
+
+@pytest.mark.parametrize("venue", ["okx", "deribit"])
+async def test_a_venue_that_says_nothing_for_an_hour_loses_no_event_of_a_hole(world, venue: str) -> None:
+    exchange = missed(world, venue)
+    world.clock.forward(5 * MINUTE)
+    await world.once(STREAMED, BTC)
+    world.clock.forward(HOUR + MINUTE)
+    await world.once(STREAMED, BTC)
+    exchange.happen(event(exchange.listing[0], HOLE.start + 5, venue_id="1" if venue == "deribit" else None))
+    world.clock.forward(HOUR + MINUTE)
+    summary = await world.once(STREAMED, BTC)
+    assert (summary.exit_code, [time for time, _, _ in stored(world, venue)]) == (0, [HOLE.start + 5])
 
 
 async def test_a_venue_that_fails_leaves_the_hole_open_and_the_next_run_fills_it(world) -> None:

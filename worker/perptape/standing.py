@@ -38,7 +38,8 @@ DOUBTED = "doubted"
 """The cause of an `asked` claim that rests on answers without a single row, where the venue must have some."""
 
 DOUBTED_FOR = DAY
-"""Doubted time counts as asked when two such answers are this far apart; until then runs go on asking for it."""
+"""Doubted time counts as asked when two such answers are this far apart; until then runs go on asking for it. So it is of a stream's past,
+where no neighbour that must have an entry shows an honest answer."""
 
 RETENTION_MARGIN = 2 * MINUTE
 """How far inside a venue's retention a start is kept."""
@@ -65,7 +66,8 @@ class GridRules:
 
     obtainable: the venue can still be asked for the past (a history, or a stream's repair). retention: how far back, None for
     ever. delay: after a slot's end (a settlement) its row is surely out. every: an `asked` slot is asked again so often, at least hourly.
-    settle_every: the present settlement interval (settled only).
+    settle_every: the present settlement interval (settled only). leaves_out: the venue drops events itself (streams only), so that time
+    of which its past shows none is no more than sampled.
     """
 
     obtainable: bool
@@ -74,6 +76,7 @@ class GridRules:
     every: int
     retention: int | None = None
     settle_every: int = 60 * MINUTE
+    leaves_out: bool = False
 
     def floor(self, now: int, step: int = 1) -> int:
         """The oldest time (start of a slot of `step`) that can still be asked for, with a margin: it moves while a call is under way."""
@@ -131,7 +134,8 @@ def states(
     if grid == SETTLED:
         take("empty", _untraded(by_kind["asked"], complete, rules.final_after))
     if grid == STREAM:
-        take("empty", (c.span for c in by_kind["asked"] if c.asked_last - c.asked_first >= CONFIRMED_AFTER))
+        silent = (c.span for c in by_kind["asked"] if c.asked_last - c.asked_first >= DOUBTED_FOR)
+        take("sampled" if rules.leaves_out else "empty", silent)
     take("unproven", (c.span for c in by_kind["live"]))
     take("pending", [_pending(grid, claims, rules, now)])
     if grid == STREAM or not rules.obtainable:

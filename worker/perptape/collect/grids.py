@@ -67,7 +67,7 @@ def stream_grid(traits: Traits) -> Grid | None:
     feed = traits.feed
     if feed is None:
         return None
-    rules = GridRules(feed.repair != "none", 0, DAY, MINUTE, feed.repair_retention)
+    rules = GridRules(feed.repair != "none", 0, DAY, MINUTE, feed.repair_retention, leaves_out=feed.completeness == "sampled")
     return Grid("liquidations", STREAM, MINUTE, rules)
 
 

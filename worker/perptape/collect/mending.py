@@ -28,6 +28,7 @@ from perptape.exchanges.base import Feed, PageRule
 from perptape.instruments import END_OF_TIME, Instrument
 from perptape.interval import NS, Interval, union
 from perptape.raw import Answer, RawFill
+from perptape.standing import DOUBTED
 
 log = structlog.get_logger("perptape")
 
@@ -76,7 +77,7 @@ class Mending(Backfill):
 def repaired(window: Window, asked: Interval, answer: Answer[RawFill], feed: Feed, rule: PageRule) -> Harvest:
     """What a page of the past is worth: all events of the time that it proves, as the feed would have brought them. Raises Doubtful.
 
-    A page without an entry proves nothing by itself: the time is claimed as asked, and counts once two such answers are an hour apart. Of
+    A page without an entry proves nothing by itself: the time is claimed as asked, and counts once two such answers are a day apart. Of
     one with entries that cannot be understood nothing is claimed.
     """
     times = [fill.time for fill in answer.rows if fill.time is not None]
@@ -88,7 +89,7 @@ def repaired(window: Window, asked: Interval, answer: Answer[RawFill], feed: Fee
     rows, dropped = _rows(answer, shown.proven, feed)
     at, (start, end), name = answer.received, (shown.proven.start, shown.proven.end), window.instrument
     if not times:
-        claim = Claim(name, STREAM, "asked", start, end, "", at, at)
+        claim = Claim(name, STREAM, "asked", start, end, "", at, at, cause=DOUBTED)
     else:
         sampled = feed.completeness == "sampled"
         claim = Claim(name, STREAM, feed.completeness, start, end, feed.rule if sampled else "feed", at, at).coarse()
