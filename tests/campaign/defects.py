@@ -21,7 +21,6 @@ from perptape.instruments import Instrument
 from perptape.raw import Answer, RawLiquidation
 from perptape.standing import DOUBTED
 from perptape.store.catalog import Tape
-from perptape.store.filesystem import Entry
 from perptape.store.landing import Place
 from perptape.store.publish import Publisher
 from perptape.store.segment import Segment
@@ -33,17 +32,8 @@ class CoverageFirst(Publisher):
         return super().join_files(segments)
 
 
-class DeletedUnread(Publisher):
-    def deletable(self, listed: Sequence[Entry], segments: dict[str, Segment]) -> list[str]:
-        return list(segments)
-
-
 class CoverageFirstTape(Tape):
     publisher = CoverageFirst
-
-
-class DeletedUnreadTape(Tape):
-    publisher = DeletedUnread
 
 
 class Undoubting(Tape):
@@ -206,7 +196,6 @@ class Defect:
 
 DEFECTS = {
     "coverage written before data": Defect(Parts(tape=CoverageFirstTape)),
-    "a segment deleted before it was read back": Defect(Parts(tape=DeletedUnreadTape), ("two publishers", "store away", "kill in a write")),
     "a skipped fsync of the directory": Defect(Parts(disk=NoFolderSync), ("power loss",), store="folder"),
     "DISTINCT instead of ordinals": Defect(Parts(line=DistinctLine), streams=True),
     "a claim across a reconnect": Defect(Parts(line=AcrossLine), ("disconnect", "silent socket"), streams=True),

@@ -106,8 +106,13 @@ class Line:
         return await self._asked(lambda: self._rates.liquidations_page(instrument, window))
 
     async def liquidations(self, instruments: Sequence[Instrument], sink: Sink) -> None:
-        await self._through()
-        world = self._world
+        world, paused = self._world, self._paused_until
+        await asyncio.sleep(max(paused - world.seconds(), 0.0))  # the adapter's turns hold a dial back, too
+        try:
+            await self._through()
+        except Retry:
+            self._paused_until = paused  # and hold calls back for what a dial was told
+            raise
         if world.meets("no acknowledgement"):
             await asyncio.get_running_loop().create_future()
         self._streams += 1
