@@ -16,8 +16,9 @@ from perptape.datasets.liquidations import LIQUIDATIONS, row
 from perptape.errors import Doubtful, Retry
 from perptape.exchanges.base import PageRule
 from perptape.exchanges.registry import traits
-from perptape.interval import DAY, HOUR, MINUTE, NS, SECOND, Interval
+from perptape.interval import DAY, HOUR, MINUTE, NS, SECOND, Interval, gaps
 from perptape.raw import Answer, RawFill, RawLiquidation
+from perptape.standing import UNUSABLE
 from support.fake_exchange import START, perpetual
 
 STREAMED = "{liquidations: {}}"
@@ -138,22 +139,36 @@ async def test_a_venue_that_fails_leaves_the_hole_open_and_the_next_run_fills_it
     assert standing(world, "deribit") == [("complete", "", BEGAN, START)]
 
 
-async def test_what_cannot_be_used_is_asked_for_once_more_and_leaves_the_hole_open_and_the_run_partial(world) -> None:
+async def test_what_cannot_be_used_is_asked_for_once_more_and_leaves_its_moment_open_and_the_run_partial(world) -> None:
     exchange = missed(world, "okx")
     exchange.happen(event(exchange.listing[0], HOLE.start + 5, "NaN"))
     world.clock.forward(5 * MINUTE)
     summary = await world.once(STREAMED, BTC)
-    assert [line[0] for line in standing(world, "okx")] == ["sampled", "open", "sampled"]
+    open_time = [line[2:] for line in standing(world, "okx") if line[0] == "open"]
+    assert open_time == [(HOLE.start + 5, HOLE.start + 6)]
     assert len(world.data_calls("okx")) == 2
     assert summary.outcomes[0].failed == [
-        f"{exchange.listing[0].id}: 5m of the grid stream stay open, for values that cannot be used: the next run asks again"
+        f"{exchange.listing[0].id}: 1ms of the grid stream stay open, for values that cannot be used: the next run asks again"
     ]
     assert summary.exit_code == 1
     exchange.past.clear()
     exchange.happen(event(exchange.listing[0], HOLE.start + 5))
-    world.clock.forward(5 * MINUTE)
+    world.clock.forward(HOUR)
     assert (await world.once(STREAMED, BTC)).exit_code == 0
-    assert standing(world, "okx") == [("sampled", "", BEGAN, START)]
+    assert standing(world, "okx")[0] == ("sampled", "", BEGAN, START)
+
+
+async def test_one_order_that_cannot_be_used_does_not_store_the_others_at_every_look(world) -> None:
+    exchange = missed(world, "okx")
+    one, good = exchange.listing[0], [HOLE.start + 9 + number for number in range(50)]
+    exchange.happen(event(one, HOLE.start + 5, "NaN"), *(event(one, time) for time in good))
+    world.clock.forward(5 * MINUTE)
+    rows = []
+    for _ in range(4):
+        rows.append(sum(outcome.rows for outcome in (await world.once(STREAMED, BTC)).outcomes))
+        world.clock.forward(5 * MINUTE)
+    assert rows == [50, 0, 0, 0]
+    assert [time for time, _, _ in stored(world, "okx")] == good
 
 
 async def test_a_hole_is_lost_with_its_reason_once_the_venue_keeps_it_no_longer(world) -> None:
@@ -204,18 +219,22 @@ def test_what_a_stream_heard_and_the_past_shows_is_one_row(venue: str) -> None:
     assert set(table["ts_received"].to_pylist()) == {(START + 80) * NS}, "the first receipt stays"
 
 
-def test_of_a_page_with_what_cannot_be_understood_nothing_is_claimed() -> None:
+def test_of_a_page_with_what_cannot_be_understood_only_the_asking_is_claimed() -> None:
     own = traits("okx")
     one, feed = perpetual(own), own.feed
     assert feed is not None
     assert feed.repair_page is not None
     asked = Interval(START, START + MINUTE)
-    for answer in (
-        Answer([RawFill(START, (event(one, START, "NaN"),))], START),
-        Answer([RawFill(None)], START),
-        Answer([RawFill(START)], START, dropped=["KeyError"]),
+    for answer, spoilt in (
+        (Answer([RawFill(START, (event(one, START, "NaN"),))], START), Interval(START, START + 1)),
+        (Answer([RawFill(None)], START), asked),
+        (Answer([RawFill(START)], START, dropped=["KeyError"]), asked),
     ):
-        assert repaired(Window(one.id, STREAM, asked), asked, answer, feed, feed.repair_page).claims == ()
+        harvest = repaired(Window(one.id, STREAM, asked), asked, answer, feed, feed.repair_page)
+        assert harvest.spoilt == (spoilt,)
+        unsure = [claim.span for claim in harvest.claims if (claim.kind, claim.cause) == ("asked", UNUSABLE)]
+        assert unsure == [spoilt]
+        assert [claim.span for claim in harvest.claims if claim.kind != "asked"] == list(gaps([asked], [spoilt]))
     with pytest.raises(Doubtful, match="the venue answered another one"):
         repaired(Window(one.id, STREAM, asked), asked, Answer([RawFill(START - HOUR)], START), feed, feed.repair_page)
 

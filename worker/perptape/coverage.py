@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from perptape.claims import Claim, Want, join, join_wants
+from perptape.claims import Claim, Want, grid_step, join, join_wants
 from perptape.damage import Damage, masked
 
 
@@ -37,3 +37,16 @@ class Coverage:
     def grids(self, instrument: str) -> tuple[str, ...]:
         """The grids that anything is claimed of."""
         return tuple(sorted({grid for one, grid in self._index if one == instrument}))
+
+
+def finer_claims(coverage: Coverage, instrument: str, grid: str) -> tuple[Claim, ...]:
+    """The claims of period grids that divide this one: wanted 1h is satisfied by claimed 5m."""
+    step = grid_step(grid)
+    if step is None or grid.startswith("sample/"):
+        return ()
+    return tuple(
+        claim
+        for other in coverage.grids(instrument)
+        if other != grid and not other.startswith("sample/") and (size := grid_step(other)) is not None and step % size == 0
+        for claim in coverage.of_grid(instrument, other)
+    )

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from perptape.claims import KINDS, SETTLED, STREAM, Claim, Want, grid_step, reaches
-from perptape.coverage import Coverage
 from perptape.damage import Damage
 from perptape.interval import DAY, HOUR, MINUTE, Interval, ceil, floor, gaps, intersection, union
 
@@ -36,6 +35,9 @@ REFUSED_FOR = DAY
 
 DOUBTED = "doubted"
 """The cause of an `asked` claim that rests on answers without a single row, where the venue must have some."""
+
+UNUSABLE = "unusable"
+"""The cause of an `asked` claim of a stream's time of which entries were shown that cannot be used: it stays open."""
 
 DOUBTED_FOR = DAY
 """Doubted time counts as asked when two such answers are this far apart; until then runs go on asking for it. So it is of a stream's past,
@@ -134,7 +136,7 @@ def states(
     if grid == SETTLED:
         take("empty", _untraded(by_kind["asked"], complete, rules.final_after))
     if grid == STREAM:
-        silent = (c.span for c in by_kind["asked"] if c.asked_last - c.asked_first >= DOUBTED_FOR)
+        silent = (c.span for c in by_kind["asked"] if c.cause != UNUSABLE and c.asked_last - c.asked_first >= DOUBTED_FOR)
         take("sampled" if rules.leaves_out else "empty", silent)
     take("unproven", (c.span for c in by_kind["live"]))
     take("pending", [_pending(grid, claims, rules, now)])
@@ -239,16 +241,3 @@ def watermark(found: Sequence[State]) -> int | None:
     """The end of the newest run without an open or lost gap (unproven passes, pending does not count); None where nothing is covered."""
     good = union(s.span for s in found if s.status in (*COVERED, "unproven"))
     return good[-1].end if good else None
-
-
-def finer_claims(coverage: Coverage, instrument: str, grid: str) -> tuple[Claim, ...]:
-    """The claims of period grids that divide this one: wanted 1h is satisfied by claimed 5m."""
-    step = grid_step(grid)
-    if step is None or grid.startswith("sample/"):
-        return ()
-    return tuple(
-        claim
-        for other in coverage.grids(instrument)
-        if other != grid and not other.startswith("sample/") and (size := grid_step(other)) is not None and step % size == 0
-        for claim in coverage.of_grid(instrument, other)
-    )

@@ -26,9 +26,9 @@ from perptape.datasets.liquidations import Row, key, row
 from perptape.errors import Doubtful, StoreError
 from perptape.exchanges.base import Feed, PageRule
 from perptape.instruments import END_OF_TIME, Instrument
-from perptape.interval import NS, Interval, union
+from perptape.interval import NS, Interval, gaps, intersection, union
 from perptape.raw import Answer, RawFill
-from perptape.standing import DOUBTED
+from perptape.standing import DOUBTED, UNUSABLE
 
 log = structlog.get_logger("perptape")
 
@@ -78,7 +78,8 @@ def repaired(window: Window, asked: Interval, answer: Answer[RawFill], feed: Fee
     """What a page of the past is worth: all events of the time that it proves, as the feed would have brought them. Raises Doubtful.
 
     A page without an entry proves nothing by itself: the time is claimed as asked, and counts once two such answers are a day apart. Of
-    one with entries that cannot be understood nothing is claimed.
+    one with entries that cannot be understood (they may lie anywhere) no more is claimed than that it was asked, and so of each moment of
+    an order that cannot be used: the next look is an hour later.
     """
     times = [fill.time for fill in answer.rows if fill.time is not None]
     unread = len(answer.dropped) + len(answer.rows) - len(times)
@@ -86,24 +87,26 @@ def repaired(window: Window, asked: Interval, answer: Answer[RawFill], feed: Fee
         shown = page(window.span, asked, times, rule, unread)
     except ValueError as error:
         raise Doubtful(f"{window.instrument}: {error}") from error
-    rows, dropped = _rows(answer, shown.proven, feed)
-    at, (start, end), name = answer.received, (shown.proven.start, shown.proven.end), window.instrument
-    if not times:
-        claim = Claim(name, STREAM, "asked", start, end, "", at, at, cause=DOUBTED)
-    else:
-        sampled = feed.completeness == "sampled"
-        claim = Claim(name, STREAM, feed.completeness, start, end, feed.rule if sampled else "feed", at, at).coarse()
-    sure = not (unread or dropped) and start < end
-    spoilt = () if sure else union([shown.proven])
-    return Harvest(rows, [claim] if sure else (), [*answer.dropped, *dropped], shown.left, spoilt=spoilt)
+    rows, dropped, moments = _rows(answer, shown.proven, feed)
+    proven, at, name = union([shown.proven]), answer.received, window.instrument
+    if not times and not unread:
+        claims = [Claim(name, STREAM, "asked", span.start, span.end, "", at, at, cause=DOUBTED) for span in proven]
+        return Harvest((), claims, left=shown.left)
+    kind, basis = feed.completeness, feed.rule if feed.completeness == "sampled" else "feed"
+    spoilt = proven if unread else intersection(proven, moments)
+    claims = [Claim(name, STREAM, kind, span.start, span.end, basis, at, at).coarse() for span in gaps(proven, spoilt)]
+    claims += [Claim(name, STREAM, "asked", span.start, span.end, "", at, at, cause=UNUSABLE) for span in spoilt]
+    return Harvest(rows, claims, [*answer.dropped, *dropped], shown.left, spoilt=spoilt)
 
 
-def _rows(answer: Answer[RawFill], proven: Interval, feed: Feed) -> tuple[list[Row], list[str]]:
-    """(rows, one line for each order that cannot be one). Equal ones share their time, so that none is on another page."""
-    rows, dropped, ordinals = list[Row](), list[str](), Ordinals()
-    for order in (order for fill in answer.rows if fill.time is not None and fill.time in proven for order in fill.orders):
+def _rows(answer: Answer[RawFill], proven: Interval, feed: Feed) -> tuple[list[Row], list[str], list[Interval]]:
+    """(rows, one line for each order that cannot be one, their moments). Equal ones share their time, so that none is on another page."""
+    rows, dropped, moments, ordinals = list[Row](), list[str](), list[Interval](), Ordinals()
+    inside = [(fill.time, fill.orders) for fill in answer.rows if fill.time is not None and fill.time in proven]
+    for time, order in ((time, order) for time, orders in inside for order in orders):
         try:
             rows.append(row(order, feed.quantity_unit, ordinals.count(key(order)), answer.received * NS))
         except Invalid as error:
             dropped.append(f"{error}: {order}")
-    return rows, dropped
+            moments.append(Interval(time, time + 1))
+    return rows, dropped, moments

@@ -12,8 +12,11 @@ from perptape.damage import Damage, repaired
 from perptape.instruments import Instrument
 from perptape.interval import Interval, intersection, total
 from perptape.raw import RawFunding
-from perptape.standing import DOUBTED, REFUSED
+from perptape.standing import DOUBTED, REFUSED, UNUSABLE
 from perptape.times import span
+
+UNSURE = (DOUBTED, UNUSABLE)
+"""Causes of claims that mend no damage: nothing is known by them."""
 
 
 @dataclass(slots=True)
@@ -64,6 +67,6 @@ class Pages:
         """The claims, with the damage that they mend. No settlement of a contract that is delisted is as good as a refusal."""
         silent = one.delisted is not None and self.window.grid == SETTLED
         refused = [replace(c, cause=REFUSED) for c in self.claims if c.cause == REFUSED or (silent and c.kind == "asked")]
-        doubted = [c for c in self.claims if c.cause == DOUBTED]
-        plain = [c for c in self.claims if c.cause not in (DOUBTED, REFUSED) and not (silent and c.kind == "asked")]
+        doubted = [c for c in self.claims if c.cause in UNSURE]
+        plain = [c for c in self.claims if c.cause not in (*UNSURE, REFUSED) and not (silent and c.kind == "asked")]
         return [*repaired(plain, damage), *doubted, *refused]

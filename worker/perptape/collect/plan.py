@@ -13,10 +13,10 @@ from dataclasses import dataclass, field, replace
 from perptape.claims import SETTLED, Want, grid_step, horizon
 from perptape.collect.grids import Grid
 from perptape.collect.paginate import MARGIN, slots_per_page
-from perptape.coverage import Coverage
+from perptape.coverage import Coverage, finer_claims
 from perptape.exchanges.base import PageRule
 from perptape.interval import DAY, HOUR, MINUTE, Interval, ceil, floor, hull, union
-from perptape.standing import State, finer_claims, states, wanted
+from perptape.standing import State, states, wanted
 
 OVERLAP = DAY + MARGIN
 """A funding window starts this much early: longer than any settlement interval, so the first wanted row's interval is known."""
