@@ -228,7 +228,7 @@ def test_what_the_dead_left_behind_is_swept_away_after_an_hour(tmp_path: Path) -
 
 
 def test_an_empty_place_is_an_empty_catalog(tmp_path: Path) -> None:
-    catalog = perptape.open(str(tmp_path / "nothing"))
+    catalog = Tape.open(str(tmp_path / "nothing"))
     assert catalog.read("funding").num_rows == 0
     assert catalog.venues() == ()
     assert catalog.origin is None
