@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -169,6 +170,44 @@ async def test_one_order_that_cannot_be_used_does_not_store_the_others_at_every_
         world.clock.forward(5 * MINUTE)
     assert rows == [50, 0, 0, 0]
     assert [time for time, _, _ in stored(world, "okx")] == good
+
+
+async def test_the_hole_of_a_contract_that_was_delisted_since_is_filled(world) -> None:
+    exchange = missed(world, "deribit")
+    one = exchange.listing[0]
+    exchange.happen(event(one, HOLE.start + 5, venue_id="1"))
+    world.clock.forward(5 * MINUTE)
+    exchange.listing = [replace(one, delisted=START + MINUTE)]
+    summary = await world.once(STREAMED, BTC)
+    assert (summary.exit_code, [time for time, _, _ in stored(world, "deribit")]) == (0, [HOLE.start + 5])
+    assert standing(world, "deribit") == [("complete", "", BEGAN, START)]
+
+
+async def test_the_hole_of_a_contract_that_was_listed_anew_is_filled(world) -> None:
+    exchange = missed(world, "deribit")
+    one = exchange.listing[0]
+    await world.once(STREAMED, BTC)  # the terms of its first life are written down
+    exchange.happen(event(one, HOLE.start + 5, venue_id="1"))
+    world.clock.forward(HOUR + 5 * MINUTE)
+    old, new = replace(one, delisted=START + MINUTE), replace(one, listed=START + HOUR, contract_size=one.contract_size * 10)
+    exchange.listing = [old, new]
+    await world.once(STREAMED, BTC)
+    assert [time for time, _, _ in stored(world, "deribit")] == [HOLE.start + 5]
+
+
+async def test_the_hole_of_a_delisted_contract_of_which_the_venue_refuses_the_past_for_a_day_is_lost(world) -> None:
+    exchange = missed(world, "deribit")
+    world.clock.forward(5 * MINUTE)
+    exchange.listing = [replace(exchange.listing[0], delisted=START + MINUTE)]
+    found, asked = [], []
+    exchange.refused_past = "no such instrument"
+    for _ in range(3):
+        await world.once(STREAMED, BTC)
+        asked.append(len(world.data_calls("deribit")))
+        found.append(standing(world, "deribit")[1][:2])
+        world.clock.forward(DAY)
+    assert found == [("open", ""), ("lost", "retention"), ("lost", "retention")]
+    assert asked == [1, 1, 0]
 
 
 async def test_a_hole_is_lost_with_its_reason_once_the_venue_keeps_it_no_longer(world) -> None:

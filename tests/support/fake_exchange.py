@@ -92,6 +92,8 @@ class FakeExchange:
     """(method, instrument id or ids, …) of everything that was asked, refused or not."""
     past: list[tuple[str, RawFill]] = field(default_factory=list)
     """(instrument id, what happened) that the venue shows where it shows past liquidations."""
+    refused_past: str = ""
+    """Why it answers nothing of the past of liquidations."""
     closed: bool = False
     _failures: deque[PerptapeError | None] = field(default_factory=deque)
     _connections: dict[str, tuple[Sink, frozenset[str], asyncio.Future[str]]] = field(default_factory=dict)
@@ -207,6 +209,8 @@ class FakeExchange:
         feed, one = self.traits.feed, self._known(instrument)
         if feed is None or feed.repair_page is None:
             raise Skip(f"{self.traits.venue} serves no past liquidations")
+        if self.refused_past:
+            raise Skip(self.refused_past)
         rule, kept = feed.repair_page, self.clock.ms - (feed.repair_retention or self.clock.ms)
         fills = [fill for name, fill in self.past if name == one.id and fill.time is not None]
         inside = sorted((fill for fill in fills if kept <= fill.time in window), key=lambda fill: fill.time)

@@ -145,7 +145,7 @@ def states(
     else:
         take("lost", final, "retention")
         take("lost", [Interval(0, rules.floor(now, grid_step(grid) or 1))], "retention")
-        take("lost", (c.span for c in refused if c.asked_last - c.asked_first >= REFUSED_FOR), "retention")
+    take("lost", (c.span for c in refused if c.asked_last - c.asked_first >= REFUSED_FOR), "retention")
     for claim in refused:
         take("open", [claim.span], "", claim.asked_last + max(rules.every, HOUR))
     for claim in by_kind["asked"]:

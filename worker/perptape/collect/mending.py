@@ -7,6 +7,7 @@ missed is its work.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Final
 
 import structlog
@@ -20,6 +21,7 @@ from perptape.collect.outcome import Outcome
 from perptape.collect.pages import Pages
 from perptape.collect.paginate import page
 from perptape.collect.plan import Window, due, judged, ordered, past
+from perptape.collect.targets import former
 from perptape.coverage import Coverage
 from perptape.datasets.base import Invalid
 from perptape.datasets.liquidations import Row, key, row
@@ -54,13 +56,15 @@ class Mending(Backfill):
     """The holes of one venue's stream."""
 
     async def mend(self, grid: Grid, coverage: Coverage) -> None:
-        """Asks for what is open and may be asked for now. Raises Fatal, StoreError and VenueStopped."""
+        """Asks for what is open and may be asked for now, also of lives that ended. Raises Fatal, StoreError and VenueStopped."""
         rule, now = page_rule(self.exchange.traits, grid), await self.exchange.now()
         if rule is None:
             return
         self._damage = coverage.damage
         lists = [past(one.id, grid, self._missed(grid, one, coverage, now), rule) for one in self._by_id.values()]
         await self.work(grid, rule, ordered(lists, grid.rules.floor(now), RUN_ESTIMATE), fresh=0)
+        for targets in former(self.targets):
+            await replace(self, targets=targets).mend(grid, coverage)
 
     def _missed(self, grid: Grid, one: Instrument, coverage: Coverage, now: int) -> Sequence[Interval]:
         wants = [want for want in coverage.wants if (want.spec, want.instrument, want.grid) == (self.session.spec, one.id, grid.name)]
