@@ -10,7 +10,7 @@ import pytest
 from perptape.claims import STREAM, Claim, Want
 from perptape.collect.grids import stream_grid
 from perptape.collect.mending import repaired
-from perptape.collect.paginate import page
+from perptape.collect.paginate import Page, page
 from perptape.collect.plan import Window, judged, past
 from perptape.datasets.base import join
 from perptape.datasets.liquidations import LIQUIDATIONS, row
@@ -172,6 +172,21 @@ async def test_one_order_that_cannot_be_used_does_not_store_the_others_at_every_
     assert [time for time, _, _ in stored(world, "okx")] == good
 
 
+@pytest.mark.parametrize(("venue", "limit"), [("okx", 100), ("deribit", 1000)])
+async def test_a_moment_that_holds_more_than_a_page_stays_open_alone(world, venue: str, limit: int) -> None:
+    exchange = missed(world, venue)
+    one, ids = exchange.listing[0], iter(range(9999))
+    times = [HOLE.start + 1, *[HOLE.start + 5] * (limit + 1), HOLE.start + 9000]
+    exchange.happen(*(event(one, time, venue_id=str(next(ids)) if venue == "deribit" else None) for time in times))
+    world.clock.forward(5 * MINUTE)
+    summary = await world.once(STREAMED, BTC)
+    assert summary.exit_code == 1
+    assert [line[2:] for line in standing(world, venue) if line[0] == "open"] == [(HOLE.start + 5, HOLE.start + 6)]
+    assert {time for time, _, _ in stored(world, venue)} == set(times)
+    await world.once(STREAMED, BTC)
+    assert world.data_calls(venue) == [], "not before an hour has passed"
+
+
 async def test_the_hole_of_a_contract_that_was_delisted_since_is_filled(world) -> None:
     exchange = missed(world, "deribit")
     one = exchange.listing[0]
@@ -284,8 +299,8 @@ def test_the_moment_at_which_a_full_page_was_cut_is_asked_for_again(order: Any) 
     shown = page(window, window, [10, 20, 20] if order == "forward" else [20, 20, 90], rule)
     assert shown.proven == (Interval(0, 20) if order == "forward" else Interval(21, 100))
     assert shown.left == (Interval(20, 100) if order == "forward" else Interval(0, 21))
-    with pytest.raises(ValueError, match="proves nothing"):
-        page(Interval(20, 21), Interval(20, 21), [20, 20, 20], rule)
+    nothing = Interval(20, 20) if order == "forward" else Interval(21, 21)
+    assert page(Interval(20, 21), Interval(20, 21), [20, 20, 20], rule) == Page(nothing, None, Interval(20, 21))
 
 
 def test_no_window_is_longer_than_a_day_and_the_newest_comes_first() -> None:

@@ -31,6 +31,7 @@ from perptape.instruments import END_OF_TIME, Instrument
 from perptape.interval import NS, Interval, gaps, intersection, union
 from perptape.raw import Answer, RawFill
 from perptape.standing import DOUBTED, UNUSABLE
+from perptape.times import iso
 
 log = structlog.get_logger("perptape")
 
@@ -84,6 +85,7 @@ def repaired(window: Window, asked: Interval, answer: Answer[RawFill], feed: Fee
     A page without an entry proves nothing by itself: the time is claimed as asked, and counts once two such answers are a day apart. Of
     one with entries that cannot be understood (they may lie anywhere) no more is claimed than that it was asked, and so of each moment of
     an order that cannot be used: the next look is an hour later.
+    A moment that holds more than a page stays open likewise.
     """
     times = [fill.time for fill in answer.rows if fill.time is not None]
     unread = len(answer.dropped) + len(answer.rows) - len(times)
@@ -91,13 +93,16 @@ def repaired(window: Window, asked: Interval, answer: Answer[RawFill], feed: Fee
         shown = page(window.span, asked, times, rule, unread)
     except ValueError as error:
         raise Doubtful(f"{window.instrument}: {error}") from error
-    rows, dropped, moments = _rows(answer, shown.proven, feed)
-    proven, at, name = union([shown.proven]), answer.received, window.instrument
+    over = shown.crowded or shown.proven
+    rows, dropped, moments = _rows(answer, over, feed)
+    proven, at, name = union([over]), answer.received, window.instrument
+    if shown.crowded:
+        dropped.append(f"{name}: more at {iso(shown.crowded.start)} than a page holds")
     if not times and not unread:
         claims = [Claim(name, STREAM, "asked", span.start, span.end, "", at, at, cause=DOUBTED) for span in proven]
         return Harvest((), claims, left=shown.left)
     kind, basis = feed.completeness, feed.rule if feed.completeness == "sampled" else "feed"
-    spoilt = proven if unread else intersection(proven, moments)
+    spoilt = proven if unread or shown.crowded else intersection(proven, moments)
     claims = [Claim(name, STREAM, kind, span.start, span.end, basis, at, at).coarse() for span in gaps(proven, spoilt)]
     claims += [Claim(name, STREAM, "asked", span.start, span.end, "", at, at, cause=UNUSABLE) for span in spoilt]
     return Harvest(rows, claims, [*answer.dropped, *dropped], shown.left, spoilt=spoilt)

@@ -20,10 +20,14 @@ STRAYS = 1
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What one answer showed: `proven` is the time of which all rows are now known, `left` what must still be asked."""
+    """What one answer showed: `proven` is the time of which all rows are now known, `left` what must still be asked.
+
+    crowded: a moment that holds more rows than a page, so that nobody can have them all; nothing is proven then.
+    """
 
     proven: Interval
     left: Interval | None
+    crowded: Interval | None = None
 
 
 def request(window: Interval, rule: PageRule, now: int) -> Interval:
@@ -55,6 +59,8 @@ def page(window: Interval, asked: Interval, times: Sequence[int], rule: PageRule
         forward = rule.order == "forward"
         covered = Interval(asked.start, max(inside) + 1 - cut) if forward else Interval(min(inside) + cut, asked.end)
     proven = window.intersection(covered)
+    if proven is None and rule.ties and inside:
+        return _crowded(window, inside, rule)
     if proven is None:
         raise ValueError(f"a page of {len(times)} rows proves nothing of the window asked")
     if rule.order == "forward":
@@ -62,6 +68,15 @@ def page(window: Interval, asked: Interval, times: Sequence[int], rule: PageRule
         return Page(Interval(window.start, proven.end), left or None)
     left = Interval(window.start, proven.start)
     return Page(Interval(proven.start, window.end), left or None)
+
+
+def _crowded(window: Interval, inside: Sequence[int], rule: PageRule) -> Page:
+    """What a full page of one moment's rows, at the end where the window is asked first, comes to: the rest is asked without it."""
+    if rule.order == "forward":
+        end = min(max(inside) + 1, window.end)
+        return Page(Interval(window.start, window.start), Interval(end, window.end) or None, Interval(window.start, end))
+    start = max(min(inside), window.start)
+    return Page(Interval(window.end, window.end), Interval(window.start, start) or None, Interval(start, window.end))
 
 
 def slots_per_page(rule: PageRule) -> int:
