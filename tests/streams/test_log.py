@@ -17,7 +17,7 @@ from perptape.errors import Newer, StoreError, Unwritable
 from perptape.store.log import Logs, Owner
 from perptape.store.log_disk import LocalLogDisk
 from perptape.store.log_record import Begun, Closed, Confirmed, Events, Mark, Marks, Record, Rolled, decode, encode
-from perptape.store.log_space import HEAD, signature
+from perptape.store.log_space import HEAD, PAGE, signature
 from support.fake_exchange import START
 
 
@@ -121,6 +121,20 @@ def test_a_folder_without_the_beginning_of_a_log_is_cleared_away(kit, tmp_path: 
     (tmp_path / "torn" / "records").write_bytes(encode(head(kit))[:-1])
     assert list(Logs(str(tmp_path), LocalLogDisk()).adopt()) == []
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_log_of_which_nothing_says_where_it_begins_is_an_error_and_stays(kit, tmp_path: Path) -> None:
+    logs = Logs(str(tmp_path), LocalLogDisk())
+    log = logs.create(head(kit), 2**20)
+    assert log is not None
+    log.release()
+    path = tmp_path / "0123" / "records"
+    whole = bytearray(path.read_bytes())
+    whole[PAGE : PAGE + 4] = whole[2 * PAGE : 2 * PAGE + 4] = b"rust"
+    path.write_bytes(whole)
+    with pytest.raises(StoreError, match="both its beginnings are damaged"):
+        list(logs.adopt())
+    assert path.read_bytes() == whole
 
 
 def test_a_log_of_a_newer_perptape_is_left_alone(kit, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ the ring begins stands in one of two slots, written in turns: a torn one leaves 
 
 from __future__ import annotations
 
+import errno
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
@@ -79,11 +80,15 @@ class Ring:
 
     @classmethod
     def found(cls, disk: LogDisk, path: str) -> Ring | None:
-        """The ring in a file; None where it is a log of another kind."""
+        """The ring in a file; None where it is a log of another kind. Raises OSError where something was written to it and nothing says
+        where it begins.
+        """
         head = disk.read_at(path, 0, HEAD)
         if not head.startswith(signature()):
             return None
         slots = [_slot(head[place : place + _SLOT.size]) for place in (PAGE, 2 * PAGE)]
+        if not any(slots) and any(disk.read_at(path, HEAD, PAGE)):
+            raise OSError(errno.EIO, f"both its beginnings are damaged: move {path} away, what it holds cannot be told")
         number, capacity, start = max((slot for slot in slots if slot is not None), default=(0, 0, 0))
         return cls(disk, path, capacity, start, start, number)
 
