@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import struct
+import tracemalloc
 import zlib
 from contextlib import suppress
 from dataclasses import asdict, replace
@@ -135,6 +136,21 @@ def test_a_log_of_which_nothing_says_where_it_begins_is_an_error_and_stays(kit, 
     with pytest.raises(StoreError, match="both its beginnings are damaged"):
         list(logs.adopt())
     assert path.read_bytes() == whole
+
+
+def test_a_log_is_of_which_little_is_used_is_adopted_in_little_memory(kit, tmp_path: Path) -> None:
+    logs, size = Logs(str(tmp_path), LocalLogDisk()), 2**25
+    log = logs.create(head(kit), size)
+    assert log is not None
+    log.release()
+    tracemalloc.start()
+    try:
+        [(adopted, _)] = logs.adopt()
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    adopted.release()
+    assert peak < size / 8
 
 
 def test_a_log_of_a_newer_perptape_is_left_alone(kit, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ the ring begins stands in one of two slots, written in turns: a torn one leaves 
 from __future__ import annotations
 
 import errno
+import mmap
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
@@ -21,6 +22,8 @@ VERSION: Final = 3
 PAGE: Final = 4096
 HEAD: Final = 3 * PAGE
 """The signature's page and one for each slot: what is torn by a loss of power is one page."""
+CHUNK: Final = 2**20
+"""Bytes of a ring that are read at once."""
 _SLOT = struct.Struct("<QQQI")  # number, capacity, where the oldest record begins, crc32 of these
 
 
@@ -115,12 +118,15 @@ class Ring:
         self.put(bytes(size))
 
     def read(self) -> tuple[list[Record], bool]:
-        data = bytearray()
+        data = memoryview(mmap.mmap(-1, max(self.capacity, PAGE)))  # takes memory only where it is written to, unlike a bytearray
         for offset, begin, end in self._pieces(self.start, self.capacity):
-            data += self.disk.read_at(self.path, offset, end - begin)
+            for place in range(begin, end, CHUNK):
+                found = self.disk.read_at(self.path, offset + place - begin, min(CHUNK, end - place))
+                if found != bytes(len(found)):
+                    data[place : place + len(found)] = found
         records, size = decode(data, self.start)
         self.end = self.start + size
-        return records, any(memoryview(data)[size : size + PAGE])
+        return records, any(data[size : size + PAGE])
 
     def free(self, position: int) -> None:
         self._write_slot(position)
