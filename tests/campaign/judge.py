@@ -143,6 +143,7 @@ class Judge:
         live = events_of(tape.every_row("liquidations"))
         lost: list[State] = []
         seen = set()
+        seen_lives = {(life.instrument.id, life.instrument.listed) for life in tape.instruments(venue)}
         for one in standings(tape, now, [venue]):
             seen.add((one.instrument, one.dataset))
             if one.dataset == "liquidations":
@@ -151,7 +152,7 @@ class Judge:
                     if wrong := self._streams.wrong(state, one.instrument, live):
                         self.found(f"liquidations {one.instrument}: {state.status} {state.reason} {said(state.span)}, {wrong}")
                 continue
-            self._wanted(one, now)
+            self._wanted(one, now, seen_lives)
             for state in one.states:
                 if wrong := self._wrong(one, state, have[one.dataset].get(one.instrument, {}), now):
                     self.found(f"{one.dataset} {one.instrument} {one.grid}: {state.status} {state.reason} {said(state.span)}, {wrong}")
@@ -162,13 +163,13 @@ class Judge:
                 if (life.id, dataset) not in seen:
                     self.found(f"{dataset} {life.id}: nobody wants it")
 
-    def _wanted(self, one: Standing, now: int) -> None:
-        """All that the spec asks for is wanted, while the contract is listed."""
+    def _wanted(self, one: Standing, now: int, known: set[tuple[str, int | None]]) -> None:
+        """All that the spec asks for is wanted, while the contract is listed; a life that ended before anybody saw it nobody can want."""
         if one.grid.startswith("sample/"):
             return
-        listed = [
-            life.life.intersection(Interval(self._market.start - BACKFILL, now)) for life in self._market.lives if life.id == one.instrument
-        ]
+        asked = Interval(self._market.start - BACKFILL, now)
+        mine = [life for life in self._market.lives if life.id == one.instrument and (life.id, life.listed) in known]
+        listed = [life.life.intersection(asked) for life in mine]
         missing = total(span for span in listed if span) - total(one.wanted)
         if missing > 10 * MINUTE + 3 * len(listed) * (grid_step(one.grid) or MINUTE):
             self.found(f"{one.dataset} {one.instrument} {one.grid}: {missing // MINUTE} minutes are not wanted")
