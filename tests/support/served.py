@@ -16,7 +16,7 @@ from support.images import Images
 from support.kube import Cluster
 from support.namespace import RESTRICTED, Namespace
 
-SIZE = 24
+SIZE = 32
 LABEL = "perptape.io/test"
 
 
