@@ -120,7 +120,7 @@ class Feed:
         if self._replays:
             for message in self.messages[:number]:
                 if message.event is not None and message.at > seconds() - REPLAYED / SECOND:
-                    self._hand_over(connection, message, wanted, sink, clock() * NS, seconds())
+                    self._hand_over(connection, message, wanted, sink, clock() * NS, seconds(), replayed=True)
         try:
             while number < len(self.messages):
                 message = self.messages[number]
@@ -155,12 +155,14 @@ class Feed:
         return ""
 
     def _hand_over(
-        self, connection: Connection, message: Message, wanted: Sequence[str], sink: Sink, received: int, now: float, *, again: bool = False
-    ) -> None:
+        self, connection: Connection, message: Message, wanted: Sequence[str], sink: Sink, received: int, now: float, *,
+        again: bool = False, replayed: bool = False,
+    ) -> None:  # fmt: skip
         if message.topic is None:
             sink.control(connection.name, self._market.start + int(message.at * SECOND), received)
             return
-        sink.feed(connection.name, message.topic or None, received)
+        if not replayed:
+            sink.feed(connection.name, message.topic or None, received)
         if message.event is not None and message.event.instrument.id in wanted:
             connection.sent.append((key_of(message.event), now, not again))
             sink.liquidation(connection.name, message.event, received)

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 import pytest
 import pytest_asyncio
 
 from perptape.errors import Retry
+from perptape.exchanges import okx
+from perptape.exchanges._ccxt_stream import Connection
 from perptape.exchanges.base import Access, Exchange
 from perptape.exchanges.registry import connect
 from perptape.instruments import Instrument
+from perptape.interval import NS
 from perptape.raw import RawLiquidation
 from perptape.simulation.burst import Burst
 from perptape.simulation.faults import Fault
@@ -147,3 +152,22 @@ async def test_every_event_of_a_burst_is_told(scene: Scene) -> None:
     told = {(one.time, one.quantity) for one in scene.ear.events}
     assert len(told) >= scene.simulation.bursts[number].events
     assert scene.ear.counts["malformed"] == 0
+
+
+def test_what_okx_replays_of_before_the_subscription_is_received_and_does_not_show_that_its_topic_speaks() -> None:
+    """The campaign found a silent topic claimed, since every dial was answered by the same old orders."""
+    since = 1_680_173_247_000
+    ear, one = Ear(), Instrument("okx", "A-SWAP", "A/USDT:USDT", "A-SWAP", "A", "USDT", "USDT", True, Decimal(1))
+    heard = Connection("only", [one], ear, lambda: since * NS)
+
+    def order(time: int) -> str:
+        detail = {"bkPx": "0.5", "side": "buy", "sz": "39", "ts": str(time)}
+        arg = {"channel": "liquidation-orders", "instType": "SWAP"}
+        return json.dumps({"arg": arg, "data": [{"details": [detail], "instId": "A-SWAP", "instType": "SWAP"}]})
+
+    heard.expect(1)
+    heard.frames([json.dumps({"event": "subscribe", "arg": {}})], okx.STREAM)
+    heard.frames([order(since - 60_000), order(since - 1)], okx.STREAM)
+    assert (len(ear.events), ear.counts["feed"]) == (2, 0)
+    heard.frames([order(since)], okx.STREAM)
+    assert (len(ear.events), ear.counts["feed"]) == (3, 1)

@@ -18,6 +18,7 @@ from perptape.exchanges.base import Sink
 from perptape.exchanges.frames import Stream
 from perptape.exchanges.text import short
 from perptape.instruments import Instrument
+from perptape.interval import NS
 from perptape.raw import RawLiquidation
 
 _new = tuple.__new__  # half the time of a named tuple's own
@@ -31,6 +32,8 @@ class Connection:
         self._wanted: Mapping[str, Instrument] = {one.venue_id: one for one in instruments}
         self._received = 0
         self._missing = 0
+        self._since = 0
+        """When all was acknowledged, ms on the venue's clock."""
         self._fed: set[str | None] = set()
         """The topics that the sink was told of since frames were last read: once more would say nothing more."""
         self.subscribed = asyncio.Event()
@@ -56,9 +59,9 @@ class Connection:
 
     # -- Hearing
 
-    def feed(self, topic: str | None) -> None:
-        if topic in self._fed:
-            return
+    def feed(self, topic: str | None, time: int | None = None) -> None:
+        if topic in self._fed or (time is not None and time < self._since):
+            return  # a replay of what was before the subscription does not show that the topic speaks
         self._fed.add(topic)
         one = self._wanted.get(topic) if topic is not None else None
         self._sink.feed(self.name, one.id if one is not None else topic, self._received)
@@ -76,6 +79,7 @@ class Connection:
         self._missing -= count
         if self._missing <= 0 and not self.subscribed.is_set():
             self._fed.clear()
+            self._since = self._received // NS
             self._sink.acknowledged(self.name, self._received)
             self.subscribed.set()
 

@@ -132,7 +132,8 @@ class Sink(Protocol):
         """A control-topic message (`time`: the venue's stamp in ms where it has one)."""
 
     def feed(self, connection: str, instrument: str | None, received: int) -> None:
-        """Any message of the feed, also of instruments that nobody wants: the feed speaks. None: a whole-market topic."""
+        """Any message of the feed, also of instruments that nobody wants: the feed speaks. None: a whole-market topic. Not one that a
+        venue replays of before the subscription: it does not show that the feed speaks."""
 
     def liquidation(self, connection: str, event: RawLiquidation, received: int) -> None:
         """One event of a wanted instrument."""

@@ -15,8 +15,8 @@ from perptape.exchanges.text import short
 class Hearing(Protocol):
     """Who is told what a frame says."""
 
-    def feed(self, topic: str | None) -> None:
-        """A message of the feed: of the contract `topic` (the venue's id), or of all."""
+    def feed(self, topic: str | None, time: int | None = None) -> None:
+        """A message of the feed: of the contract `topic` (the venue's id), or of all. `time`: ms of what it tells, if venues replay."""
 
     def event(self, id: str, time: int, side: str, price: Any, average: Any, quantity: Any, venue_id: str | None) -> None:
         """One liquidation of the contract `id`; `side` (BUY, SELL) is the order's."""

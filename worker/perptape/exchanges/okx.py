@@ -187,7 +187,6 @@ def _read(frame: Any, hearing: Hearing) -> None:
     elif event == "error":
         hearing.refused(str(frame.get("msg")))
     elif event is None and frame["arg"]["channel"] == "liquidation-orders":
-        hearing.feed(None)
         each(frame["data"], _orders, hearing)
     elif event is None:
         hearing.control(int(frame["data"][0]["ts"]))
@@ -199,7 +198,9 @@ def _orders(item: Any, hearing: Hearing) -> None:
 
     def order(detail: Any, hearing: Hearing) -> None:
         # side is the order's, bkPx the bankruptcy price, sz in contracts
-        hearing.event(id, int(detail["ts"]), _SIDE[detail["side"]], detail["bkPx"], None, detail["sz"], None)
+        time = int(detail["ts"])
+        hearing.feed(None, time)
+        hearing.event(id, time, _SIDE[detail["side"]], detail["bkPx"], None, detail["sz"], None)
 
     each(item["details"], order, hearing)
 
