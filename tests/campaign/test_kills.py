@@ -57,11 +57,13 @@ def test_a_run_killed_at_any_moment_is_completed_by_the_next(simulated, tmp_path
             try:
                 process.wait(length * (kill + 0.5) / KILLS)
             except subprocess.TimeoutExpired:
-                break
-            length = undisturbed(process, catalog, began)  # before it could be killed: so long does it take now
-        process.kill()
-        process.communicate()
-        assert process.returncode == -signal.SIGKILL
+                process.kill()
+                process.communicate()
+                if process.returncode == -signal.SIGKILL:
+                    break
+                length = time.monotonic() - began  # it ended in that very moment
+            else:
+                length = undisturbed(process, catalog, began)  # before it could be killed: so long does it take now
         found = again()
         assert found.returncode == 0, found.stderr
         whole(simulated, str(catalog), HISTORIES)

@@ -127,6 +127,9 @@ def test_a_run_that_stays_goes_on_over_a_full_disk_and_stores_everything_later(s
     assert process.poll() is None
     room_again(process)
     until(lambda: all(list((tape / f"perptape/segments/{venue}/open_interest").glob("*.parquet")) for venue in ("binance", "bybit")))
+    until(
+        lambda: sum(log.stat().st_size > NEARLY for log in (tape / "perptape/log").glob("*/records")) == 2
+    )  # streams try every ten seconds
     os.set_blocking(process.stderr.fileno(), True)
     process.send_signal(signal.SIGTERM)
     began = time.monotonic()
