@@ -41,7 +41,7 @@ class Settings:
     """Where the summary of a run is also written (Kubernetes shows it)."""
     state: str | None = None
     """Where streams keep their log when the store is S3; None where the environment names no home either."""
-    log_reserve: int = 64 * 2**20
+    log_reserve: int = names.LOG_RESERVE
     """Bytes that the log of one stream takes from the disk beforehand."""
     s3_endpoint: str | None = None
     """Where S3 is when nothing nearer says so (AWS' own name for it)."""
@@ -91,7 +91,7 @@ def settings(environ: Mapping[str, str]) -> Settings:
         log_format=cast("LogFormat | None", form),
         termination_log=environ.get("PERPTAPE_TERMINATION_LOG") or None,
         state=_state(environ),
-        log_reserve=_bytes(environ, names.ENV_LOG_RESERVE, 64 * 2**20),
+        log_reserve=_bytes(environ, names.ENV_LOG_RESERVE, names.LOG_RESERVE),
         s3_endpoint=_first(environ, "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"),
         endpoints={venue: url for venue in EXCHANGES if (url := environ.get(variable(venue)))},
         credentials=credentials,

@@ -29,7 +29,8 @@ from perptape.errors import Fatal, Retry, Skip
 from perptape.exchanges.base import Exchange, Feed
 from perptape.instruments import Instrument
 from perptape.interval import SECOND
-from perptape.store.log import RESERVE, Logs
+from perptape.store.log import Logs
+from perptape_api.names import LOG_RESERVE
 
 _log = structlog.get_logger(__name__)
 
@@ -59,7 +60,7 @@ class LiveStream:
         watch: Watch | None = None,
         on_row: Callable[[Row], None] | None = None,
         buffer: int = 200_000,
-        log_limit: int = RESERVE,
+        log_limit: int = LOG_RESERVE,
         on_disk: Offload | None = None,
         on_store: Offload | None = None,
         lanes: Lanes = Thread,

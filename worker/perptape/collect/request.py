@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from perptape_api.names import LOG_RESERVE
+
 if TYPE_CHECKING:
     from perptape.exchanges.base import Access
     from perptape_api.collection import CollectionSpec
@@ -30,7 +32,7 @@ class Request:
     work_hash: str = ""
     state: str | None = None
     """Where stream logs are kept when the store is not a folder."""
-    reserve: int = 64 * 2**20
+    reserve: int = LOG_RESERVE
     """Bytes that each of them takes beforehand."""
     audit: int = 0
     """Calls for each venue and dataset that ask again what is kept; 0: what is missing is asked for."""

@@ -18,8 +18,9 @@ from perptape.collect.stream_tail import Segment, Tail
 from perptape.datasets.base import Dataset
 from perptape.errors import StoreError, Unwritable
 from perptape.store import layout
-from perptape.store.log import FULL_DISK, RESERVE, Logs
+from perptape.store.log import FULL_DISK, Logs
 from perptape.store.log_record import Begun, Closed, Confirmed, Events, Mark, Marks, Record, encode
+from perptape_api.names import LOG_RESERVE
 
 LEAST_ROW = 64
 """Bytes that a row takes at least: what cannot fit is not even put into words."""
@@ -49,7 +50,7 @@ class StreamLog:
         opened: int,
         since: Mapping[str, int],
         new_id: Callable[[], str],
-        limit: int = RESERVE,
+        limit: int = LOG_RESERVE,
     ) -> None:
         self._logs = logs
         self._dataset = dataset

@@ -31,10 +31,11 @@ from perptape.coverage import Coverage
 from perptape.errors import StoreError, Unwritable
 from perptape.store.catalog import Tape
 from perptape.store.folder import Folder
-from perptape.store.log import RESERVE, Logs, Owner
+from perptape.store.log import Logs, Owner
 from perptape.store.log_disk import LocalLogDisk, LogDisk
 from perptape.store.usable import there
 from perptape.times import iso
+from perptape_api.names import LOG_RESERVE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -92,7 +93,7 @@ async def stream(
     since: Mapping[str, int] | None,
     stop: asyncio.Event,
     handed_over: Callable[[], bool] = lambda: False,
-    reserve: int = RESERVE,
+    reserve: int = LOG_RESERVE,
 ) -> None:
     """Streams a venue's liquidations until `stop`; what happened is in `outcome`.
 

@@ -117,10 +117,7 @@ class Summary:
                 else f"in {_count(one.calls, 'call')}"
             )
             out.append(f"{one.venue} {one.dataset}: {found} of {_count(one.instruments, 'instrument')} {asked}{extra}{_standing(one)}")
-            out.extend(f"  failed: {line}" for line in one.failed[:5])
-            out.extend(f"  skipped: {line}" for line in one.skipped[:5])
-            if one.error:
-                out.append(f"  {one.error}")
+            out.extend(f"  {line}" for line in one.troubles)
         if self.store_error:
             out.append(f"the store cannot be used: {self.store_error}")
         return [*out, *(note for note in self.notes if note not in seen)]

@@ -18,7 +18,7 @@ from perptape.errors import Newer, StoreError, Unwritable
 from perptape.store.log_disk import LogDisk
 from perptape.store.log_record import Begun, Record, begun
 from perptape.store.log_space import Grown, Ring, Space
-from perptape_api.names import ENV_LOG_RESERVE
+from perptape_api.names import ENV_LOG_RESERVE, LOG_RESERVE
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 """What a disk says that has no room, or none for this user."""
@@ -27,8 +27,6 @@ TORN: Final = 2**16
 """Bytes behind the last whole record that are blanked: what is further could only count if all before it were written again."""
 
 
-RESERVE: Final = 64 * 2**20
-"""Bytes that a log takes for what is received before anything is; nobody else can have them."""
 LAST_WORDS: Final = 64 * 2**10
 """At least so many more, and an eighth of the reserve, are for what ends and empties a log that is full."""
 
@@ -156,7 +154,7 @@ class Logs:
         self.owner = owner or Owner()
         self._disk = disk
 
-    def create(self, head: Begun, reserve: int = RESERVE) -> Log | None:
+    def create(self, head: Begun, reserve: int = LOG_RESERVE) -> Log | None:
         """A new log that begins with `head` and has taken its room; None where its name is taken. Raises StoreError."""
         folder = os.path.join(self.root, head.log)
         try:
