@@ -10,6 +10,7 @@ from collections import Counter
 from pathlib import Path
 from typing import get_args
 
+import pyarrow as pa
 import pytest
 
 from campaign.defects import DEFECTS
@@ -22,9 +23,12 @@ HERE = 60
 BLOCK = 10
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(autouse=True)
 def _quiet():
+    threads = pa.cpu_count()
     quiet()
+    yield
+    pa.set_cpu_count(threads)
 
 
 def test_each_schedule_holds_five_faults_of_three_kinds_and_each_fault_is_in_one_of_twenty():

@@ -4,6 +4,7 @@ import asyncio
 import os
 
 import pytest
+from structlog.testing import capture_logs
 
 from perptape.claims import STREAM, Claim, Want
 from perptape.collect.marks import Rules
@@ -176,17 +177,18 @@ class Deleted(Tape):
         return super().coverage(venue, dataset)
 
 
-async def test_a_store_that_was_deleted_at_the_end_is_told_as_it_is_and_said_once(world, capsys, caplog):
+async def test_a_store_that_was_deleted_at_the_end_is_told_as_it_is_and_said_once(world):
     world.venue("binance", ["BTC"])
     world.opened = Deleted.open(str(world.root))
     world.opened.when = lambda: world.stop.is_set()
-    summary = await world.stay(11 * MINUTE, "{openInterest: {every: 5m, backfill: 1d}}", BTC)
+    with capture_logs() as logged:
+        summary = await world.stay(11 * MINUTE, "{openInterest: {every: 5m, backfill: 1d}}", BTC)
     (one,) = summary.outcomes
     assert standing(world, "binance", "open_interest", "BTC").length("open") > 23 * HOUR
     assert (one.figures.open, one.figures.watermark) == (1, None)
     assert summary.exit_code == 1
     assert "the store was deleted under this run" in one.failed[0]
-    assert (capsys.readouterr().out + caplog.text).count("the store was deleted under this run and is made again") == 1
+    assert str(logged).count("the store was deleted under this run and is made again") == 1
 
 
 async def test_a_store_that_was_deleted_under_a_run_that_goes_on_is_filled_again(world):

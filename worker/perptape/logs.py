@@ -109,7 +109,6 @@ def structured() -> None:
         processors=[structlog.contextvars.merge_contextvars, to_record],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=True,
     )
 
 
