@@ -45,6 +45,8 @@ class Outcome:
     failed: bool = False
     """Whether what comes first could not be written: then nothing else is."""
     refused_refs: set[Ref] = field(default_factory=set)
+    met: frozenset[Ref] = frozenset()
+    """Objects that were to be made, and that are there."""
     trouble: Exception | None = None
     """The first request that failed, and may succeed another time."""
     first_job_goes: bool = False
@@ -73,6 +75,11 @@ class Outcome:
         """A request failed that may succeed another time. The others get their turn, unless a ConfigMap or claim is still to be made."""
         self.trouble = self.trouble or why
         self.failed = self.failed or kind_of(manifest) == CONFIG_MAP or (kind_of(manifest) == CLAIM and not there)
+
+    def meet(self, manifest: Manifest, why: Exception) -> None:
+        """There is something of the name: what it is must be read first."""
+        self.met |= {ref(manifest)}
+        self.fail(manifest, why, there=False)
 
     def lasts(self, failing_ms: int) -> None:
         """Requests have failed for so long."""

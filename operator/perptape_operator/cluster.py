@@ -12,7 +12,7 @@ from kubernetes.aio import client, config
 from pydantic_core import from_json  # three times as fast as the standard library's
 
 from perptape_api.names import OPERATOR_LABEL
-from perptape_operator import undeclared
+from perptape_operator import fields_owned, undeclared
 from perptape_operator.kinds import COLLECTION, POD, Kind, Manifest, kind_of, name_of
 from perptape_operator.undeclared import Field
 
@@ -22,6 +22,7 @@ MARK_MANAGER: Final = "perptape-operator-first-run"
 PAGE: Final = 500
 TIMEOUT_S: Final = 30.0
 APPLY: Final = "application/apply-patch+yaml"
+JSON_PATCH: Final = "application/json-patch+json"
 
 
 class ClusterError(Exception):
@@ -39,6 +40,10 @@ class Forbidden(ClusterError):
 
 class Invalid(ClusterError):
     """The object is refused as it is: by the schema, an immutable field, a quota, a policy."""
+
+
+class Exists(ClusterError):
+    """There is an object of this name already."""
 
 
 class Undeclared(ClusterError):
@@ -59,6 +64,8 @@ class Cluster(Protocol):
     async def get(self, kind: Kind, namespace: str, name: str) -> Manifest | None: ...
 
     async def list(self, kind: Kind, namespace: str | None, labels: str, heard: Callable[[Manifest], object]) -> str: ...
+
+    async def create(self, manifest: Manifest) -> Manifest: ...
 
     async def apply(self, manifest: Manifest, manager: str = MANAGER) -> Manifest: ...
 
@@ -133,7 +140,15 @@ class ApiServer:
                 return str(metadata.get("resourceVersion", ""))
             query["continue"] = metadata["continue"]
 
+    async def create(self, manifest: Manifest) -> Manifest:
+        """Makes an object that is not there; raises Exists where one of its name is, whosever it is."""
+        kind, query = kind_of(manifest), urlencode({"fieldManager": MANAGER})
+        return await self._json("POST", f"{kind.path(manifest['metadata']['namespace'])}?{query}", manifest)
+
     async def apply(self, manifest: Manifest, manager: str = MANAGER) -> Manifest:
+        """Writes the fields of the manifest, and takes away those that this manager wrote before and that are in it no more."""
+        if manager == MANAGER:
+            await self._owned(kind_of(manifest), manifest)
         return await self._apply(kind_of(manifest), manifest, manager)
 
     async def apply_status(self, namespace: str, name: str, uid: str, status: Mapping[str, Any]) -> Manifest:
@@ -155,6 +170,13 @@ class ApiServer:
     async def through_proxy(self, namespace: str, pod: str, port: int, path: str, longest: int) -> str:
         found = await self._text("GET", POD.path(namespace, f"{pod}:{port}", f"proxy{path}"), None, "application/json")
         return found[: longest + 1]
+
+    async def _owned(self, kind: Kind, manifest: Manifest) -> None:
+        """Has the server take what we created for what we applied: else a field that is wanted no more would stay."""
+        namespace, name = manifest["metadata"]["namespace"], name_of(manifest)
+        live = await self.get(kind, namespace, name)
+        if live is not None and (patch := fields_owned.applied(live, MANAGER)) is not None:
+            await self._json("PATCH", kind.path(namespace, quote(name)), patch, JSON_PATCH)
 
     async def _apply(self, kind: Kind, body: Manifest, manager: str, subresource: str = "") -> Manifest:
         query = urlencode({"fieldManager": manager, "force": "true"})
@@ -185,9 +207,10 @@ class ApiServer:
 def refusal(status: int, text: str, retry_after: str | None, what: str) -> ClusterError:
     """The error that an answer means. Pure."""
     try:
-        said = str(json.loads(text).get("message") or text)
+        body = json.loads(text)
+        said, reason = str(body.get("message") or text), body.get("reason")
     except (ValueError, AttributeError):
-        said = text
+        said, reason = text, None
     message = f"{what}: {said[:500] or status}"
     unknown = undeclared.fields(said)
     if unknown:
@@ -199,6 +222,8 @@ def refusal(status: int, text: str, retry_after: str | None, what: str) -> Clust
         return Forbidden(said[:500], status) if denied else Invalid(message, status)
     if status in (400, 422):
         return Invalid(message, status)
+    if reason == "AlreadyExists":
+        return Exists(message, status)
     if status == 410:
         return Expired(message, status)
     wait = float(retry_after) if retry_after is not None and retry_after.isdecimal() else None

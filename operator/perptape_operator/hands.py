@@ -12,7 +12,7 @@ import structlog
 
 from perptape_operator import applied, runs
 from perptape_operator.cache import Cache
-from perptape_operator.cluster import MARK_MANAGER, Cluster, ClusterError, Forbidden, Invalid
+from perptape_operator.cluster import MARK_MANAGER, Cluster, ClusterError, Exists, Forbidden, Invalid
 from perptape_operator.gathered import Gathered
 from perptape_operator.kinds import BY_NAME, CLAIM, CONFIG_MAP, JOB, Manifest, kind_of, name_of, uid_of, version_of
 from perptape_operator.likeness import contained, fingerprint
@@ -58,7 +58,9 @@ class Hands:
     async def _apply(self, manifest: Manifest, found: Gathered, outcome: applied.Outcome) -> None:
         before = found.live.get(ref(manifest))
         try:
-            live = await self.cluster.apply(manifest)
+            live = await (self.cluster.create(manifest) if before is None else self.cluster.apply(manifest))
+        except Exists as error:
+            outcome.meet(manifest, error)
         except Forbidden as error:
             outcome.forbidden = str(error)
             outcome.failed = outcome.failed or kind_of(manifest) == CONFIG_MAP
@@ -100,12 +102,13 @@ class Hands:
 
     async def _first_run(self, run: applied.FirstRun, found: Gathered, outcome: applied.Outcome) -> None:
         if run.job is not None:
-            there = await self.cluster.get(JOB, found.key.namespace, name_of(run.job))
-            if there is None:
-                self._keep(await self.cluster.apply(run.job), found)
-            elif applied.goes(there, found):
-                outcome.first_job_goes = True
-                return
+            try:
+                self._keep(await self.cluster.create(run.job), found)
+            except Exists:
+                there = await self.cluster.get(JOB, found.key.namespace, name_of(run.job))
+                if there is None or applied.goes(there, found):
+                    outcome.first_job_goes = True
+                    return
         self._keep(await self.cluster.apply(run.mark, MARK_MANAGER), found)
 
     async def _stuck(self, found: Gathered, outcome: applied.Outcome) -> None:

@@ -23,6 +23,8 @@ class Memory:
     """When an object was last changed by a write, in ms."""
     answered: dict[SpecKey, dict[Ref, str]] = field(default_factory=dict)
     """Fingerprints of what the API server made of objects that it does not keep as they were written."""
+    met: dict[SpecKey, frozenset[Ref]] = field(default_factory=dict)
+    """Wanted names under which there was something that no list had shown: it is read before anything is written."""
     troubled_since: dict[SpecKey, int] = field(default_factory=dict)
     """When requests for a spec began to fail."""
     unlisted: dict[str, str] = field(default_factory=dict)
@@ -38,5 +40,5 @@ class Memory:
 
     def forget(self, key: SpecKey) -> None:
         since = (self.waiting_since, self.told_at, self.contested_at, self.troubled_since)
-        for kept in (*since, self.due, self.written, self.answered, self.undeclared, self.whole, self.counted):
+        for kept in (*since, self.due, self.written, self.answered, self.met, self.undeclared, self.whole, self.counted):
             kept.pop(key, None)

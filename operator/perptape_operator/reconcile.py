@@ -68,16 +68,26 @@ class Reconciler:
             return None
         if not self.cache.children(key) and not await self._is_there(collection):
             return AGAIN_S
-        outcome = applied.Outcome(forbidden=self.memory.unlisted.get(key.namespace) or self.memory.unlisted.get("") or "")
-        found = await self._gather(key, collection, outcome)
-        if found.home is not None:
-            await self._carry_out(found, outcome)
+        found, outcome = await self._brought(key, collection)
         again = await self.teller.tell(found, outcome)
         if again is None:
             await self._reported(found, outcome)
         if outcome.trouble is not None:
             raise outcome.trouble  # all else is done, and told; the queue tries this again
         return min(filter(None, (again, self._next(found), self._waits(key, outcome))), default=None)
+
+    async def _brought(self, key: SpecKey, collection: Manifest) -> tuple[Gathered, applied.Outcome]:
+        """What is there by now, and what was met. Where something of a wanted name is there that no list shows, it is read, and all is
+        planned again."""
+        while True:
+            known = self.memory.met.get(key, frozenset())
+            outcome = applied.Outcome(forbidden=self.memory.unlisted.get(key.namespace) or self.memory.unlisted.get("") or "")
+            found = await self._gather(key, collection, outcome)
+            if found.home is not None:
+                await self._carry_out(found, outcome)
+            if outcome.met <= known:
+                return found, outcome
+            self.memory.met[key] = self.memory.met.get(key, frozenset()) | outcome.met
 
     def forget(self, key: SpecKey) -> None:
         for other in self.stores.drop(key):
@@ -105,9 +115,11 @@ class Reconciler:
         foreign = gathered.foreign_claim(parsed.spec)
         claim = None if foreign is None else (await self._read((CLAIM.name, foreign), key, outcome)).live
         found = gathered.gathered(key, collection, parsed, live, claim, self.stores.conflict(key), self.settings, self.now())
-        missing = [ref(manifest) for manifest in found.wanted if ref(manifest) not in live]
+        met = self.memory.met.get(key, frozenset())
+        missing = [ref(manifest) for manifest in found.wanted if ref(manifest) in met and ref(manifest) not in live]
         probes = await asyncio.gather(*(self._read(at, key, outcome) for at in missing))
         there = {probe.at: probe.live for probe in probes if probe.live is not None}
+        self.memory.met[key] = frozenset(probe.at for probe in probes if probe.live is not None or probe.hidden)
         if there:
             found = gathered.gathered(key, collection, parsed, live | there, claim, self.stores.conflict(key), self.settings, self.now())
         found.unread = frozenset(probe.at for probe in probes if probe.hidden)

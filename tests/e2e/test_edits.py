@@ -88,6 +88,23 @@ def test_what_a_hand_changes_or_deletes_is_put_right(home: Namespace) -> None:
     assert versions(home, "handled").keys() == before.keys()
 
 
+def test_what_an_edit_leaves_out_is_gone_from_the_children(home: Namespace) -> None:
+    """They were created, not applied: the server must take what they were created with for ours, else it would stay for ever."""
+    document = asleep("lighter", "binance")
+    document["spec"]["worker"] = {"nodeSelector": {"perptape.io/nowhere": "yes"}, "resources": {"limits": {"memory": "300Mi"}}}
+    settled(home, document)
+    del document["spec"]["worker"]
+    settled(home, document)
+    name, at = "lighter-binance-funding", ("spec", "jobTemplate", "spec", "template", "spec")
+    cron_job = home.until("cronjob", name, lambda one: "nodeSelector" not in str(one["spec"]))
+    pod = cron_job
+    for step in at:
+        pod = pod[step]
+    assert pod["containers"][0]["resources"].get("limits", {}).get("memory") != "300Mi"
+    shown = json.loads(home.kubectl("get", "cronjob", name, "--show-managed-fields", "--output", "json"))["metadata"]["managedFields"]
+    assert {entry["operation"] for entry in shown if entry["manager"] == "perptape-operator"} == {"Apply"}
+
+
 def test_somebody_elses_object_of_a_childs_name_is_left_alone_and_named(home: Namespace) -> None:
     theirs = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "taken-collection"}, "data": {"theirs": "yes"}}
     home.apply(theirs, asleep("taken", "binance"))

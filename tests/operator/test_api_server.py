@@ -10,8 +10,10 @@ from aiohttp import web
 from kubernetes.aio import client
 
 from perptape_api.names import WORK_HASH_ANNOTATION
-from perptape_operator.cluster import ApiServer, ClusterError, Expired, refusal
+from perptape_operator import fields_owned
+from perptape_operator.cluster import MANAGER, ApiServer, ClusterError, Exists, Expired, refusal
 from perptape_operator.kinds import BY_NAME, CLAIM, COLLECTION, CONFIG_MAP, CRON_JOB, DEPLOYMENT, JOB, NETWORK_POLICY, name_of
+from support.fake_cluster import WRITES
 
 NS = "trading"
 AWAY_S = 60
@@ -117,7 +119,7 @@ def test_one_child_that_is_contested_holds_up_no_other_spec(world: Any) -> None:
     world.spec("first")
     world.settle()
     contested = TROUBLES["409"]
-    world.cluster.fail = lambda verb, kind, name: contested if name == "first-binance-funding" and verb == "apply" else None
+    world.cluster.fail = lambda verb, kind, name: contested if name == "first-binance-funding" and verb in WRITES else None
     world.spec("first", **EDIT)
     world.spec("other", store={"s3": {"bucket": "tape", "prefix": "other"}})
     world.settle(5)
@@ -130,7 +132,7 @@ WEBHOOK = ClusterError('Internal error occurred: failed calling webhook "x": con
 
 def failing(world: Any, kind: str, name: str) -> None:
     """Every write of one object fails from now on, and there is something to write."""
-    world.cluster.fail = lambda verb, *at: WEBHOOK if verb == "apply" and at == (kind, name) else None
+    world.cluster.fail = lambda verb, *at: WEBHOOK if verb in WRITES and at == (kind, name) else None
     world.cluster.edit(BY_NAME[kind], NS, name, lambda m: m["metadata"]["annotations"].update({"perptape.io/plan-hash": "x"}))
 
 
@@ -168,7 +170,7 @@ def test_the_status_goes_on_while_one_child_cannot_be_written(world: Any) -> Non
 
 
 def test_a_new_spec_one_child_of_which_cannot_be_written_runs_and_says_so(world: Any) -> None:
-    world.cluster.fail = lambda verb, kind, name: WEBHOOK if (verb, kind) == ("apply", NETWORK_POLICY.name) else None
+    world.cluster.fail = lambda verb, kind, name: WEBHOOK if verb in WRITES and kind == NETWORK_POLICY.name else None
     world.spec()
     world.settle(5)
     assert world.condition("Ready")["reason"] == "Starting"
@@ -179,7 +181,7 @@ def test_a_new_spec_one_child_of_which_cannot_be_written_runs_and_says_so(world:
 
 @pytest.mark.parametrize("kind", [CONFIG_MAP.name, CLAIM.name])
 def test_nothing_runs_without_what_it_mounts(world: Any, kind: str) -> None:
-    world.cluster.fail = lambda verb, which, name: WEBHOOK if (verb, which) == ("apply", kind) else None
+    world.cluster.fail = lambda verb, which, name: WEBHOOK if verb in WRITES and which == kind else None
     world.spec()
     world.settle(600)
     assert not world.children(CRON_JOB, DEPLOYMENT, JOB)
@@ -232,14 +234,45 @@ async def test_the_client_gives_every_refusal_to_whoever_retries_and_retries_not
         (503, {"Retry-After": "1"}, 1.0),
         (0, {}, None),
     ):
-        answers[:] = [(status, {"message": "no"}, headers), (200, manifest, {})]
-        with pytest.raises(ClusterError) as raised:
-            await api.apply(manifest)
-        assert (raised.value.status, raised.value.retry_after) == (status, wait)
-        assert len(answers) == 1, "asked once"
+        for write, before in ((api.create, []), (api.apply, [(404, {"message": "not found"}, {})])):
+            answers[:] = [*before, (status, {"message": "no"}, headers), (200, manifest, {})]
+            with pytest.raises(ClusterError) as raised:
+                await write(manifest)
+            assert (raised.value.status, raised.value.retry_after) == (status, wait)
+            assert len(answers) == 1, "asked once"
     answers[:] = [(200, {"items": [], "metadata": {"continue": "more"}}, {}), (410, {"message": "too old"}, {})]
     with pytest.raises(Expired):
         await api.list(DEPLOYMENT, NS, "", lambda manifest: None)
+
+
+async def test_a_name_that_is_taken_is_told_apart_from_a_conflict(real: tuple[ApiServer, list[Any]]) -> None:
+    api, answers = real
+    manifest = {"apiVersion": "v1", "kind": CONFIG_MAP.name, "metadata": {"name": "x", "namespace": NS}}
+    for reason, means in (("AlreadyExists", Exists), ("Conflict", ClusterError)):
+        answers[:] = [(409, {"message": "no", "reason": reason}, {})]
+        with pytest.raises(ClusterError) as raised:
+            await api.create(manifest)
+        assert type(raised.value) is means
+
+
+CREATED = {"manager": MANAGER, "operation": "Update", "fieldsV1": {"f:data": {"f:a": {}}}}
+BOUND = {"manager": MANAGER, "operation": "Update", "subresource": "status", "fieldsV1": {"f:status": {}}}
+HAND = {"manager": "kubectl-edit", "operation": "Update", "fieldsV1": {"f:data": {"f:b": {}}}}
+APPLIED = {**CREATED, "operation": "Apply"}
+
+
+@pytest.mark.parametrize(
+    ("kept", "wanted"),
+    [
+        ([HAND, CREATED, BOUND], [HAND, APPLIED, BOUND]),
+        ([APPLIED, HAND], None),
+        ([HAND], None),
+        ([], None),
+    ],
+)
+def test_what_was_created_counts_as_applied_before_it_is_applied(kept: list[Any], wanted: list[Any] | None) -> None:
+    patch = fields_owned.applied({"metadata": {"name": "x", "resourceVersion": "7", "managedFields": kept}}, MANAGER)
+    assert (None if patch is None else [step["value"] for step in patch]) == (None if wanted is None else [wanted, "7"])
 
 
 async def test_a_list_is_heard_page_by_page_so_that_one_page_is_in_memory(real: tuple[ApiServer, list[Any]]) -> None:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from perptape_operator.cluster import ClusterError
 from perptape_operator.kinds import BY_NAME, COLLECTION
+from support.fake_cluster import WRITES
 
 VENUES = ("binance", "bybit", "okx")
 STEP = st.one_of(
@@ -59,7 +60,7 @@ def _do(world: Any, wanted: dict[str, Any], what: str, value: Any) -> None:
         left = [value]
 
         def fail(verb: str, kind: str, name: str) -> Exception | None:
-            left[0] -= verb in ("apply", "delete", "status")
+            left[0] -= verb in (*WRITES, "delete", "status")
             return ClusterError("gone", 0) if left[0] < 0 else None
 
         world.cluster.fail = fail

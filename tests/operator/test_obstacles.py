@@ -10,6 +10,7 @@ from perptape_operator import clock
 from perptape_operator.cluster import ClusterError, Forbidden, Invalid, refusal
 from perptape_operator.kinds import CLAIM, COLLECTION, CONFIG_MAP, CRON_JOB, DEPLOYMENT, JOB, NETWORK_POLICY
 from perptape_operator.settings import Settings
+from support.fake_cluster import WRITES
 
 NS = "trading"
 RBAC = (
@@ -31,9 +32,9 @@ def foreign(kind: Any, name: str) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("verb", ["get", "list", "patch"])
+@pytest.mark.parametrize("verb", ["list", "create"])
 def test_a_missing_rule_is_named_and_everything_else_is_made(world: Any, verb: str) -> None:
-    said, doing = RBAC.format(verb=verb), "apply" if verb == "patch" else verb
+    said, doing = RBAC.format(verb=verb), verb
     world.cluster.fail = lambda what, kind, name: Forbidden(said, 403) if (what, kind) == (doing, NETWORK_POLICY.name) else None
     world.restart()
     world.spec()
@@ -42,7 +43,37 @@ def test_a_missing_rule_is_named_and_everything_else_is_made(world: Any, verb: s
     assert (ready["reason"], said in ready["message"]) == ("Forbidden", True)
     made = {kind for kind, _ in world.children()}
     assert {CONFIG_MAP.name, CLAIM.name, CRON_JOB.name, DEPLOYMENT.name, JOB.name} <= made
-    assert (NETWORK_POLICY.name in made) == (verb == "list"), "what may not be read is never written"
+    assert (NETWORK_POLICY.name in made) == (verb == "list")
+
+
+def test_what_may_not_be_read_is_never_written_over(world: Any) -> None:
+    said = RBAC.format(verb="get")
+    theirs = world.cluster.put(foreign(NETWORK_POLICY, "majors-network"))
+    world.cluster.fail = lambda what, kind, name: Forbidden(said, 403) if (what, kind) == ("get", NETWORK_POLICY.name) else None
+    world.spec()
+    world.settle()
+    ready = world.condition("Ready")
+    assert (ready["reason"], said in ready["message"]) == ("Forbidden", True)
+    assert world.cluster.named(NETWORK_POLICY) == {"majors-network": theirs}
+    assert world.children(CRON_JOB, DEPLOYMENT, JOB)
+
+
+def test_what_has_a_wanted_name_is_read_once_it_was_met_and_never_written_at(world: Any) -> None:
+    """Its making is refused once; from then on it is looked at, until it is gone."""
+    world.cluster.put(foreign(CRON_JOB, "majors-binance-funding"))
+    world.spec()
+    world.settle()
+    assert world.condition("Ready")["reason"] == "NameTaken"
+    writes = len(world.cluster.writes)
+    for _ in range(3):
+        world.operation.queue.add(world.operation.cache.specs()[0])
+        world.settle(30)
+    assert world.cluster.writes[writes:] == []
+    world.cluster.remove(CRON_JOB, NS, "majors-binance-funding")
+    world.operation.queue.add(world.operation.cache.specs()[0])
+    world.settle()
+    assert world.condition("Ready")["reason"] == "Starting"
+    assert ("CronJob", "majors-binance-funding") in world.children(CRON_JOB)
 
 
 def test_a_namespace_that_is_gone_takes_no_other_with_it(worlds: Any) -> None:
@@ -141,7 +172,7 @@ def test_pods_never_mount_what_is_not_ours(world: Any, kind: Any, name: str) -> 
 
 def test_a_refused_config_map_holds_everything(world: Any) -> None:
     refused = Invalid("exceeded quota: count/configmaps", 403)
-    world.cluster.fail = lambda verb, kind, name: refused if (verb, kind) == ("apply", CONFIG_MAP.name) else None
+    world.cluster.fail = lambda verb, kind, name: refused if verb in WRITES and kind == CONFIG_MAP.name else None
     world.spec()
     world.settle()
     assert world.condition("Ready")["reason"] == "Refused"
@@ -171,7 +202,7 @@ def test_what_a_webhook_rewrites_is_no_drift_and_hides_no_missed_run(world: Any)
     world.settle(61)
     writes = len(world.cluster.writes)
     resync(world, 60)
-    assert not [write for write in world.cluster.writes[writes:] if write[0] == "apply"]
+    assert not [write for write in world.cluster.writes[writes:] if write[0] in WRITES]
     assert world.line("binance", "open_interest")["reason"] == "MissedRuns"
     assert world.condition("StoreReady")["reason"] == "PublisherLate"
     world.cluster.edit(CRON_JOB, NS, name, lambda m: m["spec"].update(schedule="* * * * *"))

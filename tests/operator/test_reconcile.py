@@ -21,6 +21,7 @@ from perptape_operator.kinds import (
     uid_of,
 )
 from perptape_operator.likeness import contained
+from support.fake_cluster import WRITES
 
 NS = "trading"
 S3 = {"s3": {"bucket": "tape", "prefix": "prod"}}
@@ -66,7 +67,7 @@ def test_nothing_has_a_finalizer(world: Any) -> None:
 def test_since_when_it_is_wanted_is_there_before_anything_runs(world: Any) -> None:
     world.spec()
     world.settle()
-    applied = [kind for verb, kind, _ in world.cluster.writes if verb == "apply"]
+    applied = [kind for verb, kind, _ in world.cluster.writes if verb in WRITES]
     assert applied[0] == "ConfigMap"
 
 
@@ -102,7 +103,7 @@ def test_an_added_venue_gets_a_first_job_and_no_other_does(world: Any) -> None:
     writes = len(world.cluster.writes)
     world.spec(venues=made["spec"]["venues"])
     world.settle()
-    jobs = [name for verb, kind, name in world.cluster.writes[writes:] if (verb, kind) == ("apply", "Job")]
+    jobs = [name for verb, kind, name in world.cluster.writes[writes:] if verb in WRITES and kind == "Job"]
     assert len(jobs) == 2
     assert all(name.startswith("majors-deribit-") for name in jobs)
 
@@ -361,7 +362,7 @@ def test_a_claim_that_cannot_grow_is_said_and_all_else_goes_on(world: Any) -> No
 
 def test_a_missing_permission_is_named(world: Any) -> None:
     said = 'cronjobs.batch is forbidden: User "x" cannot patch resource "cronjobs"'
-    world.cluster.fail = lambda verb, kind, name: Forbidden(said, 403) if (verb, kind) == ("apply", "CronJob") else None
+    world.cluster.fail = lambda verb, kind, name: Forbidden(said, 403) if verb in WRITES and kind == "CronJob" else None
     world.spec()
     world.settle()
     assert world.condition("Ready")["reason"] == "Forbidden"

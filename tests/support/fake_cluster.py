@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from perptape_operator.cluster import MANAGER, STATUS_MANAGER, ClusterError, Invalid
+from perptape_operator.cluster import MANAGER, STATUS_MANAGER, ClusterError, Exists, Invalid
 from perptape_operator.kinds import BY_NAME, CLAIM, COLLECTION, CRON_JOB, DEPLOYMENT, JOB, Kind, Manifest, name_of, uid_of
 from perptape_operator.likeness import quantity
 
@@ -27,6 +27,8 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     JOB.name: {"completionMode": "NonIndexed", "parallelism": 1},
 }
 IMMUTABLE = {CLAIM.name: ("accessModes", "storageClassName"), JOB.name: ("template",), DEPLOYMENT.name: ("selector",)}
+WRITES = ("create", "apply")
+"""How an object comes to be as it is wanted."""
 Watcher = Callable[[str, Manifest], None]
 
 
@@ -68,6 +70,14 @@ class FakeCluster:
         for manifest in found:
             heard(manifest)
         return str(next(self._serial))
+
+    async def create(self, manifest: Manifest) -> Manifest:
+        about = (manifest["kind"], name_of(manifest))
+        await self._request("create", *about)
+        self.writes.append(("create", *about))
+        if (manifest["kind"], manifest["metadata"]["namespace"], name_of(manifest)) in self.objects:
+            raise Exists(f"{about[1]} already exists", 409)
+        return self._answered("create", *about, self._applied(manifest, MANAGER, status=False))
 
     async def apply(self, manifest: Manifest, manager: str = MANAGER) -> Manifest:
         await self._request("apply", manifest["kind"], name_of(manifest))
