@@ -15,6 +15,8 @@ from perptape_operator.operation import Operation
 SERVER_TIMEOUT_S = 300
 REQUEST_TIMEOUT_S = 60
 CONNECT_TIMEOUT_S = 10
+IDLE_S = 0.2
+"""How long Kopf keeps a task for an object, and with it the object as it last came, after its last event."""
 WAITS_S = (1.0, 1.0, 2.0, 3.0, 5.0, 8.0, 13.0, 21.0, 30.0)
 
 
@@ -67,6 +69,7 @@ def configure(settings: kopf.OperatorSettings, identity: str) -> None:
     settings.watching.server_timeout = SERVER_TIMEOUT_S
     settings.watching.client_timeout = SERVER_TIMEOUT_S + 30
     settings.watching.connect_timeout = CONNECT_TIMEOUT_S
+    settings.queueing.idle_timeout = IDLE_S
     settings.networking.request_timeout = REQUEST_TIMEOUT_S
     settings.networking.error_backoffs = Unending()
     settings.persistence.diffbase_storage = unstored.NoDifferences()

@@ -90,8 +90,8 @@ class Operation:
             self.cache.drop(*at, uid_of(manifest), version_of(manifest))
             self.reconciler.told.pop(uid_of(manifest), None)
             self.reconciler.unanswered.forget((at.namespace, at.name))
-        elif not self.cache.put(manifest) and manifest["kind"] != COLLECTION.name:
-            return  # an echo of our own write
+        elif not self.cache.put(manifest):
+            return  # an echo of our own write, or of what was asked for: who put that in the cache has dealt with it
         if key is not None and (manifest["kind"] == COLLECTION.name or self.cache.get(COLLECTION, *key) is not None):
             self.queue.add(key)
 

@@ -58,7 +58,7 @@ class Reconciler:
 
     def __post_init__(self) -> None:
         self.hands = Hands(self.cluster, self.cache, self.memory, self.now)
-        self.teller = Teller(self.cluster, self.cache, self.now, self.pauses, self.told, self.unanswered, self.memory)
+        self.teller = Teller(self.cluster, self.cache, self.now, self.pauses, self.told, self.unanswered, self.memory, self.requeue)
 
     async def reconcile(self, key: SpecKey) -> float | None:
         """One spec. Returns in how many seconds to look again; None where nothing is known to come."""
@@ -66,8 +66,11 @@ class Reconciler:
         if collection is None or collection["metadata"].get("deletionTimestamp"):
             self.forget(key)  # what it owns goes with it; the tape stays
             return None
-        if not self.cache.children(key) and not await self._is_there(collection):
-            return AGAIN_S
+        if not self.cache.children(key):
+            there = await self._still_there(collection)
+            if there is None:
+                return AGAIN_S
+            collection = there
         found, outcome = await self._brought(key, collection)
         again = await self.teller.tell(found, outcome)
         if again is None:
@@ -94,15 +97,16 @@ class Reconciler:
             self.requeue(other)
         self.memory.forget(key)
 
-    async def _is_there(self, collection: Manifest) -> bool:
-        """Whether the spec is still the one that we know: before its first child is made."""
+    async def _still_there(self, collection: Manifest) -> Manifest | None:
+        """The spec as it is by now, before its first child is made; None where it is not the one that we know."""
         metadata = collection["metadata"]
         live = await self.cluster.get(COLLECTION, metadata["namespace"], metadata["name"])
         if live is None:
             self.cache.drop(COLLECTION.name, metadata["namespace"], metadata["name"], uid_of(collection))
         else:
             self.cache.put(live, asked=True)
-        return live is not None and uid_of(live) == uid_of(collection)
+        same = live is not None and uid_of(live) == uid_of(collection) and not live["metadata"].get("deletionTimestamp")
+        return self.cache.get(COLLECTION, metadata["namespace"], metadata["name"]) if same else None
 
     async def _gather(self, key: SpecKey, collection: Manifest, outcome: applied.Outcome) -> Gathered:
         """The spec, what there is of its children, and the other specs whose store it may meet."""

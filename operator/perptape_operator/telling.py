@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import structlog
 
 from perptape_operator import applied, clock, facts, standing, undeclared
-from perptape_operator.cache import Cache
+from perptape_operator.cache import Cache, SpecKey
 from perptape_operator.cluster import Cluster, ClusterError, Undeclared
 from perptape_operator.gathered import Gathered
-from perptape_operator.kinds import uid_of
+from perptape_operator.kinds import Manifest, uid_of
 from perptape_operator.memory import Memory
 from perptape_operator.pauses import Pauses
 from perptape_operator.report import Disbelieved, Report
@@ -32,6 +32,8 @@ class Teller:
     reports: Mapping[str, Report | Disbelieved]
     unanswered: Unanswered
     memory: Memory
+    requeue: Callable[[SpecKey], None]
+    """Called where an answer shows a spec that was changed meanwhile."""
 
     async def tell(self, found: Gathered, outcome: applied.Outcome) -> float | None:
         """Counters alone are written at most once a minute: then it returns in how many seconds; None where all is told."""
@@ -68,6 +70,8 @@ class Teller:
         if outcome.other_operator:
             self.memory.contested_at[found.key] = now
         self.cache.put(written, asked=True)
+        if _meant(written) != _meant(found.collection):
+            self.requeue(found.key)  # the watch's word of that change is no news any more
         event = applied.event(found.collection, before, told, now)
         if event is not None:
             try:
@@ -75,3 +79,9 @@ class Teller:
             except ClusterError as error:
                 log.warning("an event was not posted", spec=found.key.name, namespace=found.key.namespace, error=str(error))
         return None
+
+
+def _meant(collection: Manifest) -> Manifest:
+    """What somebody else said of a spec: all but its status, and what changes with every write."""
+    metadata = {name: value for name, value in collection["metadata"].items() if name not in ("resourceVersion", "managedFields")}
+    return {"metadata": metadata, "spec": collection.get("spec")}

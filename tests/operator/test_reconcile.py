@@ -521,3 +521,37 @@ def asyncio_resync(world: Any) -> None:
 
 def _all() -> tuple[Kind, ...]:
     return (CLAIM, CONFIG_MAP, CRON_JOB, DEPLOYMENT, DISRUPTION_BUDGET, JOB, NETWORK_POLICY)
+
+
+@pytest.mark.parametrize("verb", ["get", "status"])
+def test_an_edit_that_an_answer_shows_before_the_watch_does_is_acted_on(world: Any, verb: str) -> None:
+    """The watch's word of it is no news then."""
+    told: list[Any] = []
+    edited: list[str] = []
+
+    def meanwhile(what: str, kind: str, name: str) -> None:
+        if (what, kind) == (verb, COLLECTION.name) and not edited:
+            edited.append(name)
+            world.spec(venues=[{"exchange": "okx"}])
+
+    world.spec(venues=[{"exchange": "binance"}])
+    world.cluster.watchers[:] = [lambda what, manifest: told.append((what, manifest))]
+    world.cluster.fail = meanwhile
+    world.settle()
+    for what, manifest in told:
+        world.watch(what, manifest)
+    world.settle()
+    asked = ("okx-open-interest", "okx-funding", "publish", "verify")
+    assert {name for _, name in world.children(CRON_JOB)} == {f"majors-{one}" for one in asked}
+    assert world.status()["observedGeneration"] == 2
+
+
+def test_what_the_watches_say_of_the_operators_own_writes_is_no_reason_to_look_again(world: Any) -> None:
+    told: list[Any] = []
+    world.spec(suspend=True)
+    world.cluster.watchers[:] = [lambda what, manifest: told.append((what, manifest))]
+    world.settle()
+    for what, manifest in told:
+        world.watch(what, manifest)
+    assert {manifest["kind"] for _, manifest in told} >= {COLLECTION.name, CRON_JOB.name}
+    assert world.settle() == 0
