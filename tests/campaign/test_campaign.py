@@ -56,6 +56,7 @@ def test_a_defect_turns_a_fixed_schedule_red(name):
     assert any(lived(one, defect.parts).findings for one in tried)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_seed_reproduces_everything_bit_for_bit():
     """Also in another process, whose hashes of text are others."""

@@ -20,6 +20,7 @@ def start(request, endpoints, tmp_path):
     return started
 
 
+@pytest.mark.slow
 def test_what_it_says_and_how_it_ends_are_its_own(start):
     for words, code in ((("venues",), 0), (("statsu",), 2), (("status", "--catalog", "nothing"), 2)):
         process = start(*words)
@@ -36,6 +37,7 @@ def test_it_has_its_own_environment_and_folder(start, tmp_path):
     assert str(tmp_path / "here/tape") in process.communicate(timeout=30)[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_it_is_signalled_by_its_number(start, tmp_path, number):
     process = start("simulate", "--port", "0", "--ready-file", "ready.json")

@@ -212,6 +212,7 @@ def standing(world):
     return one
 
 
+@pytest.mark.slow
 async def test_a_contract_that_is_listed_long_before_it_trades_is_empty_up_to_its_first_settlement_in_the_end(world):
     listed, trading = world.clock.ms - 5 * DAY, world.clock.ms + 3 * DAY
     world.venue("binance", ["BTC"], listed=listed, holes=lambda one, time: time < trading)

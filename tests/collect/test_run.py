@@ -360,6 +360,7 @@ async def test_of_a_deadline_every_dataset_has_its_share_and_what_one_leaves_the
     assert summary.exit_code == 1
 
 
+@pytest.mark.slow
 async def test_a_call_under_way_ends_at_the_deadline_and_its_window_remains(world):
     class Hanging(FakeExchange):
         async def open_interest_page(self, instrument, period, window):

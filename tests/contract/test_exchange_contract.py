@@ -188,6 +188,7 @@ async def test_a_venue_without_a_feed_says_why(subject: Subject, ear: Ear) -> No
     assert not ear.order
 
 
+@pytest.mark.slow
 async def test_the_past_liquidations_of_a_window_are_all_there_page_by_page(subject: Subject) -> None:
     feed = subject.exchange.traits.feed
     if feed is None or feed.repair_page is None:
@@ -216,6 +217,7 @@ async def _ticking(subject: Subject) -> None:
         await asyncio.sleep(0.02)
 
 
+@pytest.mark.slow
 async def test_a_stream_is_acknowledged_then_proves_itself_then_tells_events_and_its_end(subject: Subject, ear: Ear) -> None:
     if subject.exchange.traits.feed is None:
         return

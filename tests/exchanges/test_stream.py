@@ -116,6 +116,7 @@ async def test_a_malformed_frame_is_told_and_the_events_after_it_come(scene: Sce
     await asyncio.gather(stream, return_exceptions=True)
 
 
+@pytest.mark.slow
 async def test_a_subscription_that_is_not_acknowledged_is_a_reason_to_dial_again(scene: Scene) -> None:
     scene.simulation.faults.add([Fault("no_ack", venue=scene.venue)])
     with pytest.raises(Retry, match="not acknowledged"):
@@ -138,6 +139,7 @@ async def test_a_refused_handshake_says_when_to_come_back(scene: Scene) -> None:
     assert refused.value.after == 9
 
 
+@pytest.mark.slow
 async def test_every_event_of_a_burst_is_told(scene: Scene) -> None:
     """CCXT Pro's own loop tells 1 of 50, 20 of 100 on Bybit, the first detail of each on OKX."""
     if scene.venue == "deribit":  # its events are trades, which bursts are not made of

@@ -63,6 +63,7 @@ def statuses(world: Any) -> Iterator[dict[str, Any]]:
     return iter(seen)
 
 
+@pytest.mark.slow
 def test_a_new_spec_gets_its_children_once_the_server_is_well(worlds: Callable[[], Any], trouble: ClusterError, when: str) -> None:
     world, calm = worlds(), worlds()
     asked = break_for(world, when, trouble, AWAY_S)
@@ -81,6 +82,7 @@ def test_a_new_spec_gets_its_children_once_the_server_is_well(worlds: Callable[[
     assert len(world.cluster.writes) == again
 
 
+@pytest.mark.slow
 def test_an_edit_is_carried_out_later_and_status_tells_nothing_meanwhile(
     worlds: Callable[[], Any], trouble: ClusterError, when: str
 ) -> None:

@@ -33,6 +33,7 @@ def test_suspended_specs_at_rest_are_not_written_to_for_an_hour(world: Any) -> N
     assert len(world.cluster.writes) == writes
 
 
+@pytest.mark.slow
 def test_an_edit_is_acted_on_at_once_and_concerns_one_spec(world: Any) -> None:
     many(world, SPECS)
     resync(world, 61)
@@ -46,6 +47,7 @@ def test_an_edit_is_acted_on_at_once_and_concerns_one_spec(world: Any) -> None:
     assert all(name == "s7" or name.startswith("s7-") for _, _, name in touched)
 
 
+@pytest.mark.slow
 def test_requests_grow_with_the_specs_and_no_faster(worlds: Any) -> None:
     counts = []
     for number in (10, 40):

@@ -450,6 +450,7 @@ def test_a_missing_claim_is_named(world: Any) -> None:
     assert (DISRUPTION_BUDGET.name, "majors-okx-liquidations") in world.children(), "a shared volume spreads over nodes"
 
 
+@pytest.mark.slow
 def test_two_specs_share_a_store_and_a_nested_one_is_refused(world: Any) -> None:
     world.spec("one", store=S3)
     world.settle()

@@ -71,6 +71,7 @@ def test_a_scrape_tells_what_is_so_by_then(world: Any) -> None:
     assert 'spec="majors"' not in world.operation.counters.text().decode()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("environ", "expected"),
     [

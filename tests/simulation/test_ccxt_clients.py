@@ -102,6 +102,7 @@ async def test_ccxts_current_open_interest_of_bybit_is_a_bucket_of_the_past_and_
     assert ticker["info"]["openInterest"] == format(market.open_interest(btc, now), "f")
 
 
+@pytest.mark.slow
 async def test_ccxt_watches_binances_liquidations(serve: Any, client: Any) -> None:
     simulation = await serve(moving=True, venues=("binance",))
     ex = client("binanceusdm", simulation.endpoints["binance"])

@@ -85,6 +85,7 @@ def test_the_funding_value_is_what_the_hours_of_the_window_came_to() -> None:
     assert value == pytest.approx(float(sum(each.rate for each in MARKET.settlements(BTC, NOW - 8 * HOUR, NOW))))
 
 
+@pytest.mark.slow
 def test_trades_of_a_window_come_oldest_first_in_pages_and_flag_liquidations() -> None:
     method, end = "get_last_trades_by_instrument_and_time", NOW - 1
     truth = MARKET.trades(BTC, NOW - HOUR, NOW)

@@ -139,6 +139,7 @@ async def test_equal_injected_events_are_equal_in_all_that_is_sent(serve: Any, h
     assert data[0] == data[1]
 
 
+@pytest.mark.slow
 async def test_a_client_that_does_not_read_is_dropped_and_the_others_are_not(serve: Any, http: aiohttp.ClientSession, until: Any) -> None:
     simulation = await serve(moving=True, venues=("bybit",))
     idle = await dial(http, simulation, "bybit", BYBIT)

@@ -57,6 +57,7 @@ def test_the_time_in_a_segment_s_name_reads_back(ms: int, writer: str, number: i
     assert layout.named_at(layout.segment_name(ms, writer, number)) == ms
 
 
+@pytest.mark.slow
 def test_what_is_written_is_read_before_and_after_publishing_alike(tmp_path: Path) -> None:
     tape = Tape.open(str(tmp_path / "tape"))
     done = list(write(tape, clock, "w"))
@@ -144,6 +145,7 @@ def test_what_cannot_be_meant_is_refused(tmp_path: Path, instruments: list[str] 
         tape.read("open_interest", instruments, start, end)
 
 
+@pytest.mark.slow
 def test_times_without_a_zone_are_utc_on_every_machine(tmp_path: Path) -> None:
     tape = Tape.open(str(tmp_path / "tape"))
     list(write(tape, clock, "w"))

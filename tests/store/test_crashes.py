@@ -92,6 +92,7 @@ def check_kills(venues: tuple[str, ...]) -> int:
     return points
 
 
+@pytest.mark.slow
 def test_a_kill_at_any_operation_of_a_folder_loses_nothing_and_one_more_run_completes_it() -> None:
     assert check_kills(("binance",)) > 20
 
@@ -102,7 +103,9 @@ def test_a_kill_at_any_operation_with_three_venues_loses_nothing_and_one_more_ru
     assert check_kills(VENUES) > 60
 
 
-@pytest.mark.parametrize("venues", [("binance",), pytest.param(VENUES, marks=[pytest.mark.slow, pytest.mark.timeout(600)])])
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("venues", [("binance",), VENUES])
 def test_a_kill_after_any_object_of_a_bucket_loses_nothing_and_one_more_run_completes_it(venues: tuple[str, ...]) -> None:
     clock, bucket = Clock(), Bucket(remember=True)
     marks: list[tuple[int, Done]] = [(0, [])]
@@ -126,6 +129,7 @@ def check_power(venues: tuple[str, ...], every: int, dice: int) -> None:
             assert [str(finding) for finding in tape.verify()] == [], where
 
 
+@pytest.mark.slow
 def test_a_loss_of_power_at_any_operation_loses_nothing_and_leaves_nothing_half_written() -> None:
     check_power(("binance",), every=7, dice=1)
 

@@ -277,6 +277,7 @@ def test_superseded_coverage_goes_when_it_is_old_and_eight_are_kept() -> None:
     assert missing(one.tape, one.done) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rebirth", [False, True])
 def test_a_full_disk_at_any_write_leaves_nothing_half_written_and_the_next_run_completes(rebirth: bool) -> None:
     count = 0

@@ -17,7 +17,7 @@ from perptape.store.filesystem import Absent, Entry
 from perptape.store.landing import Place
 from perptape.store.publish import Publisher
 from perptape.store.segment import Segment, decode_segment
-from support.schedules import LANDING, NAME, START, VENUE, Make, World, as_designed, publish, read
+from support.schedules import BACKUP, LANDING, NAME, START, VENUE, Make, World, as_designed, publish, read
 from support.storage import Actor
 
 DATA, COVERAGE = "data/", layout.COVERAGE
@@ -152,7 +152,7 @@ def twice(one: World, kind: Make) -> str | None:
 
 def listed_before(one: World, kind: Make) -> str | None:
     """A reader has listed the segments before there was one, and reads the coverage after a publisher that cannot read the file."""
-    reader = Actor(read(one, once=True))
+    reader = Actor(read(one, "once"))
     reader.until("list", COVERAGE)
     one.commit(1, [0])
     one.broken = {data_file(0)}
@@ -178,7 +178,7 @@ def one_says_while_the_other_cannot_fold(one: World, kind: Make) -> str | None:
 
 def said_before_written(one: World, kind: Make) -> str | None:
     """A reader has listed the segments before there was one, and reads coverage and data while a publisher is at its first file."""
-    reader = Actor(read(one, once=True))
+    reader = Actor(read(one, "once"))
     reader.until("list", COVERAGE)
     one.commit(1, [0])
     one.committed.clear()
@@ -230,3 +230,18 @@ def test_a_deadline_is_kept_by_every_write() -> None:
     assert "the time of one publisher was up" in report.error
     assert not [p for p in one.bucket.objects if p.startswith(DATA)]
     assert isinstance(Bounded(one.view(), lambda: 0.0).now(), int)
+
+
+@pytest.mark.parametrize(
+    ("order", "misleads"), [(BACKUP, False), ((layout.DATA, layout.OWN), True)], ids=["as documented", "by the alphabet"]
+)
+def test_a_backup_is_true_in_the_order_in_which_readers_read(order: tuple[str, ...], misleads: bool) -> None:
+    """What is committed and published while it is made may be missing in it, and then nothing is claimed of it."""
+    one = world(swaps=True, pauses=True)
+    backup = Actor(read(one, "copy", order))
+    backup.until("list", order[1])
+    one.commit(1, [0])
+    whole(one, as_designed, "first")
+    one.minutes += 61
+    whole(one, as_designed, "second")
+    assert (backup.finish() is not None) == misleads

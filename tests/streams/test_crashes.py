@@ -115,7 +115,7 @@ def test_without_a_crash_everything_is_in_the_store_and_the_log_is_gone(kit) -> 
 
 
 # Dying after a step and before the next one is the same loss of power: only kills are tried on both sides.
-@pytest.mark.parametrize(("loss", "after"), [("killed", True), *((loss, False) for loss in LOSSES)])
+@pytest.mark.parametrize(("loss", "after"), [("killed", True), *(pytest.param(loss, False, marks=pytest.mark.slow) for loss in LOSSES)])
 @pytest.mark.parametrize("limit", [2**16, pytest.param(16_000, marks=pytest.mark.slow)], ids=["one life", "many lives"])
 def test_dying_at_any_side_effect_loses_nothing_that_was_durable(kit, loss: str, after: bool, limit: int) -> None:
     fate = kit.Fate()
@@ -233,6 +233,7 @@ def _short_of_space(kit, disk: Any, store: Any, plan: Sequence[str], close: bool
     return durable
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("left", [0, len(encode(Closed())), 300])
 @pytest.mark.parametrize("close", [True, False])
 def test_what_was_durable_is_in_a_segment_before_its_log_goes_whatever_did_not_fit(kit, left: int, close: bool) -> None:

@@ -262,6 +262,7 @@ async def test_a_stop_with_the_store_away_takes_less_than_ten_seconds_and_keeps_
     assert len(one.prices) == 70
 
 
+@pytest.mark.slow
 async def test_a_store_that_is_away_for_a_while_gets_all_of_it_afterwards(stage) -> None:
     one = stage()
     one.store.away = True
@@ -276,6 +277,7 @@ async def test_a_store_that_is_away_for_a_while_gets_all_of_it_afterwards(stage)
     assert one.spans("sampled") == [(0.1, 457.1)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("error", "cause"),
     [(errno.ENOSPC, "disk full"), (errno.EDQUOT, "disk full"), (errno.EIO, "log unwritable")],
@@ -348,6 +350,7 @@ async def test_rows_ahead_of_the_venues_clock_are_kept_and_counted(stage) -> Non
     assert 1.0 in one.prices
 
 
+@pytest.mark.slow
 async def test_a_log_that_has_grown_makes_way_for_the_next_one_under_an_open_connection(stage) -> None:
     one = stage()
     async with running(one, log_limit=10_000):

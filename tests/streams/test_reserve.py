@@ -42,6 +42,7 @@ def stored(log: StreamLog, store: Any) -> None:
         log.confirm(segment.name)
 
 
+@pytest.mark.slow
 def test_a_disk_that_others_filled_keeps_what_the_log_owns(tmp_path: Path) -> None:
     """A real file system, in a mount namespace of its own."""
     reserve = 4 * 2**20
@@ -56,6 +57,7 @@ def test_a_disk_that_others_filled_keeps_what_the_log_owns(tmp_path: Path) -> No
     assert (said["waiting"], said["left"]) == ([], [])
 
 
+@pytest.mark.slow
 @pytest.mark.looptime
 async def test_a_stream_loses_nothing_while_others_have_filled_its_disk(stage) -> None:
     one = stage()
@@ -79,6 +81,7 @@ async def burst(one: Stage, seconds: float) -> None:
         await asyncio.sleep(0.5)
 
 
+@pytest.mark.slow
 @pytest.mark.looptime
 async def test_with_the_store_away_what_has_room_is_kept_and_the_rest_is_one_hole(stage) -> None:
     one = stage()
@@ -115,6 +118,7 @@ async def test_with_the_store_away_what_has_room_is_kept_and_the_rest_is_one_hol
     assert end - heard[1] <= 1.5
 
 
+@pytest.mark.slow
 @pytest.mark.looptime
 async def test_a_store_that_was_away_has_all_within_a_minute_of_its_return_and_the_log_is_empty(stage) -> None:
     one = stage()

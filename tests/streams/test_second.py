@@ -66,6 +66,7 @@ async def control(one: Stage, seconds: int, *hearing: str) -> None:
         await asyncio.sleep(1)
 
 
+@pytest.mark.slow
 @pytest.mark.looptime
 async def test_a_topic_that_dies_while_the_control_topic_flows_is_heard_again_by_a_second_connection(stage) -> None:
     one = stage("okx")
@@ -92,6 +93,7 @@ async def test_a_topic_that_dies_while_the_control_topic_flows_is_heard_again_by
     assert QUIET + 20 <= silence[3] <= QUIET + 40
 
 
+@pytest.mark.slow
 @pytest.mark.looptime
 async def test_a_quiet_market_is_unproven_and_costs_a_second_connection_now_and_then(stage) -> None:
     one = stage("okx")

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Literal, get_args
 
 from perptape.claims import Claim
 from perptape.datasets import DATASETS
@@ -18,6 +20,7 @@ from perptape.store import layout
 from perptape.store.catalog import Tape
 from perptape.store.coverage import decode_coverage, segments, settled_coverage_files
 from perptape.store.deadline import DEADLINE, Bounded
+from perptape.store.filesystem import Absent
 from perptape.store.landing import DataFiles
 from perptape.store.publish import Publisher, PublishReport
 from perptape.store.rebuild import data_tables
@@ -125,12 +128,31 @@ def publish(world: World, make: Make, name: str, deadline: float = DEADLINE, tro
     return run
 
 
-def read(world: World, *, once: bool = False) -> Callable[[Actor], str | None]:
-    """A reader by the facade; `once`: by one pass over segments, coverage and data files, in the order that is the law."""
+Way = Literal["facade", "once", "copy"]
+WAYS: tuple[Way, ...] = get_args(Way)
+BACKUP = (layout.SEGMENTS, layout.OWN, layout.DATA)
+"""The order in which docs/operating.md has a backup made."""
+
+
+def copied(world: World, fs: MemoryFileSystem, order: Sequence[str]) -> MemoryFileSystem:
+    """A copy that was made file by file, each folder as it was listed; what went meanwhile is not in it."""
+    bucket = Bucket()
+    for folder in order:
+        for entry in fs.list(folder):
+            with suppress(Absent):
+                bucket.objects[entry.path] = (fs.read(entry.path).data, "v", entry.modified)
+    return MemoryFileSystem(bucket, world.clock)
+
+
+def read(world: World, way: Way = "facade", order: Sequence[str] = BACKUP) -> Callable[[Actor], str | None]:
+    """A reader by the facade; `once`: by one pass over segments, coverage and data files, in the order that is the law; `copy`: of a
+    backup that it makes meanwhile."""
 
     def run(actor: Actor) -> str | None:
         fs, promised = world.view(actor), set(world.committed)
-        if once:
+        if way == "copy":
+            fs = copied(world, fs, order)
+        if way == "once":
             found, _ = segments(fs, LANDING, VENUE, rows=True)
             claims = [c for s in found for c in s.claims] + list(settled_coverage_files(fs, VENUE, DATASET).all.claims)
             rows = LANDING.joined([*(s.rows for s in found), *data_tables(fs, LANDING)])[0]
@@ -162,7 +184,7 @@ def schedule(world: World, make: Make = as_designed, *, steps: int = 250, deadli
                 world.commit(number)
             if chance.random() < 0.25 and len(running) < 6:
                 reading = readers and chance.random() < 0.2
-                run = read(world, once=chance.random() < 0.5) if reading else publish(world, make, f"p{step}", deadline)
+                run = read(world, chance.choice(WAYS)) if reading else publish(world, make, f"p{step}", deadline)
                 running[step] = Actor(run), chance.choice((1, 0.5, 0.1, 0.03))
             for me in [m for m, (_, pace) in running.items() if chance.random() < pace]:
                 if wrong := _advance(world, running, me):

@@ -108,6 +108,7 @@ def test_a_row_that_the_venue_no_longer_has_is_said_and_stays(simulated, kept):
     assert tape.read("funding", BTC).num_rows == rows.num_rows + 1
 
 
+@pytest.mark.slow
 def test_a_venue_that_cannot_be_asked_fails_the_check_and_another_origin_is_refused(simulated, kept):
     spec, path = kept
     simulated.fault(kind="maintenance", venue="bybit", path="funding")
