@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-BENCHES = ("start", "fill", "marks", "burst", "write", "query", "kills", "operator")
+BENCHES = ("start", "fill", "marks", "burst", "write", "query", "kills", "operator", "active")
 FILES = {"operator": "specs.py"}
 """Where a file of the bench's name would hide a module of the standard library."""
 FIGURE = re.compile(

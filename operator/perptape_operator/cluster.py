@@ -19,7 +19,8 @@ from perptape_operator.undeclared import Field
 MANAGER: Final = "perptape-operator"
 STATUS_MANAGER: Final = "perptape-operator-status"
 MARK_MANAGER: Final = "perptape-operator-first-run"
-PAGE: Final = 500
+PAGE: Final = 100
+"""Objects in a page of a list: the largest thing that the operator ever holds in memory at once."""
 TIMEOUT_S: Final = 30.0
 APPLY: Final = "application/apply-patch+yaml"
 JSON_PATCH: Final = "application/json-patch+json"
