@@ -1,5 +1,5 @@
-"""Measures what is promised: `python -m bench [NAME]… [--option…]` runs all benches or the named, each in a process of its own.
-Options are handed to the benches as they are.
+"""Measures what is promised: `python -m bench [NAME]… [--option…]` runs all benches but the long ones, or the named.
+Each has a process of its own; options are handed to the benches as they are.
 
 Ends with a table of every figure that has a limit, and exits 1 when one is over it. No test suite depends on that.
 """
@@ -17,6 +17,8 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 BENCHES = ("start", "fill", "marks", "burst", "write", "query", "kills", "operator", "active")
+LONG = ("fuzz",)
+"""Only where they are named."""
 FILES = {"operator": "specs.py"}
 """Where a file of the bench's name would hide a module of the standard library."""
 FIGURE = re.compile(
@@ -86,8 +88,8 @@ def say(text: str) -> None:
 def main() -> int:
     first = next((place for place, one in enumerate(sys.argv) if one.startswith("--")), len(sys.argv))
     names, options = sys.argv[1:first] or list(BENCHES), sys.argv[first:]
-    if wrong := [name for name in names if name not in BENCHES]:
-        sys.stderr.write(f"no bench {', '.join(wrong)}: one of {', '.join(BENCHES)}\n")
+    if wrong := [name for name in names if name not in BENCHES + LONG]:
+        sys.stderr.write(f"no bench {', '.join(wrong)}: one of {', '.join(BENCHES + LONG)}\n")
         return 2
     done = []
     for name in names:

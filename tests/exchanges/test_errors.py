@@ -15,7 +15,8 @@ from perptape.errors import Fatal, PerptapeError, Retry, Skip
 from perptape.exchanges import binance, bybit, deribit, hyperliquid, okx
 from perptape.exchanges._ccxt_errors import BAN, MAINTENANCE, TOO_FREQUENT, Seen, Translator, retry_after
 from perptape.exchanges._ccxt_lite import errors
-from perptape.exchanges.calls import Malformed, Unlisted
+from perptape.exchanges.calls import Unlisted
+from perptape.exchanges.culprit import Malformed
 
 CCXT = errors()
 NOW = 1_750_000_000_000

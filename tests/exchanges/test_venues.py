@@ -12,7 +12,8 @@ import pytest
 
 from perptape.datasets import open_interest as oi
 from perptape.exchanges import binance, bybit, deribit, hyperliquid, okx
-from perptape.exchanges.calls import Call, Conversation, Malformed, Reply, Unlisted, items
+from perptape.exchanges.calls import Call, Conversation, Reply, Unlisted, items
+from perptape.exchanges.culprit import Malformed
 from perptape.exchanges.registry import VENUES
 from perptape.instruments import Instrument
 from perptape.interval import DAY, HOUR, MINUTE, Interval

@@ -12,7 +12,7 @@ from typing import Any
 
 from perptape.claims import SETTLED, Claim
 from perptape.collect.grids import Grid
-from perptape.collect.paginate import MARGIN, page
+from perptape.collect.paginate import MARGIN, astray, page
 from perptape.collect.plan import Window
 from perptape.datasets import funding, funding_prediction, open_interest
 from perptape.datasets.base import Invalid
@@ -62,8 +62,12 @@ def history_page(
         shown = page(window.span, asked, times, rule, unread)
     except ValueError as error:
         raise Doubtful(f"{window.instrument}: {error}") from error
-    rows, dropped, have, unusable = [], [], set(), set()
+    lost = astray(window.instrument, asked, times, grid.period + MARGIN)
+    unread += len(lost)
+    rows, dropped, have, unusable = [], [*lost.values()], set(), set()
     for raw in raws:
+        if raw.time in lost:
+            continue
         try:
             row = open_interest.row(raw, grid.period // MINUTE, received)
         except Invalid as error:
@@ -130,6 +134,9 @@ def funding_page(
         shown = page(window.span, asked, times, rule, unread)
     except ValueError as error:
         raise Doubtful(f"{window.instrument}: {error}") from error
+    lost = astray(window.instrument, asked, times, DAY)
+    unread += len(lost)
+    times = [time for time in times if time not in lost]
     good, dropped = funding.rows(raws, received) if raws else ([], [])
     fit = {row[5] // NS for row in good}
     told = [raw for raw in raws if raw.time is not None and funding.settled_at(raw.time) in asked]
@@ -146,7 +153,7 @@ def funding_page(
     claims = [Claim(window.instrument, SETTLED, "complete", s.start, s.end, "", received, received).coarse() for s in sure]
     claims += [Claim(window.instrument, SETTLED, "asked", s.start, s.end, "", received, received) for s in untraded]
     spoilt = intersection([shown.proven], [Interval(0, max(received - grid.rules.delay, 0))] if unread else doubted)
-    return Harvest((), claims, dropped, shown.left, raws=told, received=received, spoilt=spoilt)
+    return Harvest((), claims, [*lost.values(), *dropped], shown.left, raws=told, received=received, spoilt=spoilt)
 
 
 def _untraded(known: Sequence[int], proven: Collection[Interval], listed: Interval) -> tuple[Interval, ...]:
@@ -197,7 +204,7 @@ def _doubted(times: Sequence[int], fit: set[int], end: int) -> tuple[Interval, .
     """The time around values that cannot be used, up to the settlement after each: its interval is not known without them."""
     order = sorted({*times})
     following = dict(zip(order, [*order[1:], end], strict=False))
-    return union(Interval(time - MARGIN, following[time] + MARGIN) for time in order if time not in fit)
+    return union(Interval(time - MARGIN, max(following[time], time) + MARGIN) for time in order if time not in fit)
 
 
 def settlements(raws: Sequence[RawFunding], received: int, fixed_interval: int | None) -> Sequence[tuple[Any, ...]]:

@@ -19,7 +19,7 @@ from perptape.collect.harvest import Harvest
 from perptape.collect.ordinals import Ordinals
 from perptape.collect.outcome import Outcome
 from perptape.collect.pages import Pages
-from perptape.collect.paginate import page
+from perptape.collect.paginate import MARGIN, astray, page
 from perptape.collect.plan import Window, due, judged, ordered, past
 from perptape.collect.targets import former
 from perptape.coverage import Coverage
@@ -93,8 +93,11 @@ def repaired(window: Window, asked: Interval, answer: Answer[RawFill], feed: Fee
         shown = page(window.span, asked, times, rule, unread)
     except ValueError as error:
         raise Doubtful(f"{window.instrument}: {error}") from error
+    lost = astray(window.instrument, asked, times, MARGIN)
+    unread += len(lost)
     over = shown.crowded or shown.proven
     rows, dropped, moments = _rows(answer, over, feed)
+    dropped += lost.values()
     proven, at, name = union([over]), answer.received, window.instrument
     if shown.crowded:
         dropped.append(f"{name}: more at {iso(shown.crowded.start)} than a page holds")

@@ -22,9 +22,13 @@ class Ordinals:
         self._before: dict[Hashable, int] = {}
 
     def count(self, key: Hashable) -> int:
-        """0 for the first event with this key, 1 for the second, and so on."""
+        """0 for the first event with this key, 1 for the second, and so on; 0 for one with a list or a block in place of a value, which is
+        no row."""
         now = self._now
-        seen = now.get(key)
+        try:
+            seen = now.get(key)
+        except TypeError:
+            return 0
         if seen is None:
             seen = self._before.get(key, 0)
             if len(now) >= self._limit:

@@ -5,7 +5,7 @@ Pure, no I/O. The cursor works on the window that was asked, never on an empty a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from perptape.exchanges.base import PageRule
@@ -50,7 +50,9 @@ def page(window: Interval, asked: Interval, times: Sequence[int], rule: PageRule
     inside = [time for time in times if time in asked]
     early, late = {time for time in times if time < asked.start}, {time for time in times if time >= asked.end}
     if (times and not inside) or len(early) > STRAYS or len(late) > STRAYS:
-        raise ValueError(f"{len(times)} rows, {len(inside) or 'none'} of the window asked: the venue answered another one")
+        raise ValueError(
+            f"{len(times)} rows, the time of {len(inside) or 'none'} of them in the window asked: the venue answered another one"
+        )
     covered = asked
     if len(times) + unread >= rule.limit:
         if not inside:
@@ -68,6 +70,12 @@ def page(window: Interval, asked: Interval, times: Sequence[int], rule: PageRule
         return Page(Interval(window.start, proven.end), left or None)
     left = Interval(window.start, proven.start)
     return Page(Interval(proven.start, window.end), left or None)
+
+
+def astray(instrument: str, asked: Interval, times: Iterable[int], reach: int) -> dict[int, str]:
+    """Time -> one line, of those further than `reach` (ms) from what was asked: what time such a row is of nobody knows."""
+    near = Interval(asked.start - reach, asked.end + reach)
+    return {time: f"{instrument}: time: {time} is not near what was asked for" for time in times if time not in near}
 
 
 def _crowded(window: Interval, inside: Sequence[int], rule: PageRule) -> Page:

@@ -135,9 +135,8 @@ class ConnectionSink:
     def liquidation(self, connection: str, event: RawLiquidation, received: int) -> None:
         if connection != self.counted:
             self.counted, self._ordinals = connection, Ordinals()
-        ordinal = self._ordinals.count(key(event))
         try:
-            made = row(event, self._unit, ordinal, received)
+            made = row(event, self._unit, self._ordinals.count(key(event)), received)
         except Invalid as error:
             self.malformed(connection, f"{error}: {event}", received)
             return

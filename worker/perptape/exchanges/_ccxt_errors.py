@@ -15,7 +15,8 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from perptape.errors import Fatal, PerptapeError, Retry, Skip
-from perptape.exchanges.calls import Malformed, Reaction, Unlisted, error_code
+from perptape.exchanges.calls import Reaction, Unlisted, error_code
+from perptape.exchanges.culprit import Malformed
 from perptape.exchanges.text import short
 
 BAN = 120.0

@@ -15,7 +15,8 @@ import orjson
 from perptape.errors import Retry
 from perptape.exchanges._ccxt_pro import socket as socket_of
 from perptape.exchanges.base import Sink
-from perptape.exchanges.frames import Stream
+from perptape.exchanges.culprit import Malformed, blamed
+from perptape.exchanges.frames import DEAF, Stream
 from perptape.exchanges.text import short
 from perptape.instruments import Instrument
 from perptape.interval import NS
@@ -55,7 +56,7 @@ class Connection:
                 if text not in ("pong", "ping"):
                     self.malformed(f"not JSON ({error}): {short(str(text))}")
             except Exception as error:
-                self.malformed(f"{type(error).__name__} {error}: {short(str(text))}")
+                self.malformed(blamed(parsed(text), lambda seen: read(seen, DEAF), error))
 
     # -- Hearing
 
@@ -67,6 +68,8 @@ class Connection:
         self._sink.feed(self.name, one.id if one is not None else topic, self._received)
 
     def event(self, id: str, time: int, side: str, price: Any, average: Any, quantity: Any, venue_id: str | None) -> None:
+        if type(id) is not str:
+            raise Malformed("the contract is named in no text")
         one = self._wanted.get(id)
         if one is not None:
             event = _new(RawLiquidation, (one, time, side, price, average, quantity, venue_id))

@@ -11,8 +11,24 @@ from decimal import Decimal
 from typing import Any
 
 from perptape.exchanges.base import CallLimit, Feed, History, PageRule, Traits
-from perptape.exchanges.calls import Call, Conversation, Reaction, Reply, Rows, asked, at, decimal, items, read, some, whole
-from perptape.exchanges.frames import Hearing, Stream
+from perptape.exchanges.calls import (
+    Call,
+    Conversation,
+    Reaction,
+    Reply,
+    Rows,
+    asked,
+    at,
+    decimal,
+    items,
+    moment,
+    of_one,
+    read,
+    same,
+    some,
+    whole,
+)
+from perptape.exchanges.frames import Hearing, Stream, unknown
 from perptape.instruments import Instrument
 from perptape.interval import DAY, HOUR, MINUTE, Interval
 from perptape.raw import RawFunding, RawOpenInterest, RawPrediction, RawVolume
@@ -70,13 +86,13 @@ _PREMIUM_INDEX = Call("fapiPublicGetPremiumIndex", cost={"weight": 10})
 
 def clock() -> Conversation[int | None]:
     (reply,) = yield [Call("fapiPublicGetTime", cost={"weight": 1})]
-    return whole(at(reply.payload, "serverTime"))
+    return moment(reply.payload, "serverTime")
 
 
 def instruments() -> Conversation[Rows[Instrument]]:
     """All, delisted ones too: they stay listed for a while with status SETTLING or CLOSE."""
     listing, funding = yield [_EXCHANGE_INFO, _FUNDING_INFO]
-    hours = {item["symbol"]: int(item["fundingIntervalHours"]) for item in items(funding.payload)}
+    hours, _ = _hours(funding)
     return read(some(listing.payload, "symbols"), lambda item: _instrument(item, hours, listing.received))
 
 
@@ -100,13 +116,16 @@ def open_interest(instruments: Sequence[Instrument]) -> Conversation[Rows[RawOpe
     """One call each, and one for all mark prices: the answer holds base coins only."""
     calls = [Call("fapiPublicGetOpenInterest", {"symbol": one.venue_id}, {"weight": 1}, one) for one in instruments]
     marks, *replies = yield [_PREMIUM_INDEX, *calls]
-    mark = {item["symbol"]: item["markPrice"] for item in some(marks.payload)}
+    known, odd = read(some(marks.payload), lambda item: (str(item["symbol"]), item["markPrice"]))
+    mark = dict(known)
 
     def row(pair: tuple[Instrument, Reply]) -> RawOpenInterest:
         one, payload = pair[0], pair[1].payload
-        return RawOpenInterest(one, whole(at(payload, "time")), base=at(payload, "openInterest"), mark=mark.get(one.venue_id))
+        same(at(payload, "symbol"), "symbol", one)
+        return RawOpenInterest(one, moment(payload, "time"), base=at(payload, "openInterest"), mark=mark.get(one.venue_id))
 
-    return read(zip(instruments, replies, strict=True), row)
+    rows, dropped = read(zip(instruments, replies, strict=True), row)
+    return rows, dropped + odd
 
 
 def volume(instruments: Sequence[Instrument]) -> Conversation[Rows[RawVolume]]:
@@ -122,12 +141,12 @@ def open_interest_page(instrument: Instrument, period: int, window: Interval) ->
     def row(item: Any) -> RawOpenInterest:
         return RawOpenInterest(instrument, whole(item["timestamp"]), base=item["sumOpenInterest"], usd=item["sumOpenInterestValue"])
 
-    return read(items(reply.payload), row)
+    return of_one(items(reply.payload), "symbol", instrument, row)
 
 
 def funding(instruments: Sequence[Instrument]) -> Conversation[Rows[RawPrediction]]:
     premium, info = yield [_PREMIUM_INDEX, _FUNDING_INFO]
-    hours = {item["symbol"]: int(item["fundingIntervalHours"]) for item in items(info.payload)}
+    hours, odd = _hours(info)
 
     def row(item: Any, one: Instrument) -> RawPrediction:
         return RawPrediction(
@@ -135,13 +154,22 @@ def funding(instruments: Sequence[Instrument]) -> Conversation[Rows[RawPredictio
             interval_minutes=hours.get(one.venue_id, _EIGHT_HOURS // 60) * 60, mark=item["markPrice"], index=item["indexPrice"],
         )  # fmt: skip
 
-    return asked(some(premium.payload), lambda item: str(item["symbol"]), instruments, row)
+    rows, dropped = asked(some(premium.payload), lambda item: str(item["symbol"]), instruments, row)
+    return rows, dropped + odd
+
+
+def _hours(info: Reply) -> tuple[Mapping[str, int], list[str]]:
+    """(symbol -> hours between its settlements, one line for each that cannot be understood)."""
+    found, odd = read(items(info.payload), lambda item: (str(item["symbol"]), int(item["fundingIntervalHours"])))
+    return dict(found), odd
 
 
 def funding_page(instrument: Instrument, window: Interval) -> Conversation[Rows[RawFunding]]:
     params = {"symbol": instrument.venue_id, "limit": 1000} | _bounds(window)
     (reply,) = yield [Call("fapiPublicGetFundingRate", params, {"funding": 1}, instrument)]
-    return read(items(reply.payload), lambda item: RawFunding(instrument, whole(item["fundingTime"]), item["fundingRate"]))
+    return of_one(
+        items(reply.payload), "symbol", instrument, lambda item: RawFunding(instrument, whole(item["fundingTime"]), item["fundingRate"])
+    )
 
 
 def _bounds(window: Interval) -> dict[str, int]:
@@ -166,6 +194,8 @@ def _read(frame: Any, hearing: Hearing) -> None:
         hearing.refused(str(frame.get("error") or frame.get("msg")))
     elif "id" in frame:
         hearing.acknowledged(1)
+    else:
+        raise unknown("e", kind)
 
 
 REPAIR = None

@@ -12,8 +12,9 @@ from typing import Any
 from urllib.parse import unquote
 
 from perptape.exchanges.base import CallLimit, Feed, History, PageRule, Traits
-from perptape.exchanges.calls import Call, Conversation, Malformed, Reaction, Rows, asked, at, decimal, items, read, some, whole
-from perptape.exchanges.frames import Hearing, Stream, chunks, each
+from perptape.exchanges.calls import Call, Conversation, Reaction, Rows, asked, decimal, items, moment, of_one, read, same, some, whole
+from perptape.exchanges.culprit import Malformed
+from perptape.exchanges.frames import Hearing, Stream, chunks, each, unknown
 from perptape.instruments import Instrument
 from perptape.interval import DAY, HOUR, MINUTE, SECOND, Interval
 from perptape.raw import RawFunding, RawOpenInterest, RawPrediction, RawVolume
@@ -64,7 +65,7 @@ _ONE = {"ip": 1}
 
 def clock() -> Conversation[int | None]:
     (reply,) = yield [Call("publicGetV5MarketTime", cost=_ONE)]
-    return whole(at(reply.payload, "time"))
+    return moment(reply.payload, "time")
 
 
 def instruments() -> Conversation[Rows[Instrument]]:
@@ -77,12 +78,20 @@ def instruments() -> Conversation[Rows[Instrument]]:
         for state, reply in zip(list(cursors), replies, strict=True):
             page = (some if state == "Trading" and not found else items)(reply.payload, "result", "list")
             found += page
-            cursors[state] = unquote(reply.payload["result"].get("nextPageCursor") or "") if page else ""
+            cursors[state] = _cursor(reply.payload["result"]) if page else ""
             if (state, cursors[state]) in seen:
                 raise Malformed(f"the pages of contracts have no end: {cursors[state]} comes again")
             seen |= {(state, cursor) for state, cursor in cursors.items() if cursor}
         cursors = {state: cursor for state, cursor in cursors.items() if cursor}
     return read(found, _instrument)
+
+
+def _cursor(result: Any) -> str:
+    """Where the next page begins; nothing on the last."""
+    said = result.get("nextPageCursor") or ""
+    if not isinstance(said, str):
+        raise Malformed(f"result.nextPageCursor: {said} is no text")
+    return unquote(said)
 
 
 def _listing(state: str, cursor: str) -> Call:
@@ -122,8 +131,10 @@ def volume(instruments: Sequence[Instrument]) -> Conversation[Rows[RawVolume]]:
 def open_interest_page(instrument: Instrument, period: int, window: Interval) -> Conversation[Rows[RawOpenInterest]]:
     params = _page(instrument, window) | {"intervalTime": _PERIODS[period // MINUTE]}
     (reply,) = yield [Call("publicGetV5MarketOpenInterest", params, _ONE, instrument)]
+    found = items(reply.payload, "result", "list")
+    same(reply.payload["result"].get("symbol"), "result.symbol", instrument)
     return read(
-        items(reply.payload, "result", "list"),
+        found,
         lambda item: RawOpenInterest(instrument, whole(item["timestamp"]), base=item["openInterest"]),
     )
 
@@ -143,10 +154,10 @@ def funding(instruments: Sequence[Instrument]) -> Conversation[Rows[RawPredictio
 
 def funding_page(instrument: Instrument, window: Interval) -> Conversation[Rows[RawFunding]]:
     (reply,) = yield [Call("publicGetV5MarketFundingHistory", _page(instrument, window), _ONE, instrument)]
-    return read(
-        items(reply.payload, "result", "list"),
+    return of_one(
+        items(reply.payload, "result", "list"), "symbol", instrument,
         lambda item: RawFunding(instrument, whole(item["fundingRateTimestamp"]), item["fundingRate"]),
-    )
+    )  # fmt: skip
 
 
 def _symbol(item: Any) -> str:
@@ -155,7 +166,7 @@ def _symbol(item: Any) -> str:
 
 def _tickers() -> Conversation[tuple[list[Any], int | None]]:
     (reply,) = yield [Call("publicGetV5MarketTickers", {"category": "linear"}, _ONE)]
-    return some(reply.payload, "result", "list"), whole(at(reply.payload, "time"))
+    return some(reply.payload, "result", "list"), moment(reply.payload, "time")
 
 
 def _page(instrument: Instrument, window: Interval) -> dict[str, Any]:
@@ -175,13 +186,17 @@ def _subscribe(ids: Sequence[str], control: str) -> list[Any]:
 def _read(frame: Any, hearing: Hearing) -> None:
     topic = frame.get("topic")
     if topic is None:
-        if frame.get("op") == "subscribe" or frame.get("success") is False:
+        if (said := frame.get("op")) == "subscribe" or frame.get("success") is False:
             hearing.acknowledged(1) if frame["success"] else hearing.refused(str(frame.get("ret_msg")))
+        elif said not in ("ping", "pong"):
+            raise unknown("op", said)
     elif topic.startswith("allLiquidation."):
         hearing.feed(topic[15:])
         each(frame["data"], _liquidation, hearing)
-    else:
+    elif topic.startswith("tickers."):
         hearing.control(frame["ts"])
+    else:
+        raise unknown("topic", topic)
 
 
 def _liquidation(item: Any, hearing: Hearing) -> None:

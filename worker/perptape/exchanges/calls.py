@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, Literal, Protocol, TypeVar
 
 from perptape.exchanges.base import Traits
+from perptape.exchanges.culprit import ODD, Malformed, blamed, dotted
 from perptape.exchanges.frames import Stream
 from perptape.exchanges.text import short
 from perptape.instruments import Instrument
@@ -45,10 +46,6 @@ class Reply:
     date: int | None = None
 
 
-class Malformed(ValueError):
-    """An answer that the venue does not give when it is well: HTML with 200, an empty body, a list where an object belongs."""
-
-
 class Unlisted(ValueError):
     """An answer about all contracts that has none of those asked for: the venue does not list them (any more)."""
 
@@ -70,7 +67,7 @@ def at(payload: Any, *path: str | int) -> Any:
         try:
             found = found[step]
         except (KeyError, IndexError, TypeError):
-            raise Malformed(f"no {'.'.join(map(str, path))} in the answer: {_shown(payload)}") from None
+            raise Malformed(f"no {dotted(path)} in the answer: {_shown(payload)}") from None
     return found
 
 
@@ -78,7 +75,7 @@ def items(payload: Any, *path: str | int) -> list[Any]:
     """The list at `path`; raises Malformed for anything else."""
     found = at(payload, *path)
     if not isinstance(found, list):
-        raise Malformed(f"no list at {'.'.join(map(str, path)) or 'the top'} of the answer: {_shown(payload)}")
+        raise Malformed(f"no list at {dotted(path) or 'the top'} of the answer: {_shown(payload)}")
     return found
 
 
@@ -86,7 +83,7 @@ def some(payload: Any, *path: str | int) -> list[Any]:
     """The list at `path` of an answer that is never empty (a list of all contracts)."""
     found = items(payload, *path)
     if not found:
-        raise Malformed(f"an empty list at {'.'.join(map(str, path)) or 'the top'} of the answer: {_shown(payload)}")
+        raise Malformed(f"an empty list at {dotted(path) or 'the top'} of the answer: {_shown(payload)}")
     return found
 
 
@@ -97,8 +94,8 @@ def read(found: Iterable[Any], make: Callable[[Any], T | None]) -> Rows[T]:
     for item in found:
         try:
             row = make(item)
-        except (LookupError, TypeError, ValueError, InvalidOperation, AttributeError) as error:
-            dropped.append(f"{type(error).__name__} {error}: {short(item)}")
+        except ODD as error:
+            dropped.append(blamed(item, make, error))
             continue
         if row is not None:
             rows.append(row)
@@ -123,6 +120,32 @@ def asked(
     if wanted and len(left) == len(wanted) and not dropped:
         raise Unlisted(f"does not list {', '.join(left)}")
     return rows, dropped + [f"{one.venue_id}: not in the answer" for one in left.values()]
+
+
+def of_one(found: Iterable[Any], key: str, one: Instrument, make: Callable[[Any], T | None]) -> Rows[T]:
+    """Each item of a page that was asked for of one contract, through `make`; one that names another contract at `key` is a line."""
+
+    def mine(item: Any) -> T | None:
+        if key in item and item[key] != one.venue_id:
+            raise ValueError(f"is not {one.venue_id}")
+        return make(item)
+
+    return read(found, mine)
+
+
+def same(named: Any, field: str, one: Instrument) -> None:
+    """Raises Malformed where an answer about one contract names another one at `field`; nothing is said by None."""
+    if named is not None and named != one.venue_id:
+        raise Malformed(f"{field}: {short(named)} is not {one.venue_id}")
+
+
+def moment(payload: Any, *path: str | int) -> int | None:
+    """The time at `path`; raises Malformed for what is none."""
+    found = at(payload, *path)
+    try:
+        return whole(found)
+    except ODD:
+        raise Malformed(f"{dotted(path)}: {short(found)} is no time") from None
 
 
 def whole(value: Any) -> int | None:

@@ -10,8 +10,9 @@ from decimal import Decimal
 from typing import Any
 
 from perptape.exchanges.base import CallLimit, Feed, History, PageRule, Traits
-from perptape.exchanges.calls import Call, Conversation, Malformed, Reaction, Rows, asked, at, decimal, items, read, some, whole
-from perptape.exchanges.frames import Hearing, Stream, chunks, each
+from perptape.exchanges.calls import Call, Conversation, Reaction, Rows, asked, decimal, items, moment, of_one, read, some, whole
+from perptape.exchanges.culprit import Malformed
+from perptape.exchanges.frames import Hearing, Stream, chunks, each, unknown
 from perptape.instruments import Instrument
 from perptape.interval import DAY, HOUR, MINUTE, SECOND, Interval, floor
 from perptape.raw import RawFill, RawFunding, RawLiquidation, RawOpenInterest, RawPrediction, RawVolume
@@ -64,7 +65,7 @@ _NEVER = 32_503_708_800_000  # [seen] the expiration of a perpetual
 
 def clock() -> Conversation[int | None]:
     (reply,) = yield [Call("publicGetGetTime", cost=_CREDIT)]
-    return whole(at(reply.payload, "result"))
+    return moment(reply.payload, "result")
 
 
 def instruments() -> Conversation[Rows[Instrument]]:
@@ -166,6 +167,8 @@ def _read(frame: Any, hearing: Hearing) -> None:
             hearing.refused(str(frame["error"].get("message")))
         elif isinstance(frame.get("result"), list):
             hearing.acknowledged(len(frame["result"]))
+        else:
+            raise unknown("result", frame.get("result"))
         return
     kind, _, rest = params["channel"].partition(".")
     if kind == "trades":
@@ -173,6 +176,8 @@ def _read(frame: Any, hearing: Hearing) -> None:
         each(params["data"], _trade, hearing)
     elif kind == "ticker":
         hearing.control(params["data"]["timestamp"])
+    else:
+        raise unknown("params.channel", params["channel"])
 
 
 def _trade(item: Any, hearing: Hearing) -> None:
@@ -198,7 +203,7 @@ def _trades_page(instrument: Instrument, window: Interval) -> Conversation[Rows[
         "sorting": "asc",
     }  # fmt: skip
     (reply,) = yield [Call("publicGetGetLastTradesByInstrumentAndTime", params, _CREDIT, instrument)]
-    return read(items(reply.payload, "result", "trades"), lambda item: _fill(instrument, item))
+    return of_one(items(reply.payload, "result", "trades"), "instrument_name", instrument, lambda item: _fill(instrument, item))
 
 
 def _fill(one: Instrument, item: Any) -> RawFill:

@@ -5,10 +5,11 @@ Pure. `Stream.read` tells a `Hearing` what a parsed frame holds; it makes no obj
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
+from perptape.exchanges.culprit import ODD, Malformed, blamed
 from perptape.exchanges.text import short
 
 
@@ -50,13 +51,34 @@ class Stream:
     """The address -> the URL."""
 
 
-def each(found: Iterable[Any], tell: Callable[[Any, Hearing], None], hearing: Hearing) -> None:
-    """Tells every item of a batch: one that cannot be understood is reported, and the rest goes on."""
+class _Deaf:
+    """A `Hearing` that does nothing: for reading a frame once more."""
+
+    def feed(self, topic: str | None, time: int | None = None) -> None: ...
+    def event(self, id: str, time: int, side: str, price: Any, average: Any, quantity: Any, venue_id: str | None) -> None: ...
+    def control(self, time: int | None) -> None: ...
+    def acknowledged(self, count: int) -> None: ...
+    def refused(self, message: str) -> None: ...
+    def malformed(self, message: str) -> None: ...
+
+
+DEAF: Final[Hearing] = _Deaf()
+
+
+def each(found: Any, tell: Callable[[Any, Hearing], None], hearing: Hearing) -> None:
+    """Tells every item of a batch: one that cannot be understood is reported, and the rest goes on. Raises TypeError for no list."""
+    if not isinstance(found, list):
+        raise TypeError("is no list")
     for item in found:
         try:
             tell(item, hearing)
-        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
-            hearing.malformed(f"{type(error).__name__} {error}: {short(item)}")
+        except ODD as error:
+            hearing.malformed(blamed(item, lambda seen: tell(seen, DEAF), error))
+
+
+def unknown(field: str, value: Any) -> Malformed:
+    """What to raise of a frame of no kind that was asked for: a venue that changed its wire must not go unnoticed."""
+    return Malformed(f"{field}: {short(value)} is nothing that was subscribed to")
 
 
 def chunks(topics: Sequence[str], size: int) -> list[Sequence[str]]:

@@ -10,7 +10,8 @@ from decimal import Decimal
 from typing import Any
 
 from perptape.exchanges.base import CallLimit, History, PageRule, Traits
-from perptape.exchanges.calls import Call, Conversation, Malformed, Reaction, Rows, asked, items, read, some, whole
+from perptape.exchanges.calls import Call, Conversation, Reaction, Rows, asked, items, of_one, read, some, whole
+from perptape.exchanges.culprit import Malformed
 from perptape.instruments import Instrument
 from perptape.interval import HOUR, MINUTE, Interval, floor
 from perptape.raw import RawFunding, RawOpenInterest, RawPrediction, RawVolume
@@ -89,7 +90,11 @@ def funding_page(instrument: Instrument, window: Interval) -> Conversation[Rows[
     params = {"type": "fundingHistory", "coin": instrument.venue_id, "startTime": window.start, "endTime": window.end - 1}
     weight = 20 + min(500, len(window) // HOUR + 1) // 20  # [doc] 1 more for every 20 rows of the answer
     (reply,) = yield [Call("publicPostInfo", params, {"weight": weight}, instrument)]
-    return read(items(reply.payload), lambda item: RawFunding(instrument, whole(item["time"]), item["fundingRate"]))
+    return of_one(items(reply.payload), "coin", instrument, lambda item: RawFunding(instrument, whole(item["time"]), item["fundingRate"]))
+
+
+def _delisted(coin: Any) -> bool:
+    return isinstance(coin, dict) and bool(coin.get("isDelisted"))
 
 
 def _name(item: Any) -> str:
@@ -101,10 +106,10 @@ def _contexts() -> Conversation[tuple[list[tuple[Any, Any]], int, int]]:
     (reply,) = yield [Call("publicPostInfo", {"type": "metaAndAssetCtxs"}, {"weight": 20})]
     coins, contexts = some(reply.payload, 0, "universe"), items(reply.payload, 1)
     if len(coins) != len(contexts):
-        raise Malformed(f"{len(coins)} coins but {len(contexts)} contexts")
+        raise Malformed(f"universe: {len(coins)} coins but {len(contexts)} contexts")
     time = reply.received if reply.date is None else reply.date
     # the delisted stay in the list, with an open interest of 0.0 that is nobody's
-    pairs = [(coin, context) for coin, context in zip(coins, contexts, strict=True) if not coin.get("isDelisted")]
+    pairs = [(coin, context) for coin, context in zip(coins, contexts, strict=True) if not _delisted(coin)]
     return pairs, time, max(time, reply.received)
 
 

@@ -10,8 +10,8 @@ from decimal import Decimal
 from typing import Any
 
 from perptape.exchanges.base import CallLimit, Feed, History, PageRule, Traits
-from perptape.exchanges.calls import Call, Conversation, Reaction, Rows, asked, at, decimal, items, read, some, whole
-from perptape.exchanges.frames import Hearing, Stream, each
+from perptape.exchanges.calls import Call, Conversation, Reaction, Rows, asked, decimal, items, moment, of_one, read, some, whole
+from perptape.exchanges.frames import Hearing, Stream, each, unknown
 from perptape.instruments import Instrument
 from perptape.interval import DAY, HOUR, MINUTE, SECOND, Interval
 from perptape.raw import RawFill, RawFunding, RawLiquidation, RawOpenInterest, RawPrediction, RawVolume
@@ -80,7 +80,7 @@ _SWAPS = {"instType": "SWAP"}
 
 def clock() -> Conversation[int | None]:
     (reply,) = yield [Call("publicGetPublicTime", cost={"time": 1})]
-    return whole(at(reply.payload, "data", 0, "ts"))
+    return moment(reply.payload, "data", 0, "ts")
 
 
 def instruments() -> Conversation[Rows[Instrument]]:
@@ -137,8 +137,10 @@ def open_interest_page(instrument: Instrument, period: int, window: Interval) ->
     (reply,) = yield [Call("publicGetRubikStatContractsOpenInterestHistory", _page(instrument) | params, cost, instrument)]
 
     def row(item: Any) -> RawOpenInterest | None:
+        if not isinstance(item, list):  # of text the first digits would be taken
+            raise TypeError("is no list")
         time = int(item[0])
-        return RawOpenInterest(instrument, time, item[1], item[2], item[3]) if time + period <= reply.received else None
+        return None if time <= reply.received < time + period else RawOpenInterest(instrument, time, item[1], item[2], item[3])
 
     return read(items(reply.payload, "data"), row)
 
@@ -157,7 +159,10 @@ def funding_page(instrument: Instrument, window: Interval) -> Conversation[Rows[
     params = {"before": window.start - 1, "after": window.end}
     cost = {f"funding-rate-history/{instrument.venue_id}": 1}
     (reply,) = yield [Call("publicGetPublicFundingRateHistory", _page(instrument) | params, cost, instrument)]
-    return read(items(reply.payload, "data"), lambda item: RawFunding(instrument, whole(item["fundingTime"]), item["realizedRate"]))
+    return of_one(
+        items(reply.payload, "data"), "instId", instrument,
+        lambda item: RawFunding(instrument, whole(item["fundingTime"]), item["realizedRate"]),
+    )  # fmt: skip
 
 
 def _id(item: Any) -> str:
@@ -186,10 +191,14 @@ def _read(frame: Any, hearing: Hearing) -> None:
         hearing.acknowledged(1)
     elif event == "error":
         hearing.refused(str(frame.get("msg")))
-    elif event is None and frame["arg"]["channel"] == "liquidation-orders":
+    elif event is None and (channel := frame["arg"]["channel"]) == "liquidation-orders":
         each(frame["data"], _orders, hearing)
-    elif event is None:
+    elif event is None and channel == "tickers":
         hearing.control(int(frame["data"][0]["ts"]))
+    elif event is None:
+        raise unknown("arg.channel", channel)
+    elif event not in _NOTICES:
+        raise unknown("event", event)
 
 
 def _orders(item: Any, hearing: Hearing) -> None:
@@ -205,6 +214,7 @@ def _orders(item: Any, hearing: Hearing) -> None:
     each(item["details"], order, hearing)
 
 
+_NOTICES = ("notice", "channel-conn-count", "unsubscribe")  # [doc] of the connection, not of a topic
 _SIDE = {"buy": "BUY", "sell": "SELL"}
 
 
@@ -214,10 +224,11 @@ def _liquidations_page(instrument: Instrument, window: Interval) -> Conversation
     params = {**_SWAPS, "instFamily": family, "state": "filled", "limit": 100, "before": window.start - 1, "after": window.end}
     cost = {"liquidation-orders": 1}
     (reply,) = yield [Call("liquidation-orders", params, cost, instrument, path="public/liquidation-orders")]  # [ccxt] 4.5.90 lacks it
-    mine = [item for item in items(reply.payload, "data") if item["instId"] == instrument.venue_id]
-    return read(
-        [detail for item in mine for detail in item["details"]], lambda detail: RawFill(whole(detail["ts"]), (_order(instrument, detail),))
-    )
+    mine = lambda item: items(item, "details") if item["instId"] == instrument.venue_id else None  # noqa: E731
+    found, odd = read(items(reply.payload, "data"), mine)
+    details = [detail for each in found for detail in each]
+    rows, dropped = read(details, lambda detail: RawFill(whole(detail["ts"]), (_order(instrument, detail),)))
+    return rows, dropped + odd
 
 
 def _order(instrument: Instrument, detail: Any) -> RawLiquidation:

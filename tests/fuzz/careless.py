@@ -1,0 +1,74 @@
+"""Venues read carelessly, as one does in a hurry: what the fuzzing must notice, or it has no power."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+from perptape.exchanges import binance
+from perptape.exchanges.calls import Call, Conversation, Rows, items
+from perptape.instruments import Instrument
+from perptape.interval import Interval
+from perptape.raw import RawFunding
+
+VENUE = "binance"
+
+
+def _invents(item: Any, one: Instrument) -> RawFunding | None:
+    """A rate where the venue gave none."""
+    return RawFunding(one, int(item["fundingTime"]), item.get("fundingRate") or "0.0001234")
+
+
+def _silent(item: Any, one: Instrument) -> RawFunding | None:
+    """What it cannot understand it leaves out."""
+    try:
+        return RawFunding(one, int(item["fundingTime"]), item["fundingRate"])
+    except (LookupError, TypeError, ValueError, AttributeError):
+        return None
+
+
+def _asserts(item: Any, one: Instrument) -> RawFunding | None:
+    """It takes for granted what it was told."""
+    assert isinstance(item, dict)
+    return RawFunding(one, int(item["fundingTime"]), item["fundingRate"])
+
+
+def _nameless(item: Any, one: Instrument) -> RawFunding | None:
+    """Whatever is wrong, it says the same."""
+    try:
+        return RawFunding(one, int(item["fundingTime"]), item["fundingRate"])
+    except (LookupError, TypeError, ValueError, AttributeError):
+        raise ValueError from None
+
+
+def _page(read: Callable[[Any, Instrument], RawFunding | None]) -> Callable[[Instrument, Interval], Conversation[Rows[RawFunding]]]:
+    def funding_page(instrument: Instrument, window: Interval) -> Conversation[Rows[RawFunding]]:
+        (reply,) = yield [Call("fapiPublicGetFundingRate", {"symbol": instrument.venue_id})]
+        rows: list[RawFunding] = []
+        dropped: list[str] = []
+        for item in items(reply.payload):
+            try:
+                row = read(item, instrument)
+            except (LookupError, TypeError, ValueError, AttributeError) as error:
+                dropped.append(f"it cannot be understood ({type(error).__name__})")
+            else:
+                rows += [row] if row is not None else []
+        return rows, dropped
+
+    return funding_page
+
+
+def careless(name: str) -> Any:
+    """The venue, read in that way."""
+    told = {key: value for key, value in vars(binance).items() if not key.startswith("__")}
+    return SimpleNamespace(**told | {"funding_page": _page(READERS[name])})
+
+
+READERS: Mapping[str, Callable[[Any, Instrument], RawFunding | None]] = {
+    "invents": _invents,
+    "silent": _silent,
+    "asserts": _asserts,
+    "nameless": _nameless,
+}
+NAMES: Sequence[str] = tuple(READERS)

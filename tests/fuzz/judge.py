@@ -1,0 +1,155 @@
+"""What is wrong with what became of a wrong payload: a crash, a row of nobody's making, a silent loss, a reason that names no field.
+
+Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from decimal import Decimal, InvalidOperation
+from math import isfinite
+from typing import Any
+
+from fuzz.desk import Outcome
+from fuzz.mutate import Mutation
+
+ROWS_OWN = frozenset(
+    [
+        "contracts", "base", "usd", "mark", "rate", "index", "time", "interval", "price", "quantity", "side", "contract", "frame",
+        "listed", "crowded", "rows", "universe", "next rate", "next funding time", "average price", "venue id", "open interest",
+        "the whole", "control topic",
+    ]
+)  # fmt: skip
+"""What a row calls its fields, and what a reason says of more than one field: of the whole entry, the contract, the frame."""
+
+_BEFORE = (
+    re.compile(r"(binance|bybit|hyperliquid|okx|deribit):? "),
+    re.compile(r"nothing in the answer can be understood: "),
+    re.compile(r"[\w-]+\.(BINANCE|BYBIT|HYPERLIQUID|OKX|DERIBIT): "),
+    re.compile(r"control topic: (?=time)"),
+)
+_FORMS = (
+    (re.compile(r"(?:no|no list at|an empty list at) ([\w.?=-]+|the top) (?:in|of) the answer"), None),
+    (re.compile(r"[\w-]+: not in the answer|does not list "), "contract"),
+    (re.compile(r"\d+ rows, the time of"), "time"),
+    (re.compile(r"no row from|no settlement in|open interest: none of|a page of \d+ rows"), "rows"),
+    (re.compile(r"not JSON \("), "frame"),
+    (re.compile(r"the contract is named in no text"), "contract"),
+    (re.compile(r"HTTP 200: "), "the venue's word"),
+    (re.compile(r"more at \S+ than a page holds"), "crowded"),
+    (re.compile(r"([\w][\w .?=-]*?): "), None),
+)
+
+
+def field(reason: str) -> str:
+    """The field that a reason names: the last name of its path; nothing where it names none."""
+    for prefix in _BEFORE * 2:
+        if (found := prefix.match(reason)) is not None:
+            reason = reason[found.end() :]
+    for form, name in _FORMS:
+        if (found := form.match(reason)) is not None:
+            path = name or found[1]
+            return next((step for step in reversed(path.split(".")) if not step.isdigit()), f"place {path}")
+    return ""
+
+
+def faults(outcome: Outcome, payload: Any, expected: int, done: Mutation | str) -> Iterator[str]:
+    """One line for each thing that must not be. `payload` as it was sent (None where it is no JSON); `expected` rows of it unhurt;
+    `done`: the one thing that was done to it, or how the text was garbled."""
+    if outcome.crash is not None:
+        yield f"crash: {type(outcome.crash).__name__}: {outcome.crash}"
+        return
+    for reason in outcome.reasons:
+        if "\n" in reason:
+            yield f"a reason of two lines: {reason!r}"
+        named = field(reason)
+        if not named:
+            yield f"names no field: {reason}"
+        elif isinstance(done, Mutation) and not _concerns(named, done):
+            yield f"names {named}, which is well: {reason}"
+    yield from _of_rows(outcome, payload)
+    lost = expected - len(outcome.rows)
+    if lost > 0 and not outcome.reasons and not (isinstance(done, Mutation) and _leaves_out(done)):
+        yield f"{lost} rows lost without a word"
+
+
+def _concerns(named: str, done: Mutation) -> bool:
+    place = named.startswith("place ") and (done.kind != "gone" or any(isinstance(step, int) for step in done.path))
+    return named in done.names or named in ROWS_OWN or place or _said_by_venue(named, done)
+
+
+WORDS = frozenset(
+    [
+        "code", "msg", "message", "error", "retCode", "retMsg", "ret_code", "success", "status", "result", "data", "e", "id",
+        "event", "s", "op", "topic", "isDelisted", "extra", "sCode", "list",
+    ]
+)  # fmt: skip
+
+
+def _said_by_venue(named: str, done: Mutation) -> bool:
+    """An answer that CCXT takes for a refusal; one that is no block or list at all is one."""
+    return named in ("the venue's word", *WORDS) and (done.kind == "added" or not done.path or bool(done.names & WORDS))
+
+
+SILENT = frozenset(
+    [
+        "liquidation", "isDelisted", "isActive", "is_active", "state", "status", "contractType", "settlement_period", "filters",
+        "s", "instId", "instrument_name", "channel", "details", "list", "data", "trades", "event", "e", "id", "error", "op",
+        "topic", "method", "params", "success", "result", "symbols", "universe", "timestamp", "ts", "T", "time", "fundingTime",
+        "fundingRateTimestamp",
+    ]
+)  # fmt: skip
+
+
+def _leaves_out(done: Mutation) -> bool:
+    """Whether the venue itself may have said so little: entries that are gone, of another contract, of another time."""
+    last = next((step for step in reversed(done.path) if isinstance(step, str)), "")
+    entry = bool(done.path) and isinstance(done.path[-1], int)
+    return last in SILENT or entry or not done.path
+
+
+def _of_rows(outcome: Outcome, payload: Any) -> Iterator[str]:
+    for row in outcome.rows:
+        odd = [value for value in row if isinstance(value, float) and not isfinite(value)]
+        if odd or any(isinstance(value, int) and not -(2**63) <= value < 2**63 for value in row):
+            yield f"a row that is none: {row}"
+    if outcome.sent and payload is not None:
+        numbers = {float(number) for number in _numbers(payload)}
+        for value in outcome.sent:
+            if value not in (None, "") and (exact := _exact(value)) is not None and float(exact) not in numbers:
+                yield f"a number that nobody sent: {value!r}"
+
+
+def _numbers(payload: Any) -> Iterator[Decimal]:
+    waiting: list[Any] = [payload]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            waiting += value.values()
+        elif isinstance(value, list):
+            waiting += value
+        elif not isinstance(value, bool) and (exact := _exact(value)) is not None:
+            yield exact
+
+
+def _exact(value: Any) -> Decimal | None:
+    try:
+        found = Decimal(str(value))
+    except (InvalidOperation, ValueError):
+        return None
+    return found if found.is_finite() else None
+
+
+def kind(outcome: Outcome) -> str:
+    """In one word what became of a payload."""
+    if outcome.crash is not None:
+        return "crash"
+    if outcome.rows:
+        return "kept in part" if outcome.reasons else "kept"
+    return "rejected" if outcome.reasons else "no rows"
+
+
+def named(outcomes: Sequence[Outcome]) -> Iterator[str]:
+    for outcome in outcomes:
+        yield from map(field, outcome.reasons)
