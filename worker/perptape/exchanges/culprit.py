@@ -40,7 +40,7 @@ def dotted(path: Path) -> str:
 
 def _broke_on(payload: Any, read: Callable[[Any], object]) -> Path:
     taken: list[Path] = [()]
-    with suppress(ODD):
+    with suppress(*ODD):
         read(_seen(payload, (), taken))
     return taken[-1]
 
