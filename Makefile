@@ -27,6 +27,8 @@ ARGS ?=
 # How many schedules `make campaign` carries out, from which one on.
 N ?= 300
 SEED ?= 0
+# 1: in process, on a virtual clock. 2: real processes and sockets, four schedules a minute.
+LAYER ?= 1
 
 RUN := .venv/bin/python -m
 MADE := .venv/.made-$(firstword $(shell cat requirements/dev.txt pyproject.toml | cksum))
@@ -69,8 +71,8 @@ lint: $(MADE)
 bench: $(MADE) ## what is promised about speed and memory, measured
 	$(RUN) bench $(ARGS)
 
-campaign: $(MADE) ## schedules of faults against collector and publisher on a virtual clock; N=300 SEED=0
-	@PYTHONPATH=tests $(RUN) campaign $(N) $(SEED)
+campaign: $(MADE) ## schedules of faults against collector and publisher; N=300 SEED=0; LAYER=2: processes and sockets
+	@PYTHONPATH=tests $(RUN) campaign$(if $(filter 2,$(LAYER)),.l2) $(N) $(SEED)
 
 simulate: $(MADE) ## five simulated venues on this machine, until Ctrl-C
 	@$(RUN) perptape simulate $(ARGS)

@@ -9,8 +9,8 @@ import sys
 import time
 from collections import Counter
 
-from campaign.schedule import schedule
 from campaign.world import lived, quiet
+from perptape.simulation.schedule import schedule
 
 
 def main(count: int, first: int) -> int:
@@ -24,13 +24,13 @@ def main(count: int, first: int) -> int:
         unseen += world.unseen
         if findings := world.findings:
             wrong[seed] = findings
-            _say(f"seed {seed}: {findings[0]}" + (f" (and {len(findings) - 1} more)" if findings[1:] else ""))
+            say(f"seed {seed}: {findings[0]}" + (f" (and {len(findings) - 1} more)" if findings[1:] else ""))
         _progress(done, count, len(wrong), time.monotonic() - began)
     for line in table(met, count):
-        _say(line)
-    _say(f"{unseen} missed events that are counted apart: a topic silent for less than its quiet limit, or a known weakness")
+        say(line)
+    say(f"{unseen} missed events that are counted apart: a topic silent for less than its quiet limit, or a known weakness")
     seconds = time.monotonic() - began
-    _say(f"{count} schedules of {first}…{first + count - 1} in {seconds:.0f} s, {seconds / count:.2f} s each: {len(wrong)} went wrong")
+    say(f"{count} schedules of {first}…{first + count - 1} in {seconds:.0f} s, {seconds / count:.2f} s each: {len(wrong)} went wrong")
     return 1 if wrong else 0
 
 
@@ -44,10 +44,10 @@ def _progress(done: int, count: int, wrong: int, seconds: float) -> None:
     if sys.stderr.isatty():
         sys.stderr.write(f"\r{text} " + ("\n" if done == count else ""))
     elif done % 100 == 0 or done == count:
-        _say(text)
+        say(text)
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
 

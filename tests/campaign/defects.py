@@ -11,7 +11,6 @@ from typing import Any
 
 from campaign.feed import key_of
 from campaign.process import ProcessDisk
-from campaign.schedule import Schedule
 from campaign.venue import Line
 from campaign.world import Parts
 from perptape.claims import Claim
@@ -19,6 +18,7 @@ from perptape.errors import Retry
 from perptape.exchanges.base import Sink, Traits
 from perptape.instruments import Instrument
 from perptape.raw import Answer, RawLiquidation
+from perptape.simulation.schedule import Schedule
 from perptape.standing import DOUBTED
 from perptape.store.catalog import Tape
 from perptape.store.landing import Place

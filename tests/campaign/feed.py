@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from campaign.market import Market
-from campaign.schedule import STORM, Fault
 from perptape.exchanges.base import Sink
 from perptape.instruments import Instrument
 from perptape.interval import NS, SECOND
 from perptape.raw import RawFill, RawLiquidation
+from perptape.simulation.schedule import STORM, Fault
 
 if TYPE_CHECKING:
     from campaign.process import Process

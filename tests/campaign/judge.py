@@ -139,7 +139,7 @@ class Judge:
             if twice := [key for key, count in Counter(keys(rows, all_of_key=True)).items() if count > 1]:
                 self.found(f"{dataset}: {len(twice)} rows are there twice, {twice[0]}")
             have[dataset] = by_instrument(rows, value)
-        self._sent(have)
+        self._sent(have, now)
         live = events_of(tape.every_row("liquidations"))
         lost: list[State] = []
         seen = set()
@@ -174,7 +174,7 @@ class Judge:
         if missing > 10 * MINUTE + 3 * len(listed) * (grid_step(one.grid) or MINUTE):
             self.found(f"{one.dataset} {one.instrument} {one.grid}: {missing // MINUTE} minutes are not wanted")
 
-    def _sent(self, have: dict[str, dict[str, Values]]) -> None:
+    def _sent(self, have: dict[str, dict[str, Values]], now: int) -> None:
         """Every row was sent by the venue."""
         for name, rows in have["funding"].items():
             truth = self._market.settled(name, hull(rows))
@@ -184,7 +184,8 @@ class Judge:
             if self._market.period is None:
                 continue
             truth = self._market.buckets(name, hull(rows), whole=False)
-            if strange := [time for time, base in rows.items() if time not in truth or not 0 <= base - truth[time] <= 7]:
+            final = now - self._market.moving
+            if strange := [t for t, base in rows.items() if t not in truth or not (0 <= base - truth[t] <= 7 or t >= final)]:
                 self.found(f"open_interest {name}: never sent, {iso(strange[0])}")
 
     def _wrong(self, one: Standing, state: State, have: Values, now: int) -> str:

@@ -10,11 +10,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
-from campaign.schedule import STORM, Schedule
 from perptape.exchanges.base import Traits
 from perptape.exchanges.registry import traits
 from perptape.instruments import Instrument
 from perptape.interval import DAY, HOUR, MINUTE, SECOND, Interval, ceil
+from perptape.simulation.schedule import STORM, Schedule
 from support.fake_exchange import START, open_interest_of, perpetual, rate_of
 
 BACKFILL = 30 * HOUR
@@ -31,6 +31,8 @@ class Market:
     traits: Traits = field(init=False)
     lives: tuple[Instrument, ...] = field(init=False)
     """Every life of every contract."""
+    moving: int = 0
+    """ms before now in which buckets may be there as they were under way, however far from what they are in the end."""
     period: int | None = field(init=False)
     """The buckets that are collected; None where there is no history."""
 

@@ -10,7 +10,6 @@ import pyarrow as pa
 
 from campaign.feed import Connection, Feed, Key
 from campaign.market import Market
-from campaign.schedule import STORM
 from perptape.interval import NS, SECOND, Interval
 from perptape.standing import State
 from perptape.times import iso
@@ -24,9 +23,15 @@ NEAR = 60 * SECOND
 
 
 class StreamJudge:
-    """`excused`: events that a topic withheld for less than its quiet limit, which nobody can see."""
+    """`excused`: events that a topic withheld for less than its quiet limit, which nobody can see.
 
-    def __init__(self, market: Market, feed: Feed, processes: Sequence[Process]) -> None:
+    `flushed`: seconds after which what was received is in the log. `open_longer`: so long a socket stays open after what surely came.
+    """
+
+    def __init__(
+        self, market: Market, feed: Feed, processes: Sequence[Process], flushed: float = FLUSHED, open_longer: float = 1.0
+    ) -> None:
+        self._flushed, self._open_longer = flushed, open_longer
         self._market, self._feed, self._processes = market, feed, processes
         self._happened = {one.id: feed.events(one.id) for one in market.lives}
         self.excused: set[Key] = set()
@@ -68,12 +73,11 @@ class StreamJudge:
             found.append(f"{sum(missing.values())} events that were received are missing, one of {first(missing)}")
         return found
 
-    @staticmethod
-    def _safe(connection: Connection, at: float) -> bool:
+    def _safe(self, connection: Connection, at: float) -> bool:
         """Whether the process lived, and the socket stayed open, long enough after something was handed over."""
         process = connection.process
         died = process.died if process.died is not None else float("inf")
-        return died > at + FLUSHED and (connection.ended is None or connection.ended > at + 1 or process.ended_well)
+        return died > at + self._flushed and (connection.ended is None or connection.ended > at + self._open_longer or process.ended_well)
 
     def wrong(self, state: State, instrument: str, have: Counter[Key]) -> str:
         """What is wrong with a state of the stream's grid."""
@@ -102,7 +106,7 @@ class StreamJudge:
     def _reason(self, state: State, instrument: str) -> str:
         """Whether the reason of a hole is true: what it names touches it."""
         start, end = ((time - self._market.start) / SECOND for time in (state.span.start, state.span.end))
-        over = STORM - 30
+        over = self._market.schedule.storm - 30
         if state.reason == "process down":
             lives = sorted((p.began, p.died if p.died is not None else float("inf")) for p in self._processes if p.streams)
             whole = any(began < start - 60 and died > end + 60 for began, died in lives) and len(lives) == 1

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 from campaign.feed import Connection
 from campaign.market import AFTER, Market
-from campaign.schedule import ANSWERED, Fault
 from perptape.errors import Retry
 from perptape.exchanges.base import Sink, Traits
 from perptape.exchanges.offset import Offset, measured
 from perptape.instruments import Instrument
 from perptape.interval import MINUTE, SECOND, Interval
 from perptape.raw import Answer, RawFill, RawFunding, RawOpenInterest, RawPrediction, RawVolume
+from perptape.simulation.schedule import ANSWERED, Fault
 from support.fake_exchange import FakeClock, FakeExchange
 
 if TYPE_CHECKING:

@@ -20,7 +20,6 @@ from campaign.feed import Feed
 from campaign.judge import Judge
 from campaign.market import BACKFILL, Market
 from campaign.process import BucketView, FolderView, Lane, Process, ProcessDisk, hook, tracked
-from campaign.schedule import STORM, TAIL, Fault, Schedule
 from campaign.stream_judge import StreamJudge
 from campaign.venue import Line
 from perptape.claims import period_grid
@@ -30,6 +29,7 @@ from perptape.collect.run import run
 from perptape.collect.stream_report import Pace
 from perptape.errors import StoreError
 from perptape.interval import HOUR, MINUTE, SECOND
+from perptape.simulation.schedule import STORM, TAIL, Fault, Schedule
 from perptape.store.catalog import Tape
 from perptape_api.document import load
 from support.storage import Actor, Bucket, Killed, RecordingDisk

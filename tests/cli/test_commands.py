@@ -361,6 +361,20 @@ def test_endpoints_are_printed_for_a_shell() -> None:
     assert lines[1].startswith("export PERPTAPE_OKX_ENDPOINT=http://127.0.0.1:")
 
 
+@pytest.mark.parametrize("seed", [(), ("0",)])
+def test_a_campaign_says_each_fault_when_it_begins(seed: tuple[str, ...]) -> None:
+    command = [sys.executable, "-m", "perptape", "simulate", "-e", "deribit", "--port", "0", "--campaign", *seed, "--storm", "10s"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        lines = [server.stdout.readline() for _ in range(4)]
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(10) == 0
+    assert lines[2:] == [
+        "0:00:00 deribit: latency: answers come late for 6.0 s\n",
+        "0:00:00 deribit: silent topic: the topic of liquidations is silent, others flow for 0.3 s\n",
+    ]
+
+
 @pytest.mark.parametrize(("more", "code"), [((), 0), (("--once",), 1)])
 def test_a_run_that_is_stopped_while_it_starts_ends_cleanly(tmp_path: Path, more: tuple[str, ...], code: int) -> None:
     file = tmp_path / "pipe.yaml"
@@ -410,6 +424,11 @@ def test_a_daemon_prints_its_spec_and_leaves_cleanly_when_told(venues: Environ, 
             ("simulate", "--port", "0", "-e", "okx", "--ready-file", "nowhere/ready.json"),
             "--ready-file nowhere/ready.json cannot be written",
         ),
+        (("simulate", "--port", "0", "--campaign", "--storm", "1s"), "--storm 1s is too short: 10s at least"),
+        (("simulate", "--port", "0", "--campaign", "--storm", "soon"), "--storm"),
+        (("simulate", "--port", "0", "--campaign", "-1"), "--campaign"),
+        (("simulate", "--port", "0", "--campaign", "red"), "--campaign"),
+        (("simulate", "--port", "0", "--storm", "10s"), "--storm goes with --campaign"),
     ],
 )
 def test_what_would_do_nothing_or_cannot_be_is_refused_in_a_line(perptape: Perptape, words: tuple[str, ...], said: str) -> None:

@@ -30,10 +30,18 @@ class Forked:
     """A command under way, as `subprocess.Popen` shows one whose output is text, in pipes.
 
     `folder`: where it works. `largest`: the bytes that a file of it may have (a full disk). `log`: takes its output instead.
+    `main`: the module whose `main` it is.
     """
 
     def __init__(
-        self, arguments: Sequence[str], environ: Mapping[str, str], folder: Path, *, largest: int | None = None, log: Path | None = None
+        self,
+        arguments: Sequence[str],
+        environ: Mapping[str, str],
+        folder: Path,
+        *,
+        largest: int | None = None,
+        log: Path | None = None,
+        main: str = "perptape.cli",
     ) -> None:
         self.args = list(arguments)
         self.returncode: int | None = None
@@ -42,7 +50,7 @@ class Forked:
         self._told, telling = os.pipe()
         self.stdout, self.stderr = open(out), open(err)  # noqa: SIM115 - as long as this
         self._reading: list[Future[str]] = []
-        command = {"arguments": self.args, "environ": dict(environ), "folder": str(folder), "largest": largest}
+        command = {"arguments": self.args, "environ": dict(environ), "folder": str(folder), "largest": largest, "main": main}
         with TAKING:
             socket.send_fds(_forking(), [json.dumps(command).encode() + b"\n"], [to_out, to_err, telling])
         for one in (to_out, to_err, telling):

@@ -19,6 +19,7 @@ import socket
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 LEFT_OUT = ("perptape.nautilus", "perptape.__main__")
@@ -97,12 +98,12 @@ def become(command: dict[str, Any], out: int, err: int) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (command["largest"], resource.RLIM_INFINITY))
 
 
-def carried_out(arguments: list[str]) -> None:
+def carried_out(module: str, arguments: list[str]) -> None:
     """The command, and the end of its process: as of any, but for the taking apart of modules, which takes longer than most commands."""
-    from perptape.cli import main
-
+    if module != "perptape.cli":
+        sys.path.insert(0, str(Path(__file__).parents[1]))
     try:
-        main(arguments, started=time.monotonic())
+        importlib.import_module(module).main(arguments, started=time.monotonic())
     except SystemExit as end:
         threading._shutdown()
         atexit._run_exitfuncs()
@@ -117,4 +118,4 @@ if __name__ == "__main__":
     gc.freeze()
     command = serve(socket.socket(fileno=int(sys.argv[1])))
     sys.argv = ["perptape", *command["arguments"]]
-    carried_out(command["arguments"])
+    carried_out(command["main"], command["arguments"])

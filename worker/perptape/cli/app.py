@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Final
@@ -46,8 +47,13 @@ def application(argv: Sequence[str] = ()) -> typer.Typer:
 
 
 def prepared(argv: Sequence[str]) -> list[str]:
-    """Without any argument: the help."""
-    return list(argv) or ["--help"]
+    """Without any argument: the help. `--campaign` without a seed is the first one's: the parser knows no values that may be left out."""
+    found: list[str] = []
+    for word, after in itertools.zip_longest(argv, argv[1:], fillvalue="-"):
+        found.append(word)
+        if word == "--campaign" and argv[0] == "simulate" and after.startswith("-") and not after[1:].isdigit():
+            found.append("0")
+    return found or ["--help"]
 
 
 def _version(wanted: bool) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,12 +15,15 @@ import typer
 from perptape import output
 from perptape.cli import options, places, times
 from perptape.errors import UsageError
+from perptape.interval import SECOND
 
 if TYPE_CHECKING:
     from perptape.simulation.faults import Fault
+    from perptape.simulation.schedule import Schedule
 
 DEFAULT_PORT = 18101
 """Where examples/quickstart.yaml looks for the first venue; the others follow."""
+SHORTEST_STORM = 10.0
 
 
 class Addresses(StrEnum):
@@ -45,6 +48,12 @@ def simulate(
     faults: Annotated[
         Path | None, typer.Option("--faults", metavar="FILE", help="A JSON list of faults, each with a kind as below.")
     ] = None,
+    campaign: Annotated[
+        int | None, typer.Option("--campaign", metavar="[SEED]", min=0, help="Let go wrong what a schedule says, each fault in its time.")
+    ] = None,
+    storm: Annotated[
+        str | None, typer.Option("--storm", metavar="T", help="How long the faults of a campaign take altogether. [3h]")
+    ] = None,
     addresses: Annotated[
         Addresses, typer.Option("--addresses", help="Whether limits count all clients as one address.")
     ] = Addresses.single,
@@ -58,12 +67,15 @@ def simulate(
     Kinds of faults: status, maintenance, html, empty, list, reset, cut, blackhole, latency, nan, negative, missing, duplicate,
     unsorted; of sockets: silent_ack, no_ack, mute, half_open, twice, malformed, close, abort. The control API under /_control/ on
     every port sets them while it serves (GET /_control/kinds explains them), injects liquidations, skews clocks, delists:
-    docs/simulation.md.
+    docs/simulation.md. With --campaign they come and go by themselves, and each is printed when it begins.
     """
     from perptape.simulation.market import Market
     from perptape.simulation.process import run_server
     from perptape.simulation.settings import Settings
 
+    if storm is not None and campaign is None:
+        raise UsageError("--storm goes with --campaign: it says how long its faults take")
+    over = stormy(storm or "3h")
     settings = Settings(
         venues=places.venues(exchange),
         host=host,
@@ -76,13 +88,42 @@ def simulate(
         faults=read_faults(faults),
     )
     try:
-        run_server(Market.standard(seed, symbols), settings, ready(print_env, ready_file), (signal.SIGINT, signal.SIGTERM))
+        run_server(
+            Market.standard(seed, symbols),
+            settings,
+            ready(print_env, ready_file),
+            (signal.SIGINT, signal.SIGTERM),
+            weather=() if campaign is None else schedules(campaign, settings.venues, over),
+            told=said,
+        )
     except OSError as error:
         raise UsageError(f"{host}:{port} cannot be served: {error.strerror or error}; give another --port, or 0 for free ones") from error
     finally:
         if ready_file is not None:
             ready_file.unlink(missing_ok=True)
     return 0
+
+
+def stormy(text: str) -> float:
+    """How long a campaign's faults take, s. Raises UsageError."""
+    seconds = times.length(text, "--storm") / SECOND
+    if seconds < SHORTEST_STORM:
+        raise UsageError(f"--storm {text} is too short: {SHORTEST_STORM:.0f}s at least")
+    return seconds
+
+
+def schedules(seed: int, venues: Sequence[str], storm: float) -> list[Schedule]:
+    """What goes wrong at each venue. Where one alone is served it is the test campaign's own schedule wherever that is of this venue."""
+    from perptape.simulation.schedule import schedule
+
+    found = [schedule(seed) if len(venues) == 1 and schedule(seed).venue == venue else schedule(seed, venue) for venue in venues]
+    return [one.within(storm) for one in found]
+
+
+def said(text: str) -> None:
+    """A line, at once."""
+    output.line(text)
+    output.flush()
 
 
 def shift(text: str | None) -> float:

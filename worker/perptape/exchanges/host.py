@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Final
@@ -37,10 +37,10 @@ class State:
 
 
 class Shared:
-    """One venue's file. `held` gives the state to change; it is written back."""
+    """One venue's file. `held` gives the state to change; it is written back. `monotonic`: seconds of a clock that all processes share."""
 
-    def __init__(self, path: str) -> None:
-        self._path = path
+    def __init__(self, path: str, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._path, self._monotonic = path, monotonic
         self._handle: int | None = None
         self._alone_until = 0.0
 
@@ -48,7 +48,7 @@ class Shared:
     def held(self) -> Iterator[State]:
         """Under the lock; without it, a state that nobody else sees."""
         handle = self._locked()
-        state = State() if handle is None else decoded(os.pread(handle, MOST, 0), time.monotonic())
+        state = State() if handle is None else decoded(os.pread(handle, MOST, 0), self._monotonic())
         before = encoded(state)
         try:
             yield state
@@ -60,7 +60,7 @@ class Shared:
                 fcntl.flock(handle, fcntl.LOCK_UN)
 
     def _locked(self) -> int | None:
-        if time.monotonic() < self._alone_until:
+        if self._monotonic() < self._alone_until:
             return None
         try:
             if self._handle is None:
@@ -73,7 +73,7 @@ class Shared:
                 time.sleep(PAUSE_S)
         except OSError:
             pass
-        self._alone_until = time.monotonic() + ALONE_S
+        self._alone_until = self._monotonic() + ALONE_S
         return None
 
     def close(self) -> None:

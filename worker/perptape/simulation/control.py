@@ -153,6 +153,11 @@ def _liquidations(simulation: Simulation, query: Mapping[str, str], body: Any) -
     return truth.liquidations(simulation.market, *asked)
 
 
+def _lives(simulation: Simulation, query: Mapping[str, str], body: Any) -> Any:
+    found = simulation.market.lifetimes(query["venue"], query["contract"])
+    return [{"listed": one.listed, "delisted": one.delisted, "contract_size": one.contract_size} for one in found]
+
+
 def _clock(simulation: Simulation, query: Mapping[str, str], body: Any) -> Any:
     return {venue: simulation.now(venue) for venue in simulation.endpoints}
 
@@ -175,11 +180,13 @@ _ROUTES: Mapping[tuple[str, str], Handler] = {
     ("POST", "relist"): _relist,
     ("POST", "rate"): _rate,
     ("POST", "disconnect"): _disconnect,
+    ("GET", "weather"): lambda simulation, query, body: simulation.weathered,
     ("GET", "truth"): _truth,
     ("GET", "requests"): _requests,
     ("GET", "limits"): lambda simulation, query, body: simulation.limits_report(),
     ("GET", "clock"): _clock,
     ("GET", "endpoints"): lambda simulation, query, body: simulation.endpoints,
+    ("GET", "lives"): _lives,
     ("GET", "open_interest"): _open_interest,
     ("GET", "funding"): _funding,
     ("GET", "liquidations"): _liquidations,

@@ -46,7 +46,7 @@ class Pusher:
     """Up to when events have been pushed."""
 
     def tick(self) -> None:
-        """Pushes what is due now."""
+        """Pushes what is due now. Events first: when a control topic speaks of a time, what happened before it has been sent."""
         now = self.clock()()
         interval = self.wire.push_interval_ms
         due = now // interval * interval if interval else now
@@ -56,7 +56,7 @@ class Pusher:
             for following in connection.following.values():
                 if not following.record.silent:
                     followed.setdefault(following.topic, []).append((connection, following))
-        for topic, followers in followed.items():
+        for topic, followers in sorted(followed.items(), key=lambda one: one[0].kind == "control"):
             if topic.kind == "control":
                 self._speak(topic, followers, now)
             elif due > start:

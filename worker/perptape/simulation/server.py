@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import replace
 from decimal import Decimal
 from types import TracebackType
@@ -52,6 +52,8 @@ class Simulation:
         self.endpoints: dict[str, str] = {}
         """Where each venue is served: http://host:port."""
         self.bursts: list[bursts.Report] = []
+        self.weathered: list[dict[str, Any]] = []
+        """The faults of a campaign that are over, and how often each hit."""
         self._runners: list[web.AppRunner] = []
         self._tasks: set[asyncio.Task[Any]] = set()
         self._failure: BaseException | None = None
@@ -70,7 +72,7 @@ class Simulation:
             await web.TCPSite(runner, self.settings.host, port).start()
             self.endpoints[name] = f"http://{self.settings.host}:{runner.addresses[0][1]}"
         if self.settings.ticking:
-            self._spawn(self._ticking())
+            self.spawn(self._ticking())
         return self
 
     async def stop(self) -> None:
@@ -115,7 +117,8 @@ class Simulation:
             due = max(due + TICK_S, loop.time())
             await asyncio.sleep(due - loop.time())
 
-    def _spawn(self, work: Any) -> None:
+    def spawn(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Goes on beside the serving until it is stopped; what breaks down ends the serving."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
@@ -192,7 +195,7 @@ class Simulation:
             raise ValueError(f"nobody is subscribed to liquidations of {', '.join(burst.contracts)} on {burst.venue}")
         report = bursts.Report(burst)
         self.bursts.append(report)
-        self._spawn(self._burst(venue, listed, topics, report))
+        self.spawn(self._burst(venue, listed, topics, report))
         return len(self.bursts) - 1
 
     async def _burst(self, venue: Venue, listed: list[Contract], topics: set[Topic], report: bursts.Report) -> None:
@@ -212,6 +215,10 @@ class Simulation:
     def skew(self, venue: str, ms: float) -> None:
         """Sets a venue's clock ahead of what it shows."""
         self._venues[venue].clock = self._venues[venue].clock.skewed(ms)
+
+    def publish_later(self, ms: int) -> None:
+        """Moves when open interest shows up in histories by so much."""
+        self._world.market = replace(self.market, publication_delay_ms=self.market.publication_delay_ms + ms)
 
     def delist(self, venue: str, contract: str, at: int | None = None) -> None:
         """Ends a contract, now or at a time."""
