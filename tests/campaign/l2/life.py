@@ -286,6 +286,7 @@ class Life:
         served = market(simulated, in_venue_time, self.start, mine)
         sessions = simulated.control("GET", "truth", venue=schedule.venue)
         (self.folder / "sent.json").write_text(json.dumps(sessions))
+        (self.folder / "asked.json").write_text(json.dumps(simulated.control("GET", "requests", venue=schedule.venue)))
         feed = ServedFeed(served, connections(served, sessions, self.lived, self.factor), in_venue_time.faults)
         streams = StreamJudge(served, feed, self.lived, FLUSHED * self.factor, self.factor)
         judge = Judge(served, streams)
