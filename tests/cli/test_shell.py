@@ -129,7 +129,7 @@ def test_a_reader_that_leaves_early_is_no_failure() -> None:
     assert (done.stdout, done.stderr) == ("0\n", "")
 
 
-@pytest.mark.parametrize("words", ["venues", "venues -f csv", "venues -f parquet", "--version"])
+@pytest.mark.parametrize("words", ["venues", "venues -f csv", "venues -f parquet", "--version", "run --help"])
 def test_an_output_that_takes_nothing_is_said_in_a_line(words: str) -> None:
     command = f"{shlex.quote(sys.executable)} -m perptape {words} > /dev/full"
     found = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=60)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -89,8 +90,10 @@ def _leave(found: Settings, code: int, error: BaseException) -> None:
 def _command(argv: Sequence[str], found: Settings) -> int:
     from perptape.cli.app import application, prepared
 
+    helped = not {"--help", "-h"}.isdisjoint(argv)  # which the parser writes by itself
     try:
-        code = application(argv)(args=prepared(argv), standalone_mode=False, obj=found, prog_name="perptape")
+        with output.read_by_somebody() if helped else contextlib.nullcontext():
+            code = application(argv)(args=prepared(argv), standalone_mode=False, obj=found, prog_name="perptape")
     except Exception as failure:
         said = _usage(failure)
         if said is None:
