@@ -17,9 +17,9 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 BENCHES = ("start", "fill", "marks", "burst", "write", "query", "kills", "operator", "active")
-LONG = ("fuzz",)
+LONG = ("fuzz", "soak")
 """Only where they are named."""
-FILES = {"operator": "specs.py"}
+FILES = {"operator": "specs.py", "fuzz": "fuzzing.py"}
 """Where a file of the bench's name would hide a module of the standard library."""
 FIGURE = re.compile(
     r"^  (?P<name>.+?): (?P<value>\S+) ?(?P<unit>.*?), limit (?P<limit>.+?), ratio (?P<ratio>\S+?)(?P<over>  over(?: here)?)?(?: \(|$)"

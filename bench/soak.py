@@ -1,0 +1,327 @@
+"""A collector of liquidations for a long time, cut off and published again and again: it must not grow.
+
+`python -m bench soak [--minutes=32] [--events=1200000] [--leak=0]`. `--leak=20` keeps 20 bytes of every event in the streamer, outside of
+the product, which must turn it red; a run of less than 30 minutes asks for proportionally fewer reconnects and publishes.
+
+Three processes beside this one: `perptape simulate` of Bybit and Deribit; the collector, which is `Run` of `perptape run FILE` with two
+connections to each; a publisher, which folds the same tape over and over. The simulator drops all connections of one venue, then of
+the other. The first fifth of the time is left out. Memory: the collector's RSS, read four times a second from /proc, becomes the mean of
+each of 24 equal blocks of time; a straight line over (events received, RSS) is fitted to them by least squares, and the upper end of
+the two-sided 95 % interval of its slope (Student's t, 22 degrees of freedom) is what has the limit. Sockets, files, threads and asyncio
+tasks: the median of the last twentieth of the time against that of the twentieth that follows the first fifth.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import math
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from measure import against, at_least, compiled, load, running, say
+
+VENUES = ("bybit", "deribit")
+SPEC = """\
+apiVersion: perptape.io/v1alpha1
+kind: CollectionSpec
+metadata: {{name: soak}}
+spec:
+  venues: [{venues}]
+  symbols: {{names: [BTCUSDT-PERP, ETHUSDT-PERP, SOLUSDT-PERP]}}
+  collect: {{liquidations: {{replicas: 2}}}}
+  store: {{persistentVolumeClaim: {{}}, publishEvery: 1d}}
+"""
+LONG_MIN, EVENTS, RECONNECTS, PUBLISHES = 30, 1_000_000, 500, 500
+PER_MILLION_MB = 5.0
+DROPPED, BLOCKS, T_975_22 = 0.2, 24, 2.0739
+LOOK_S = 0.25
+PLACES = 4
+"""Connections: two of each venue."""
+STEADY_S = 5.0
+"""A connection that lived so long forgives the failures before it, since none lives for the product's minute here."""
+
+
+# The collector's process
+
+
+async def collect(spec: str, catalog: str, endpoints: Sequence[str], leak: int) -> None:
+    """Collects until stdin ends; once a second a line of JSON says how it stands."""
+    from dataclasses import replace
+
+    from perptape.cli import carry, run, venue_calls
+    from perptape.collect.run import Run
+    from perptape.collect.stream_report import Pace
+    from perptape.settings import settings
+    from perptape.store.catalog import Tape
+
+    order = carry.Order(collection=run.read(spec), source="soak.yaml", endpoints=tuple(endpoints), catalog=catalog)
+    request = carry.request(order, settings(os.environ), "soak")
+    leaked = bytearray()
+
+    def connect(venue: str, access: Any) -> Any:
+        return Leaking(venue_calls.connect(venue, access), leaked, leak)
+
+    environment = replace(venue_calls.environment(), pace=Pace(steady=STEADY_S))
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    threading.Thread(target=lambda: (sys.stdin.read(), loop.call_soon_threadsafe(stop.set)), daemon=True).start()
+    under_way = Run(request, Tape.open(catalog), connect, environment, stop)
+    telling = asyncio.create_task(tell(under_way))
+    summary = await under_way.carry_out()
+    telling.cancel()
+    sys.stdout.write(json.dumps({"exit": summary.exit_code, "leaked": len(leaked)}) + "\n")
+
+
+async def tell(under_way: Any) -> None:
+    while True:
+        lives = [one.live for one in under_way.summary.outcomes if one.live is not None]
+        told = {
+            "events": sum(live.counts.events for live in lives),
+            "malformed": sum(live.counts.malformed for live in lives),
+            "reconnects": sum(live.reconnects for live in lives),
+            "connected": sum(live.connected for live in lives),
+            "waiting": sum(live.waiting for live in lives),
+            "tasks": len(asyncio.all_tasks()),
+        }
+        sys.stdout.write(json.dumps(told) + "\n")
+        sys.stdout.flush()
+        await asyncio.sleep(LOOK_S)
+
+
+class Leaking:
+    """A venue whose events are kept in part, for as long as the process lives."""
+
+    def __init__(self, exchange: Any, leaked: bytearray, size: int) -> None:
+        self._exchange, self._leaked, self._size = exchange, leaked, size
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._exchange, name)
+
+    async def liquidations(self, instruments: Any, sink: Any) -> None:
+        await self._exchange.liquidations(instruments, Keeping(sink, self._leaked, self._size) if self._size else sink)
+
+
+class Keeping:
+    """The sink of a connection, that keeps some bytes of every event."""
+
+    def __init__(self, sink: Any, leaked: bytearray, size: int) -> None:
+        self._sink, self._leaked, self._bytes = sink, leaked, b"\x01" * size
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sink, name)
+
+    def liquidation(self, connection: str, event: Any, received: int) -> None:
+        self._leaked += self._bytes
+        self._sink.liquidation(connection, event, received)
+
+
+# The publisher's process
+
+
+def publish(catalog: str, every: float) -> None:
+    """Publishes again and again until stdin ends; a line of JSON after each."""
+    from perptape.store.catalog import Tape
+
+    over = threading.Event()
+    threading.Thread(target=lambda: (sys.stdin.read(), over.set()), daemon=True).start()
+    due, done = time.monotonic(), 0
+    while not over.is_set():
+        failed = [report.error for report in Tape.open(catalog).publish() if report.error]
+        done += not failed
+        sys.stdout.write(json.dumps({"published": done, "failed": failed, "rss": rss(os.getpid())}) + "\n")
+        sys.stdout.flush()
+        due += every
+        over.wait(max(0.0, due - time.monotonic()))
+
+
+# The measuring process
+
+
+@dataclass
+class Child:
+    """A process that tells how it stands in lines of JSON, until its stdin is closed."""
+
+    process: subprocess.Popen[str]
+    told: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def begun(cls, log: Path, *words: str) -> Child:
+        command = [sys.executable, "-u", __file__, *words]
+        environment = {**os.environ, "PERPTAPE_LOG_LEVEL": "error"}
+        child = cls(
+            subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log.open("w"), text=True, env=environment)
+        )
+        threading.Thread(target=child._listen, daemon=True).start()
+        return child
+
+    def _listen(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            if line.startswith("{"):
+                self.told = {**self.told, **json.loads(line)}
+
+    def end(self, seconds: float = 60) -> int:
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            return self.process.wait()
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The collector at one time. `at`: seconds since the beginning; `rss`: bytes."""
+
+    at: float
+    events: int
+    rss: int
+    sockets: int
+    files: int
+    threads: int
+    tasks: int
+
+
+def rss(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def look(child: Child, at: float) -> Look:
+    pid, links = child.process.pid, list[str]()
+    for name in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            links.append(os.readlink(f"/proc/{pid}/fd/{name}"))
+        except OSError:
+            continue  # it was closed meanwhile
+    sockets = sum(link.startswith("socket:") for link in links)
+    threads = len(os.listdir(f"/proc/{pid}/task"))
+    return Look(at, child.told["events"], rss(pid), sockets, len(links) - sockets, threads, child.told["tasks"])
+
+
+def control(endpoint: str, path: str, body: Any = None) -> Any:
+    data = json.dumps(body or {}).encode()
+    with urllib.request.urlopen(urllib.request.Request(f"{endpoint}/_control/{path}", data), timeout=60) as reply:
+        return json.load(reply)
+
+
+def upper(looks: Sequence[Look]) -> tuple[float, float, float]:
+    """(slope, its upper 95 % bound, standard deviation of what the line leaves), in MB per million events and MB."""
+    first, last = looks[0].at, looks[-1].at
+    blocks: list[list[Look]] = [[] for _ in range(BLOCKS)]
+    for one in looks:
+        blocks[min(int((one.at - first) / (last - first) * BLOCKS), BLOCKS - 1)].append(one)
+    if not all(blocks):
+        raise SystemExit("too short a run, or the machine gave no time to look at the collector")
+    x = [statistics.fmean(one.events / 1e6 for one in block) for block in blocks]
+    y = [statistics.fmean(one.rss / 2**20 for one in block) for block in blocks]
+    slope, intercept = statistics.linear_regression(x, y)
+    left = [b - intercept - slope * a for a, b in zip(x, y, strict=True)]
+    sigma = math.sqrt(sum(one * one for one in left) / (BLOCKS - 2))
+    spread = math.sqrt(sum((a - statistics.fmean(x)) ** 2 for a in x))
+    return slope, slope + T_975_22 * sigma / spread, sigma
+
+
+def medians(looks: Sequence[Look], start: float, end: float, of: Callable[[Look], int]) -> float:
+    return statistics.median(of(one) for one in looks if start <= one.at <= end)
+
+
+def soak(minutes: float, events: int, leak: int, folder: Path) -> bool:
+    from perptape.simulation.market import Market
+
+    seconds, share = minutes * 60, min(1.0, minutes / LONG_MIN)
+    ready = folder / "ready.json"
+    options = [f"--exchange={venue}" for venue in VENUES]
+    command = [sys.executable, "-m", "perptape", "simulate", *options, "--port", "0", "--unlimited", "--ready-file", str(ready)]
+    with running(command, folder / "simulator.log"):
+        while not ready.exists() or not ready.read_text():
+            time.sleep(0.1)
+        told = json.loads(ready.read_text())
+        endpoints = told.get("endpoints", told)
+        spec, catalog = folder / "soak.yaml", folder / "tape"
+        spec.write_text(SPEC.format(venues=", ".join(f"{{exchange: {venue}}}" for venue in VENUES)))
+        for contract in [one.id for one in Market.standard(1).contracts("bybit")[:3]]:
+            body = {"venue": "bybit", "contract": contract, "per_second": events * 1.1 / 2 / 3 / seconds}
+            control(endpoints["bybit"], "rate", body)
+        where = [f"{venue}={endpoints[venue]}" for venue in VENUES]
+        collector = Child.begun(folder / "collector.log", "--collect", str(spec), str(catalog), str(leak), *where)
+        publisher: Child | None = None
+        looks: list[Look] = []
+        try:
+            while collector.told.get("connected", 0) < PLACES:
+                if collector.process.poll() is not None:
+                    raise SystemExit(f"the collector did not begin: {(folder / 'collector.log').read_text()[-2000:]}")
+                time.sleep(0.1)
+            publisher = Child.begun(folder / "publisher.log", "--publish", str(catalog), str(seconds / (PUBLISHES * share * 1.06)))
+            looks = watched(collector, endpoints, seconds, share)
+        finally:
+            last = dict(collector.told)
+            code = collector.end()
+            published = 0 if publisher is None else (publisher.end(), publisher.told.get("published", 0))[1]
+        say(f"collector ended with exit code {code}: {collector.told}; publisher: {publisher and publisher.told}")
+        return verdict(looks, last, published, share, minutes) and code == 0
+
+
+def watched(collector: Child, endpoints: dict[str, str], seconds: float, share: float) -> list[Look]:
+    """Looks at the collector for so long, and cuts it off all the while."""
+    began, looks, drops = time.monotonic(), list[Look](), 0
+    every = seconds / (RECONNECTS * share * 1.1 / (PLACES / len(VENUES)))
+    while (at := time.monotonic() - began) < seconds:
+        if collector.process.poll() is not None:
+            raise SystemExit("the collector died")
+        looks.append(look(collector, at))
+        if at > every * (drops + 1):
+            venue = VENUES[drops % len(VENUES)]
+            control(endpoints[venue], "disconnect", {"venue": venue, "abort": drops % 4 < 2})
+            drops += 1
+        time.sleep(LOOK_S)
+    return looks
+
+
+def verdict(looks: Sequence[Look], last: dict[str, Any], published: int, share: float, minutes: float) -> bool:
+    end = looks[-1].at
+    judged = [one for one in looks if one.at >= DROPPED * end]
+    slope, bound, sigma = upper(judged)
+    how = f"slope {slope:.2f}, from {judged[0].rss / 2**20:.0f} to {judged[-1].rss / 2**20:.0f} MB, sigma {sigma:.2f} MB; {load()}"
+    good = at_least("events received", last["events"], EVENTS, "events", f"in {minutes:g} minutes, {last['malformed']} malformed")
+    good &= at_least("reconnects", last["reconnects"], RECONNECTS * share, "of them", f"of {PLACES} connections")
+    good &= at_least("publishes", published, PUBLISHES * share, "of them", "by one process, beside")
+    good &= against("growth of RSS, upper 95 % bound", bound, PER_MILLION_MB, "MB per million events", how)
+    for name in ("sockets", "files", "threads", "tasks"):
+        before = medians(looks, DROPPED * end, (DROPPED + 0.05) * end, lambda one, name=name: getattr(one, name))  # type: ignore[misc]
+        after = medians(looks, 0.95 * end, end, lambda one, name=name: getattr(one, name))  # type: ignore[misc]
+        good &= against(f"{name} at the end", after, before, "of them", "the limit is what there was at 20 %")
+    return good
+
+
+def main() -> int:
+    if sys.argv[1:2] == ["--collect"]:
+        asyncio.run(collect(sys.argv[2], sys.argv[3], sys.argv[5:], int(sys.argv[4])))
+        return 0
+    if sys.argv[1:2] == ["--publish"]:
+        publish(sys.argv[2], float(sys.argv[3]))
+        return 0
+    options = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    options.add_argument("--minutes", type=float, default=32.0)
+    options.add_argument("--events", type=int, default=1_200_000)
+    options.add_argument("--leak", type=int, default=0, help="bytes of every event that the collector keeps")
+    chosen = options.parse_args()
+    compiled()
+    with tempfile.TemporaryDirectory() as name:
+        return 0 if soak(chosen.minutes, chosen.events, chosen.leak, Path(name)) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
