@@ -54,8 +54,8 @@ async def streamer(venue: str, endpoint: str, folder: Path, contracts: list[str]
     from perptape.collect.together import settle_memory
     from perptape.exchanges.base import Access, origin_of
     from perptape.exchanges.registry import connect
-    from perptape.store.catalog import Tape
     from perptape.store.log import Logs
+    from perptape.store.tape import Tape
 
     exchange = connect(venue, Access(endpoint=endpoint))
     instruments = [one for one in await exchange.instruments() if one.venue_id in contracts]
@@ -306,7 +306,7 @@ def published(tape: Path) -> int:
     """Rows in data files after publishing."""
     import pyarrow.parquet as pq
 
-    from perptape.store.catalog import Tape
+    from perptape.store.tape import Tape
 
     Tape.open(str(tape)).publish()
     return sum(pq.read_metadata(path).num_rows for path in (tape / "data").rglob("*.parquet"))

@@ -45,7 +45,7 @@ async def job(venue: str, endpoint: str, factor: float, folder: Path, symbols: l
     from perptape.collect.request import Request
     from perptape.collect.run import run
     from perptape.exchanges.base import Access
-    from perptape.store.catalog import Tape
+    from perptape.store.tape import Tape
     from perptape_api.document import parse
 
     spec = parse(document(venue, symbols), "bench").spec
@@ -166,7 +166,7 @@ def judged(venue: str, venues: Simulator, truth: Truth, tape: Path, floor: float
 def shares(venue: str, truth: Truth, tape: Path, first: int, last: int, began: int) -> tuple[str, bool]:
     """How much of the truth the tape holds, value by value; whether it is all. A start is kept 2 min inside retention (standing.py)."""
     from perptape.standing import RETENTION_MARGIN
-    from perptape.store.catalog import Tape
+    from perptape.store.tape import Tape
 
     told, every = [], True
     for dataset, column in (("open_interest", "oi_base"), ("funding", "rate")):

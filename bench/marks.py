@@ -115,7 +115,7 @@ def valid(folder: Path) -> bool:
     """Bybit, whose pages tell their windows: every row of an answer without a fault must be on the tape afterwards."""
     from perptape.simulation import truth
     from perptape.simulation.market import Market
-    from perptape.store.catalog import Tape
+    from perptape.store.tape import Tape
 
     with simulator(folder, "-e", "bybit") as venues:
         for kind in ("status", "html", "cut", "reset", "empty"):

@@ -21,8 +21,8 @@ from catalog_rows import DAY_NS, START, names, open_interest
 from measure import against, load, say
 
 from perptape.interval import MINUTE, NS
-from perptape.store.catalog import Tape
 from perptape.store.layout import data_name
+from perptape.store.tape import Tape
 
 DAYS, INSTRUMENTS, OTHERS, PROMISED, TURNS = 30, 50, 10, 1.1, 9
 

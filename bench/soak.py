@@ -60,14 +60,15 @@ async def collect(spec: str, catalog: str, endpoints: Sequence[str], leak: int) 
     """Collects until stdin ends; once a second a line of JSON says how it stands."""
     from dataclasses import replace
 
-    from perptape.cli import carry, run, venue_calls
+    from perptape.cli import run, venue_calls
+    from perptape.cli.order import Order, request
     from perptape.collect.run import Run
     from perptape.collect.stream_report import Pace
     from perptape.settings import settings
-    from perptape.store.catalog import Tape
+    from perptape.store.tape import Tape
 
-    order = carry.Order(collection=run.read(spec), source="soak.yaml", endpoints=tuple(endpoints), catalog=catalog)
-    request = carry.request(order, settings(os.environ), "soak")
+    order = Order(collection=run.read(spec), source="soak.yaml", endpoints=tuple(endpoints), catalog=catalog)
+    asked = request(order, settings(os.environ), "soak")
     leaked = bytearray()
 
     def connect(venue: str, access: Any) -> Any:
@@ -77,7 +78,7 @@ async def collect(spec: str, catalog: str, endpoints: Sequence[str], leak: int) 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     threading.Thread(target=lambda: (sys.stdin.read(), loop.call_soon_threadsafe(stop.set)), daemon=True).start()
-    under_way = Run(request, Tape.open(catalog), connect, environment, stop)
+    under_way = Run(asked, Tape.open(catalog), connect, environment, stop)
     telling = asyncio.create_task(tell(under_way))
     summary = await under_way.carry_out()
     telling.cancel()
@@ -132,7 +133,7 @@ class Keeping:
 
 def publish(catalog: str, every: float) -> None:
     """Publishes again and again until stdin ends; a line of JSON after each."""
-    from perptape.store.catalog import Tape
+    from perptape.store.tape import Tape
 
     over = threading.Event()
     threading.Thread(target=lambda: (sys.stdin.read(), over.set()), daemon=True).start()

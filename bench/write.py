@@ -23,8 +23,8 @@ from measure import against, at_least, load, say
 
 from perptape.datasets import DATASETS
 from perptape.interval import NS
-from perptape.store.catalog import Tape
 from perptape.store.landing import DataFiles
+from perptape.store.tape import Tape
 
 INSTRUMENTS, ROWS = 50, 1_000_000
 RATE, RATIO = 1_000_000.0, 1.3

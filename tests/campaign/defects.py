@@ -20,10 +20,10 @@ from perptape.instruments import Instrument
 from perptape.raw import Answer, RawLiquidation
 from perptape.simulation.schedule import Schedule
 from perptape.standing import DOUBTED
-from perptape.store.catalog import Tape
 from perptape.store.landing import Place
 from perptape.store.publish import Publisher
 from perptape.store.segment import Segment
+from perptape.store.tape import Tape
 
 
 class CoverageFirst(Publisher):

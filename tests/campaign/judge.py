@@ -20,10 +20,10 @@ from perptape.datasets import DATASETS
 from perptape.interval import HOUR, MINUTE, NS, Interval, slots, total
 from perptape.standing import State
 from perptape.store import layout
-from perptape.store.catalog import Tape
 from perptape.store.coverage import decode_coverage
 from perptape.store.landing import landing
 from perptape.store.rebuild import data_tables
+from perptape.store.tape import Tape
 from perptape.times import iso
 
 Values = dict[int, float]

@@ -10,7 +10,7 @@ import pytest
 
 from perptape.collect.report import standings
 from perptape.interval import MINUTE
-from perptape.store.catalog import Tape
+from perptape.store.tape import Tape
 from support.completeness import whole
 from support.simulator import ended, simulator
 

@@ -30,7 +30,7 @@ from perptape.collect.stream_report import Pace
 from perptape.errors import StoreError
 from perptape.interval import HOUR, MINUTE, SECOND
 from perptape.simulation.schedule import STORM, TAIL, Fault, Schedule
-from perptape.store.catalog import Tape
+from perptape.store.tape import Tape
 from perptape_api.document import load
 from support.storage import Actor, Bucket, Killed, RecordingDisk
 

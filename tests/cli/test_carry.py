@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from perptape.cli.carry import Order, overridden, request
 from perptape.cli.daemon import document, every, made, wanting
+from perptape.cli.order import Order, overridden, request
 from perptape.cli.present import verdict
 from perptape.cli.streaming import Streaming
 from perptape.collect.current import Said

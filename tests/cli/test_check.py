@@ -5,8 +5,8 @@ import json
 import pytest
 
 from perptape.cli import left
-from perptape.cli.carry import Order
 from perptape.cli.check import amiss, in_short, place
+from perptape.cli.order import Order
 from perptape.collect.audit import Audited
 from perptape.collect.outcome import Outcome
 from perptape.settings import Settings

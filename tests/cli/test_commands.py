@@ -19,7 +19,7 @@ import pytest
 
 from perptape.claims import Claim
 from perptape.interval import DAY
-from perptape.store.catalog import Tape
+from perptape.store.tape import Tape
 
 Perptape = Callable[..., Any]
 Environ = dict[str, str]

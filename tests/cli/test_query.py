@@ -8,7 +8,7 @@ import pytest
 
 from perptape.cli.query import open_interest
 from perptape.interval import DAY, HOUR, MINUTE, Interval
-from perptape.store.catalog import Tape
+from perptape.store.tape import Tape
 from support.tapes import START, name_of
 from support.tapes import open_interest as rows_of
 

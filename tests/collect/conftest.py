@@ -11,7 +11,7 @@ from perptape.collect.asking import Environment
 from perptape.collect.run import Request, run
 from perptape.exchanges.base import Access
 from perptape.exchanges.registry import traits
-from perptape.store.catalog import Tape
+from perptape.store.tape import Tape
 from perptape_api.collection import load
 from support.fake_exchange import FakeClock, FakeExchange, perpetual
 

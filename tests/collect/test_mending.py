@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from typing import Any
 
@@ -9,9 +10,14 @@ import pytest
 
 from perptape.claims import STREAM, Claim, Want
 from perptape.collect.grids import stream_grid
+from perptape.collect.marks import Rules
 from perptape.collect.mending import repaired
 from perptape.collect.paginate import Page, page
 from perptape.collect.plan import Window, judged, past
+from perptape.collect.report import standings
+from perptape.collect.stream_batch import Batch
+from perptape.collect.stream_log import StreamLog
+from perptape.collect.streams import logs_of
 from perptape.datasets.base import join
 from perptape.datasets.liquidations import LIQUIDATIONS, row
 from perptape.errors import Doubtful, Retry
@@ -20,6 +26,8 @@ from perptape.exchanges.registry import traits
 from perptape.interval import DAY, HOUR, MINUTE, NS, SECOND, Interval, gaps
 from perptape.raw import Answer, RawFill, RawLiquidation
 from perptape.standing import UNUSABLE
+from perptape.store.log_record import Mark
+from perptape.store.tape import Tape
 from support.fake_exchange import START, perpetual
 
 STREAMED = "{liquidations: {}}"
@@ -81,6 +89,104 @@ async def test_a_run_fills_what_a_stream_missed_and_the_next_one_asks_nothing(wo
     await world.once(STREAMED, BTC)
     assert world.data_calls(venue) == []
     assert {want.ended for want in world.tape.coverage(venue, "liquidations").wants} == {START}, "filling wants nothing of its own"
+
+
+async def test_time_whose_coverage_is_lost_is_open_and_filled_while_the_venue_serves_it(world) -> None:
+    """Nothing says who wanted it, and rows cannot prove it: it was unproven for ever, and never asked for."""
+    exchange = missed(world, "deribit")
+    one = exchange.listing[0]
+    lost = [event(one, HOLE.end + number * SECOND, venue_id=str(number)) for number in range(9)]
+    exchange.happen(*lost)
+    rows = LIQUIDATIONS.table([row(lost[0], "contracts", 0, START * NS), row(lost[-1], "contracts", 0, START * NS)])
+    world.tape.commit("deribit", "liquidations", rows, [], [], "other", lambda: START)
+    assert [report.error for report in world.tape.publish()] == [None]
+    for folder in ("segments", "coverage"):
+        shutil.rmtree(world.root / "perptape" / folder / "deribit" / "liquidations")
+    world.clock.forward(5 * MINUTE)
+    (found,) = standings(world.tape, world.clock.ms, ["deribit"], ["liquidations"])
+    assert [state.status for state in found.states] == ["open"]
+    await world.once(STREAMED, BTC)
+    assert len(stored(world, "deribit")) == 9
+    (found,) = standings(world.tape, world.clock.ms, ["deribit"], ["liquidations"])
+    assert [state.status for state in found.states] == ["complete"]
+
+
+async def test_time_whose_coverage_is_lost_stays_unproven_where_no_venue_serves_it(world) -> None:
+    exchange = missed(world, "okx")
+    one = exchange.listing[0]
+    rows = LIQUIDATIONS.table([row(event(one, HOLE.end + n), "contracts", 0, START * NS) for n in (0, 9 * SECOND)])
+    world.tape.commit("okx", "liquidations", rows, [], [], "other", lambda: START)
+    assert [report.error for report in world.tape.publish()] == [None]
+    for folder in ("segments", "coverage"):
+        shutil.rmtree(world.root / "perptape" / folder / "okx" / "liquidations")
+    world.clock.forward(8 * DAY)
+    (found,) = standings(world.tape, world.clock.ms, ["okx"], ["liquidations"])
+    assert [state.status for state in found.states] == ["unproven"]
+    await world.once(STREAMED, BTC)
+    assert world.data_calls("okx") == []
+
+
+async def test_what_the_log_of_a_dead_stream_holds_is_not_asked_for(world) -> None:
+    exchange = missed(world, "deribit", Interval(START - 15 * MINUTE, START - 5 * MINUTE))
+    one = exchange.listing[0]
+    logs = logs_of(world.tape, None)
+    assert logs is not None
+    rules = Rules.of(exchange.traits.feed, [one.id])
+    log = StreamLog(logs, LIQUIDATIONS, "deribit", rules, opened=START - 15 * MINUTE, since={}, new_id=lambda: "dead", limit=1 << 20)
+    marks = [Mark("acknowledged", "c", START - 15 * MINUTE)]
+    for time in range(START - 15 * MINUTE, START - 4 * MINUTE, SECOND):
+        marks += [Mark("control", "c", time), Mark("feed", "c", time, one.id)]
+    log.write(Batch(marks=marks))
+    log._log.release()  # as the kernel does where a process dies
+    world.clock.forward(5 * MINUTE)
+    await world.once(STREAMED, BTC)
+    assert world.data_calls("deribit") == []
+    assert [line[0] for line in standing(world, "deribit")] == ["complete"]
+
+
+async def test_looking_for_holes_again_reads_only_what_is_new(world) -> None:
+    missed(world, "okx")
+    read: list[str] = []
+    tape = Tape(Counting(world.tape.fs, read))
+    looked = tape.looked("okx", "liquidations")
+    want = Want(SPEC, "session", "X", STREAM, BEGAN, START, START, BTC)
+
+    def look() -> list[str]:
+        read.clear()
+        known = looked.coverage()
+        fresh = list(read)
+        whole = world.tape.coverage("okx", "liquidations")
+        assert [(one.kind, one.span, one.cause) for one in known.claims] == [(one.kind, one.span, one.cause) for one in whole.claims]
+        assert known.wants == whole.wants
+        return fresh
+
+    assert len(look()) == 1
+    for number in range(5):
+        claim = Claim("X", STREAM, "sampled", START + number * HOUR, START + number * HOUR + 1, "rule", START, START, frozenset({"c"}))
+        world.tape.commit("okx", "liquidations", None, [claim.coarse()], [want], f"other{number}", lambda: START)
+    assert len(look()) == 5
+    assert look() == []
+    world.tape.publish()
+    assert len(look()) == 1, "the coverage file"
+    shutil.rmtree(world.root / "perptape" / "segments" / "okx" / "liquidations")
+    assert look() == [], "what was folded is known"
+    shutil.rmtree(world.root / "perptape" / "coverage" / "okx" / "liquidations")
+    look()
+
+
+class Counting:
+    """A store that notes what is read of its segments and coverage."""
+
+    def __init__(self, fs: Any, read: list[str]) -> None:
+        self._fs, self._read = fs, read
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._fs, name)
+
+    def read(self, path: str) -> Any:
+        if "/segments/" in path or "/coverage/" in path:
+            self._read.append(path)
+        return self._fs.read(path)
 
 
 async def test_more_than_a_page_of_them_is_filled_over_many_though_orders_share_a_stamp(world) -> None:

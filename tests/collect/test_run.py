@@ -17,8 +17,8 @@ from perptape.collect.summary import Summary
 from perptape.errors import OriginConflict, Retry, Skip, StoreError
 from perptape.exchanges.registry import traits
 from perptape.interval import DAY, HOUR, MINUTE, NS, SECOND
-from perptape.store.catalog import Tape
 from perptape.store.repair import repair
+from perptape.store.tape import Tape
 from support.fake_exchange import FakeExchange, open_interest_of, perpetual, rate_of, settlements_every
 
 FIVE = 5 * MINUTE

@@ -16,10 +16,10 @@ from perptape.datasets.liquidations import LIQUIDATIONS, row
 from perptape.errors import Fatal, Retry, StoreError
 from perptape.interval import DAY, HOUR, MINUTE, NS, SECOND
 from perptape.raw import RawLiquidation
-from perptape.store.catalog import Tape
 from perptape.store.log import Logs, Owner
 from perptape.store.log_disk import LocalLogDisk
 from perptape.store.log_record import Mark
+from perptape.store.tape import Tape
 
 FIVE = 5 * MINUTE
 BOTH, BTC = "BTCUSDT-PERP, ETHUSDT-PERP", "BTCUSDT-PERP"

@@ -7,7 +7,7 @@ import pytest
 
 from perptape.exchanges.registry import traits
 from perptape.interval import HOUR
-from perptape.store.catalog import Tape
+from perptape.store.tape import Tape
 from support.fake_exchange import FakeExchange, perpetual
 
 BTC = "BTCUSDT-PERP"

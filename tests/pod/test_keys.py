@@ -2,13 +2,15 @@
 
 import pytest
 
-from perptape.cli.carry import Order, keyed
+from perptape.cli.carry import keyed
 from perptape.cli.daemon import document
+from perptape.cli.order import Order
 from perptape.errors import UsageError
 from perptape.pod.keys import KeyMissing, S3Keys, of_venue, s3_keys
 from perptape.settings import settings
-from perptape.store.catalog import StoreOptions, Tape
+from perptape.store.catalog import StoreOptions
 from perptape.store.s3_errors import Refused
+from perptape.store.tape import Tape
 from perptape_api.document import parse
 
 ORDER = Order(parse(document("majors", ["BTCUSDT-PERP"], ["binance", "okx"], {"funding": {}}), "majors.yaml"), "majors.yaml")

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from perptape.store.catalog import Tape
+from perptape.store.tape import Tape
 from perptape_api import names
 from perptape_operator import report
 from perptape_operator.report import Report

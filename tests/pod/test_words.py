@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from perptape.cli.carry import Order, request
 from perptape.cli.daemon import document
+from perptape.cli.order import Order, request
 from perptape.collect.figures import Figures
 from perptape.collect.outcome import Outcome
 from perptape.collect.summary import Summary

@@ -14,7 +14,6 @@ from perptape.claims import Claim
 from perptape.datasets import DATASETS
 from perptape.interval import DAY, HOUR, MINUTE, NS
 from perptape.store import layout
-from perptape.store.catalog import Tape
 from perptape.store.coverage import Sayings, coverage_files, encode_coverage
 from perptape.store.deadline import Bounded
 from perptape.store.landing import DataFiles, Place, landing
@@ -22,6 +21,7 @@ from perptape.store.parquet import Unencodable, decode, encode
 from perptape.store.publish import Publisher
 from perptape.store.record import CLAIMS, sealed, wants_text
 from perptape.store.repair import repair
+from perptape.store.tape import Tape
 from support.storage import Bucket, MemoryFileSystem
 from support.tapes import START, VENUES, missing, name_of, open_interest, write
 

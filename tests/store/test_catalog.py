@@ -20,8 +20,8 @@ from perptape.datasets.base import Format
 from perptape.errors import StoreError, UsageError
 from perptape.interval import DAY, HOUR, MINUTE, NS
 from perptape.store import layout
-from perptape.store.catalog import Tape
 from perptape.store.layout import Span, span_of
+from perptape.store.tape import Tape
 from support.tapes import START, VENUES, instrument, missing, name_of, open_interest, write
 
 times = st.integers(0, 4 * 10**18)

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from perptape.interval import HOUR
-from perptape.store.catalog import Tape
 from perptape.store.filesystem import FileSystem
 from perptape.store.folder import Folder
+from perptape.store.tape import Tape
 from support.storage import Bucket, MemoryFileSystem, Operation, RecordingDisk, killed_after, power_lost_after
 from support.tapes import KINDS, VENUES, missing, write
 

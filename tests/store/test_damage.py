@@ -12,12 +12,12 @@ from perptape.exchanges.registry import VENUES as VENUES_KNOWN
 from perptape.exchanges.registry import traits
 from perptape.interval import DAY, HOUR, MINUTE, NS, Interval, gaps
 from perptape.standing import PUBLISHED_WITHIN
-from perptape.store.catalog import Tape
 from perptape.store.coverage import Sayings, encode_coverage
 from perptape.store.folder import Folder
 from perptape.store.layout import iso
 from perptape.store.parquet import encode
 from perptape.store.rebuild import claims_of_rows
+from perptape.store.tape import Tape
 from support.storage import Bucket, MemoryFileSystem, Operation, RecordingDisk
 from support.tapes import START, VENUES, funding, liquidations, missing, name_of, open_interest, waves, write
 

@@ -81,7 +81,7 @@ def make(kind: type[Publisher]) -> Make:
 
 
 def world(*, swaps: bool, pauses: bool = False) -> World:
-    from perptape.store.catalog import Tape
+    from perptape.store.tape import Tape
 
     one = World(swaps, pauses, random.Random(0))
     Tape(one.view()).prepare("live", "nautilus1")

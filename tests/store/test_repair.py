@@ -6,9 +6,9 @@ import pytest
 
 from perptape.interval import DAY, HOUR
 from perptape.store import layout
-from perptape.store.catalog import Tape
 from perptape.store.filesystem import Absent
 from perptape.store.repair import repair
+from perptape.store.tape import Tape
 from support.storage import Bucket, MemoryFileSystem
 from support.tapes import START, VENUES, missing, name_of, open_interest, waves, write
 

@@ -4,9 +4,10 @@ import pytest
 
 from perptape.errors import StoreError
 from perptape.interval import DAY
-from perptape.store.catalog import StoreOptions, Tape
+from perptape.store.catalog import StoreOptions
 from perptape.store.s3 import S3
 from perptape.store.s3_errors import Away, NoBucket, Refused
+from perptape.store.tape import Tape
 from support.minio import Minio, free_port
 from support.tapes import KINDS, missing, write
 

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from perptape.collect.streams import adopted, logs_of
-from perptape.store.catalog import Tape
 from perptape.store.location import StoreOptions, filesystem
 from perptape.store.log import Owner
+from perptape.store.tape import Tape
 from support.storage import Bucket, MemoryFileSystem
 
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from perptape.collect.report import standings
 from perptape.interval import MINUTE
-from perptape.store.catalog import StoreOptions, Tape
+from perptape.store.catalog import StoreOptions
+from perptape.store.tape import Tape
 from support.simulator import Simulator
 
 

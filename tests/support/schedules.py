@@ -17,7 +17,6 @@ from perptape.datasets import DATASETS
 from perptape.errors import StoreError
 from perptape.interval import DAY, MINUTE, NS
 from perptape.store import layout
-from perptape.store.catalog import Tape
 from perptape.store.coverage import decode_coverage, segments, settled_coverage_files
 from perptape.store.deadline import DEADLINE, Bounded
 from perptape.store.filesystem import Absent
@@ -25,6 +24,7 @@ from perptape.store.landing import DataFiles
 from perptape.store.publish import Publisher, PublishReport
 from perptape.store.rebuild import data_tables
 from perptape.store.segment import decode_segment
+from perptape.store.tape import Tape
 from support.storage import Actor, Bucket, MemoryFileSystem
 
 VENUE, DATASET, NAME = "binance", "open_interest", "BTCUSDT-PERP.BINANCE"

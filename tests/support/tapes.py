@@ -13,7 +13,8 @@ from perptape.datasets import DATASETS
 from perptape.datasets.instruments import INSTRUMENTS, instrument_rows
 from perptape.instruments import Instrument
 from perptape.interval import DAY, HOUR, MINUTE, NS
-from perptape.store.catalog import Catalog, Tape
+from perptape.store.catalog import Catalog
+from perptape.store.tape import Tape
 
 START = 20_000 * DAY
 VENUES = ("binance", "bybit", "okx")

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import pytest
 
 from perptape.interval import MINUTE
-from perptape.store.catalog import Tape
+from perptape.store.tape import Tape
 from support.simulator import simulator
 
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from perptape.store.catalog import Tape
+from perptape.store.tape import Tape
 from support.simulator import ended
 
 pytestmark = pytest.mark.slow

@@ -9,7 +9,7 @@ import pytest
 from perptape.claims import Claim
 from perptape.datasets import DATASETS
 from perptape.interval import DAY, HOUR, MINUTE, NS, floor
-from perptape.store.catalog import Tape
+from perptape.store.tape import Tape
 from support.simulator import simulator
 
 OI, FUNDING = DATASETS["open_interest"], DATASETS["funding"]

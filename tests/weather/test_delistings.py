@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 
-from perptape.store.catalog import Tape
+from perptape.store.tape import Tape
 
 pytestmark = pytest.mark.slow
 HOUR = 3_600_000

@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 
 from perptape.simulation.market import Market
-from perptape.store.catalog import Tape
+from perptape.store.tape import Tape
 
 pytestmark = pytest.mark.slow
 HOUR = 3_600_000

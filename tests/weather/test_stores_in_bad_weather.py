@@ -9,7 +9,7 @@ from functools import partial
 
 import pytest
 
-from perptape.store.catalog import Tape
+from perptape.store.tape import Tape
 from support.simulator import ended, room_again
 
 pytestmark = pytest.mark.slow

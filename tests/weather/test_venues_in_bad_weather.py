@@ -5,10 +5,11 @@ import re
 import select
 import time
 from functools import partial
+from pathlib import Path
 
 import pytest
 
-from perptape.store.catalog import Tape
+from perptape.store.tape import Tape
 from support.simulator import ended
 
 pytestmark = pytest.mark.slow
@@ -33,11 +34,22 @@ LISTING = {
 REFUSED = "http://127.0.0.1:9"
 
 
-def printed(process):
-    """(seconds until something stood there, what the process left behind)"""
-    began = time.monotonic()
-    select.select([process.stdout], [], [], 60)
-    return time.monotonic() - began, ended(process)
+def printed(process, venues):
+    """(seconds until something stood there, what the process left behind). The time in which a process that was ready to go on had no CPU
+    is not counted, neither its own nor the simulated venues': that is the machine's, and what else it does."""
+    began, waited, before = time.monotonic(), 0.0, ready(venues)
+    while not select.select([process.stdout], [], [], 0.02)[0]:
+        waited = max(waited, ready(process.pid))
+        assert time.monotonic() - began < 120
+    return time.monotonic() - began - waited - (ready(venues) - before), ended(process)
+
+
+def ready(pid):
+    """Seconds that a process' first thread, which does its work, was ready to run and did not (Linux; 0 where nobody counts them)."""
+    try:
+        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
+    except (OSError, IndexError):
+        return 0.0
 
 
 @pytest.mark.parametrize("failure", ["none", "refused", "blackhole"])
@@ -45,12 +57,10 @@ def test_open_interest_now_within_five_seconds_whoever_is_down(simulated, failur
     more = {"PERPTAPE_BYBIT_ENDPOINT": REFUSED} if failure == "refused" else {}
     if failure == "blackhole":
         simulated.fault(kind="blackhole", venue="bybit")
-    took = []
-    while not took or (min(took) > 5.5 and len(took) < 3):  # a machine that is busy makes it later, and nothing makes it earlier
-        seconds, found = printed(simulated.start("fetch-oi", "BTCUSDT-PERP", *THREE, "-f", "json", anew=True, **more))
-        took.append(seconds)
+    process = simulated.start("fetch-oi", "BTCUSDT-PERP", *THREE, "-f", "json", anew=True, **more)
+    took, found = printed(process, simulated.process.pid)
     rows = json.loads(found.stdout)
-    assert min(took) <= 5.5, "the five seconds, and what a busy machine takes to start a process"
+    assert took <= 5.5, "the five seconds, and the start of a process on a slow machine"
     assert all(row["oi_contracts"] and row["oi_base"] and row["oi_usd"] for row in rows)
     if failure == "none":
         assert (found.returncode, [row["venue"] for row in rows]) == (0, ["binance", "bybit", "hyperliquid"])

@@ -7,7 +7,7 @@ import pytest
 
 from perptape.claims import STREAM
 from perptape.interval import SECOND
-from perptape.store.catalog import Tape
+from perptape.store.tape import Tape
 from support.simulator import ended
 
 pytestmark = pytest.mark.slow

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from perptape.claims import KINDS, SETTLED, STREAM, Claim, Want, grid_step, reaches
-from perptape.damage import Damage
+from perptape.damage import REBUILT, Damage
 from perptape.interval import DAY, HOUR, MINUTE, Interval, ceil, floor, gaps, intersection, union
 
 Status = Literal["complete", "sampled", "empty", "unproven", "pending", "open", "lost"]
@@ -138,7 +138,7 @@ def states(
     if grid == STREAM:
         silent = (c.span for c in by_kind["asked"] if c.cause != UNUSABLE and c.asked_last - c.asked_first >= DOUBTED_FOR)
         take("sampled" if rules.leaves_out else "empty", silent)
-    take("unproven", (c.span for c in by_kind["live"]))
+    take("unproven", _unproven(by_kind["live"], rules, now) if grid == STREAM else (c.span for c in by_kind["live"]))
     take("pending", [_pending(grid, claims, rules, now)])
     if grid == STREAM or not rules.obtainable:
         _lose(take, grid, by_kind["hole"], damage, now, rules)
@@ -152,6 +152,14 @@ def states(
         take("open", [claim.span], "", claim.asked_last + CONFIRMED_AFTER if grid == STREAM else _asked_again(claim, rules, oldest))
     take("open", left)
     return _merged(found)
+
+
+def _unproven(live: Sequence[Claim], rules: GridRules, now: int) -> Iterator[Interval]:
+    """Of a stream's time of which nothing but its rows is left, what the venue still serves is open, not unproven."""
+    for claim in live:
+        end = claim.end if claim.cause != REBUILT else min(claim.end, rules.floor(now))
+        if claim.start < end:
+            yield Interval(claim.start, end)
 
 
 def _lose(take: Callable[..., None], grid: str, holes: Sequence[Claim], damage: Sequence[Damage], now: int, rules: GridRules) -> None:

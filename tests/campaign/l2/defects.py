@@ -13,7 +13,7 @@ from perptape.exchanges.base import Exchange, Sink, Traits
 from perptape.exchanges.registry import traits
 from perptape.exchanges.turns import Turns
 from perptape.instruments import Instrument
-from perptape.store.catalog import Tape
+from perptape.store.tape import Tape
 
 
 class Around:

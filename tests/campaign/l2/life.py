@@ -26,8 +26,8 @@ from perptape.interval import HOUR, MINUTE, SECOND
 from perptape.simulation.schedule import Fault, Schedule
 from perptape.standing import STREAM_PENDING
 from perptape.store import layout
-from perptape.store.catalog import Tape
 from perptape.store.segment import decode_segment
+from perptape.store.tape import Tape
 from support.forked import Forked
 from support.simulator import Simulator, simulator
 

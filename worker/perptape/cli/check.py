@@ -17,7 +17,7 @@ from perptape.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from perptape.cli.carry import Order
+    from perptape.cli.order import Order
     from perptape.collect.outcome import Outcome
     from perptape.collect.summary import Summary
     from perptape.store.verify import Finding, Kind
@@ -100,10 +100,10 @@ def _order(
     settings: Settings,
 ) -> Order:
     """The order to ask the venues of a spec again. Raises SpecError and UsageError."""
-    from perptape.cli import carry
+    from perptape.cli.order import Order
     from perptape.cli.run import read, source
 
-    return carry.Order(
+    return Order(
         read(file, in_pod=bool(settings.namespace)),
         source=source(file),
         exchanges=tuple(exchanges or ()),

@@ -35,6 +35,7 @@ def start(
     """Collect open interest, funding and liquidations until stopped; prints the CollectionSpec that says the same."""
     from perptape import output
     from perptape.cli import carry, places
+    from perptape.cli.order import Order
     from perptape_api.document import dump
 
     collection = made(
@@ -43,7 +44,7 @@ def start(
     output.line(dump(collection).rstrip())
     output.flush()
     source = wanting(SOURCE, collection.spec)
-    return carry.out(carry.Order(collection, source=source, endpoints=tuple(endpoint or ()), catalog=catalog), ctx.obj)
+    return carry.out(Order(collection, source=source, endpoints=tuple(endpoint or ()), catalog=catalog), ctx.obj)
 
 
 def made(symbols: list[str], venues: tuple[str, ...], oi_minutes: int, funding_minutes: int, liquidations: bool) -> Collection:

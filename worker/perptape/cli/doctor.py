@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from perptape.exchanges.base import Access, Exchange
-    from perptape.store.catalog import Tape
+    from perptape.store.tape import Tape
 
 Grade = Literal["ok", "warning", "failed"]
 PACKAGES = ("ccxt", "pyarrow", "s3fs", "pydantic", "typer", "rich", "structlog")

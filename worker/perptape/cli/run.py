@@ -42,10 +42,11 @@ def run(
 ) -> int:
     """Carry out a CollectionSpec: fetch, stream, publish."""
     from perptape.cli import carry
+    from perptape.cli.order import Order
 
     settings: Settings = ctx.obj
     again = partial(read, file, in_pod=bool(settings.namespace))
-    order = carry.Order(
+    order = Order(
         again(),
         source=source(file),
         exchanges=tuple(exchange or ()),

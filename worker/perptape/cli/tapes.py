@@ -14,8 +14,9 @@ from perptape.coverage import Coverage
 from perptape.errors import StoreError, UsageError
 from perptape.interval import MINUTE, Interval
 from perptape.pod.keys import s3_keys
-from perptape.store.catalog import Catalog, StoreOptions, Tape
+from perptape.store.catalog import Catalog, StoreOptions
 from perptape.store.coverage import Known
+from perptape.store.tape import Tape
 
 if TYPE_CHECKING:
     from perptape.datasets.base import Format

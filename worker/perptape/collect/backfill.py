@@ -17,11 +17,12 @@ from perptape.collect.asking import Asking, TimeOver
 from perptape.collect.batch import Batch
 from perptape.collect.doubts import best
 from perptape.collect.grids import Grid, page_rule
-from perptape.collect.harvest import NEVER, Harvest, funding_page, history_page, off_minute, predictions, samples, settlements
+from perptape.collect.harvest import NEVER, Harvest, funding_page, history_page, off_minute, settlements
 from perptape.collect.outcome import Outcome
 from perptape.collect.pages import Pages
 from perptape.collect.paginate import request
 from perptape.collect.plan import Window, complete, due, judged, ordered, settled_by, windows
+from perptape.collect.sampling import sampled
 from perptape.collect.targets import Session, former
 from perptape.coverage import Coverage
 from perptape.damage import Damage, repaired
@@ -226,33 +227,9 @@ class Backfill:
 
     async def _sample(self, grid: Grid, instruments: Sequence[Instrument]) -> None:
         self.asking.filling(past=False)
-        if not instruments:
-            return
-        try:
-            if grid.dataset == "funding_prediction":
-                current = await self._ask(lambda: self.exchange.funding(instruments))
-                harvest = predictions(current.rows, grid, current.received)
-                self._count(current.dropped)
-            else:
-                answer = await self._ask(lambda: self.exchange.open_interest(instruments))
-                harvest = samples(answer.rows, grid, answer.received)
-                self._count(answer.dropped)
-        except TimeOver:
-            self.outcome.remaining += 1
-            return
-        except Retry as error:
-            self.outcome.failed.append(f"{grid.dataset} of {len(instruments)} instruments: {error}")
-            return
-        except Skip as error:
-            self.outcome.skipped.append(str(error))
-            return
-        answered = {claim.instrument for claim in harvest.claims}
-        self.outcome.windows += 1 if harvest.rows else 0
-        self.outcome.rows += len(harvest.rows)
-        self.outcome.suspicious += harvest.suspicious
-        self._count(harvest.dropped)
-        self.outcome.failed.extend(f"{one.id}: no {grid.dataset} in the answer" for one in instruments if one.id not in answered)
-        await self.batches[grid.dataset].add(harvest.rows, list(repaired(harvest.claims, self._damage)))
+        harvest = await sampled(self.exchange, grid, instruments, self._ask, self._count, self.outcome) if instruments else None
+        if harvest is not None:
+            await self.batches[grid.dataset].add(harvest.rows, list(repaired(harvest.claims, self._damage)))
 
     def _count(self, dropped: Sequence[str]) -> None:
         self.outcome.dropped += len(dropped)

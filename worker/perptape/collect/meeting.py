@@ -23,8 +23,8 @@ from perptape.collect.venue import Venue
 from perptape.errors import Fatal, Retry, Skip
 from perptape.exchanges.base import Access, Exchange, Traits, origin_of
 from perptape.instruments import Resolution
-from perptape.store.catalog import Tape
 from perptape.store.made import one_origin
+from perptape.store.tape import Tape
 
 log = structlog.get_logger("perptape")
 

@@ -12,7 +12,7 @@ from typing import Final
 
 import structlog
 
-from perptape.claims import STREAM, Claim
+from perptape.claims import STREAM, Claim, Want
 from perptape.collect.backfill import RUN_ESTIMATE, Backfill
 from perptape.collect.grids import Grid, page_rule
 from perptape.collect.harvest import Harvest
@@ -23,6 +23,7 @@ from perptape.collect.paginate import MARGIN, astray, page
 from perptape.collect.plan import Window, due, judged, ordered, past
 from perptape.collect.targets import former
 from perptape.coverage import Coverage
+from perptape.damage import REBUILT
 from perptape.datasets.base import Invalid
 from perptape.datasets.liquidations import Row, key, row
 from perptape.errors import Doubtful, StoreError
@@ -69,6 +70,8 @@ class Mending(Backfill):
 
     def _missed(self, grid: Grid, one: Instrument, coverage: Coverage, now: int) -> Sequence[Interval]:
         wants = [want for want in coverage.wants if (want.spec, want.instrument, want.grid) == (self.session.spec, one.id, grid.name)]
+        rebuilt = [claim for claim in coverage.of_grid(one.id, grid.name) if claim.cause == REBUILT]  # who wanted it is lost with the rest
+        wants += [Want(self.session.spec, "", one.id, grid.name, claim.start, claim.end, claim.end) for claim in rebuilt]
         return due(judged(grid, one.id, coverage, wants, now, one.life), END_OF_TIME if self.session.insists else now)
 
     async def _answer(self, grid: Grid, rule: PageRule, one: Instrument, window: Window, asked: Interval, pages: Pages) -> Harvest:

@@ -22,7 +22,7 @@ from perptape.collect.targets import Session
 from perptape.collect.together import side_by_side, until
 from perptape.collect.venue import Venue
 from perptape.errors import StoreError
-from perptape.store.catalog import Tape
+from perptape.store.tape import Tape
 from perptape_api.collect import Funding, Liquidations, OpenInterest
 
 log = structlog.get_logger("perptape")
@@ -177,8 +177,11 @@ class Run:
             for fetch in fetches:
                 await fetch.again()
 
+        mends = not self.request.audit and "liquidations" in self.request.datasets and any(one.mends for one in self.venues.values())
+        if mends:  # what a log holds need not be asked for
+            await until(self.stop, self._adopt())
         await side_by_side([until(self.stop, one(name)) for name in self.request.venues])
-        if not self.request.audit:
+        if not (mends or self.request.audit):
             await self._adopt()
         if self.stop.is_set():
             self._stopped()

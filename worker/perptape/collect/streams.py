@@ -29,10 +29,10 @@ from perptape.collect.unlogged import Unlogged
 from perptape.collect.venue import Venue
 from perptape.coverage import Coverage
 from perptape.errors import StoreError, Unwritable
-from perptape.store.catalog import Tape
 from perptape.store.folder import Folder
 from perptape.store.log import Logs, Owner
 from perptape.store.log_disk import LocalLogDisk, LogDisk
+from perptape.store.tape import Tape
 from perptape.store.usable import there
 from perptape.times import iso
 from perptape_api.names import LOG_RESERVE

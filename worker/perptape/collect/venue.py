@@ -29,7 +29,8 @@ from perptape.errors import Fatal, PerptapeError, Retry, Skip
 from perptape.exchanges.base import Exchange
 from perptape.instruments import Instrument, Resolution
 from perptape.interval import SECOND
-from perptape.store.catalog import Tape
+from perptape.store.looked import Looked
+from perptape.store.tape import Tape
 from perptape_api.collect import Funding, OpenInterest
 
 log = structlog.get_logger("perptape")
@@ -51,6 +52,7 @@ class Venue:
         self._advanced = advanced
         self.instruments: tuple[Instrument, ...] = ()
         self.targets: Sequence[Resolution] = ()
+        self._looked: Looked | None = None
 
     async def list_instruments(self) -> tuple[Instrument, ...]:
         """What the venue lists, with what the tape remembers of it. Raises Retry, Skip, Fatal, VenueStopped, StoreError."""
@@ -193,7 +195,9 @@ class Venue:
         outcome.instruments, outcome.symbols = sum(1 for t in self.targets if t.instrument is not None), symbols(self.targets)
         environment = self.asking.environment
         batch = Batch(outcome.dataset, self.commit, environment.monotonic, environment.aside)
-        known = await self.asking.environment.aside(partial(self.tape.coverage, self.name, outcome.dataset))
+        if self._looked is None:
+            self._looked = self.tape.looked(self.name, outcome.dataset)
+        known = await self.asking.environment.aside(self._looked.coverage)
         try:
             await Mending(self.exchange, self.asking, session, self.targets, outcome, {outcome.dataset: batch}).mend(grid, known)
         except (VenueStopped, Fatal) as error:

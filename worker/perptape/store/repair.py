@@ -20,7 +20,7 @@ from perptape.store.landing import DataFiles, Place
 from perptape.store.verify import Finding, claimed_without_rows, slots_with_rows
 
 if TYPE_CHECKING:
-    from perptape.store.catalog import Tape
+    from perptape.store.tape import Tape
 
 
 def repair(tape: Tape, found: Sequence[Finding], writer: str) -> list[str]:
