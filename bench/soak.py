@@ -56,7 +56,7 @@ STEADY_S = 5.0
 # The collector's process
 
 
-async def collect(spec: str, catalog: str, endpoints: Sequence[str], leak: int) -> None:
+async def collect(spec: str, catalog: str, endpoints: Sequence[str], leak: int, roll: float) -> None:
     """Collects until stdin ends; once a second a line of JSON says how it stands."""
     from dataclasses import replace
 
@@ -74,7 +74,7 @@ async def collect(spec: str, catalog: str, endpoints: Sequence[str], leak: int) 
     def connect(venue: str, access: Any) -> Any:
         return Leaking(venue_calls.connect(venue, access), leaked, leak)
 
-    environment = replace(venue_calls.environment(), pace=Pace(steady=STEADY_S))
+    environment = replace(venue_calls.environment(), pace=Pace(roll=roll, steady=STEADY_S))
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     threading.Thread(target=lambda: (sys.stdin.read(), loop.call_soon_threadsafe(stop.set)), daemon=True).start()
@@ -232,6 +232,7 @@ def upper(looks: Sequence[Look]) -> tuple[float, float, float]:
     left = [b - intercept - slope * a for a, b in zip(x, y, strict=True)]
     sigma = math.sqrt(sum(one * one for one in left) / (BLOCKS - 2))
     spread = math.sqrt(sum((a - statistics.fmean(x)) ** 2 for a in x))
+    say(f"mean RSS of each block, MB: {' '.join(f'{one:.1f}' for one in y)}")
     return slope, slope + T_975_22 * sigma / spread, sigma
 
 
@@ -256,8 +257,9 @@ def soak(minutes: float, events: int, leak: int, folder: Path) -> bool:
         for contract in [one.id for one in Market.standard(1).contracts("bybit")[:3]]:
             body = {"venue": "bybit", "contract": contract, "per_second": events * 1.1 / 2 / 3 / seconds}
             control(endpoints["bybit"], "rate", body)
+        roll = min(60.0, (1 - DROPPED) * seconds / BLOCKS)  # so that each block of the regression holds a whole one
         where = [f"{venue}={endpoints[venue]}" for venue in VENUES]
-        collector = Child.begun(folder / "collector.log", "--collect", str(spec), str(catalog), str(leak), *where)
+        collector = Child.begun(folder / "collector.log", "--collect", str(spec), str(catalog), str(leak), str(roll), *where)
         publisher: Child | None = None
         looks: list[Look] = []
         try:
@@ -265,7 +267,7 @@ def soak(minutes: float, events: int, leak: int, folder: Path) -> bool:
                 if collector.process.poll() is not None:
                     raise SystemExit(f"the collector did not begin: {(folder / 'collector.log').read_text()[-2000:]}")
                 time.sleep(0.1)
-            publisher = Child.begun(folder / "publisher.log", "--publish", str(catalog), str(seconds / (PUBLISHES * share * 1.06)))
+            publisher = Child.begun(folder / "publisher.log", "--publish", str(catalog), str(seconds / (PUBLISHES * share * 1.2)))
             looks = watched(collector, endpoints, seconds, share)
         finally:
             last = dict(collector.told)
@@ -309,7 +311,7 @@ def verdict(looks: Sequence[Look], last: dict[str, Any], published: int, share: 
 
 def main() -> int:
     if sys.argv[1:2] == ["--collect"]:
-        asyncio.run(collect(sys.argv[2], sys.argv[3], sys.argv[5:], int(sys.argv[4])))
+        asyncio.run(collect(sys.argv[2], sys.argv[3], sys.argv[6:], int(sys.argv[4]), float(sys.argv[5])))
         return 0
     if sys.argv[1:2] == ["--publish"]:
         publish(sys.argv[2], float(sys.argv[3]))

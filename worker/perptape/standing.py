@@ -154,12 +154,9 @@ def states(
     return _merged(found)
 
 
-def _unproven(live: Sequence[Claim], rules: GridRules, now: int) -> Iterator[Interval]:
+def _unproven(live: Sequence[Claim], rules: GridRules, now: int) -> tuple[Interval, ...]:
     """Of a stream's time of which nothing but its rows is left, what the venue still serves is open, not unproven."""
-    for claim in live:
-        end = claim.end if claim.cause != REBUILT else min(claim.end, rules.floor(now))
-        if claim.start < end:
-            yield Interval(claim.start, end)
+    return union(Interval(c.start, c.end if c.cause != REBUILT else max(c.start, min(c.end, rules.floor(now)))) for c in live)
 
 
 def _lose(take: Callable[..., None], grid: str, holes: Sequence[Claim], damage: Sequence[Damage], now: int, rules: GridRules) -> None:

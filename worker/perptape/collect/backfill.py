@@ -17,7 +17,7 @@ from perptape.collect.asking import Asking, TimeOver
 from perptape.collect.batch import Batch
 from perptape.collect.doubts import best
 from perptape.collect.grids import Grid, page_rule
-from perptape.collect.harvest import NEVER, Harvest, funding_page, history_page, off_minute, settlements
+from perptape.collect.harvest import NEVER, Harvest, funding_page, history_page, settlements
 from perptape.collect.outcome import Outcome
 from perptape.collect.pages import Pages
 from perptape.collect.paginate import request
@@ -26,6 +26,7 @@ from perptape.collect.sampling import sampled
 from perptape.collect.targets import Session, former
 from perptape.coverage import Coverage
 from perptape.damage import Damage, repaired
+from perptape.datasets import funding
 from perptape.errors import Doubtful, Retry, Skip
 from perptape.exchanges.base import Exchange, PageRule
 from perptape.instruments import END_OF_TIME, Instrument, Resolution
@@ -215,7 +216,7 @@ class Backfill:
     async def _hand_over(self, grid: Grid, pages: Pages) -> None:
         """Gives rows and claims of a window to the batch, together."""
         settled = settlements(pages.raws, pages.received, self.exchange.traits.funding_fixed_interval)
-        if odd := off_minute(settled):
+        if odd := funding.off_minute(settled):
             self.asking.on_trouble(odd)
         rows = [*pages.rows, *settled]
         self.outcome.rows += len(rows)

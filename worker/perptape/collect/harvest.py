@@ -212,14 +212,6 @@ def settlements(raws: Sequence[RawFunding], received: int, fixed_interval: int |
     return funding.rows(raws, received, fixed_interval)[0] if raws else ()
 
 
-def off_minute(rows: Sequence[tuple[Any, ...]]) -> str | None:
-    """One line on settlements of an instrument that lie on no minute: kept as sent, since no venue is known to settle so."""
-    odd = [row[5] // NS for row in rows if row[5] // NS % MINUTE]
-    if not odd:
-        return None
-    return f"{rows[0][0]}: {len(odd)} settlements stamped over 5 s off a minute, kept as sent; the first is {odd[0]} ms"
-
-
 def samples(raws: Sequence[RawOpenInterest], grid: Grid, received: int) -> Harvest:
     """Current open interest of many instruments, as samples: the first in a slot claims it whole."""
     rows, dropped, claims = [], [], []

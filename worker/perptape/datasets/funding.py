@@ -117,3 +117,11 @@ def rows(raws: Sequence[RawFunding], received: int, fixed_interval: int | None =
         out.append((raws[0].instrument.id, found[time], interval or None, time * NS, received * NS, time * NS, time * NS))
         before = time
     return out, dropped
+
+
+def off_minute(rows: Sequence[Row]) -> str | None:
+    """One line on settlements of an instrument that lie on no minute: kept as sent, since no venue is known to settle so."""
+    odd = [row[5] // NS for row in rows if row[5] // NS % MINUTE]
+    if not odd:
+        return None
+    return f"{rows[0][0]}: {len(odd)} settlements stamped over 5 s off a minute, kept as sent; the first is {odd[0]} ms"
