@@ -1,8 +1,9 @@
-"""What streamers hear during trouble is in the tape: rollouts, lost pods, a store that is away, a node that restarts, all in a burst."""
+"""What streamers hear during trouble is in the tape: rollouts, lost pods, stores away, silent topics, a node that restarts, in a burst."""
 
 import json
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,8 @@ from support.node import restarted
 from support.specs import collection, some
 
 RATE = 20
+QUIET_LIMIT = 300.0
+"""Seconds of silence for which Bybit's liquidations count as proven; then a second connection listens."""
 NODE = "kubernetes.io/hostname"
 Event = tuple[int, float]
 
@@ -73,13 +76,34 @@ class Streaming:
 
         self.home.until("pod", pod["metadata"]["name"], holds, within)
 
+    def listening(self, such: Callable[[dict[str, Any]], bool], within: float) -> list[dict[str, Any]]:
+        """The connections that are as asked for, once there are two of them."""
+        end = time.monotonic() + within
+        while len(found := [one for one in self.simulated.control("GET", "truth", venue="bybit", events=0) if such(one)]) < 2:
+            assert time.monotonic() < end, f"{len(found)} connections"
+            time.sleep(2)
+        return found
+
+    def of_connections(self, such: Callable[[dict[str, Any]], bool]) -> tuple[Counter[Event], int]:
+        """(what went over any of these connections, the most often that it went over one; the second before the last of all ended, ms)."""
+        sent, sessions = Counter[Event](), self.simulated.control("GET", "truth", venue="bybit")
+        end = max(session["closed"] for session in sessions) - 1000
+        for session in filter(such, sessions):
+            events = [one for push in session["sent"] for one in push["liquidations"] if one["contract"] == "BTCUSDT" and one["time"] < end]
+            sent |= Counter((one["time"], float(one["base"])) for one in events)
+        return sent, end
+
+    def ended(self) -> None:
+        """Ends the streamers, and publishes."""
+        self.apply(suspend=True)
+        self.home.kubectl("wait", "pods", "--for=delete", "--selector", self.labels, "--timeout=90s", within=100)
+        assert ending(self.home.run_now(f"{self.name}-publish", "publish-now")) == "Complete"
+
     def whole(self) -> None:
         """Ends the streamers while the burst goes on; then the tape has every event that was sent, as often as it was on one connection,
         but for those that were read in the last second of the last one. None of the burst was sent to nobody."""
         self.sent()
-        self.apply(suspend=True)
-        self.home.kubectl("wait", "pods", "--for=delete", "--selector", self.labels, "--timeout=90s", within=100)
-        assert ending(self.home.run_now(f"{self.name}-publish", "publish-now")) == "Complete"
+        self.ended()
         sessions = self.simulated.control("GET", "truth", venue="bybit")
         sent, numbers = Counter[Event](), set[int]()
         end = max(session["closed"] for session in sessions) - 1000
@@ -91,9 +115,18 @@ class Streaming:
         assert numbers == set(range(max(numbers) + 1))
         tape = reader.of_bucket(self.home, self.s3)
         tape.sound()
-        rows = tape.rows("liquidations", "BTCUSDT-PERP", "bybit")
-        got = Counter((reader.ms(row["ts_event"]), float(row["quantity"])) for row in rows)
+        got = received(tape)
         assert {at: n for at, n in got.items() if at[0] < end} == sent
+
+
+def received(tape: reader.Reader) -> Counter[Event]:
+    rows = tape.rows("liquidations", "BTCUSDT-PERP", "bybit")
+    return Counter((reader.ms(row["ts_event"]), float(row["quantity"])) for row in rows)
+
+
+def silent_since(session: dict[str, Any]) -> int | None:
+    """Since when a connection is subscribed to liquidations that it is never sent, ms; None where it is not."""
+    return next((one["since"] for one in session["subscriptions"] if one["silent"]), None)
 
 
 def containers(pod: dict[str, Any]) -> list[dict[str, Any]]:
@@ -171,6 +204,42 @@ def test_what_is_heard_while_the_store_is_away_is_told_and_kept_until_it_is_back
     home.until_told(streaming.name, flowing, 90)
     assert [containers(pod)[0]["restartCount"] for pod in streaming.pods()] == [0, 0]
     streaming.whole()
+
+
+def test_a_silent_topic_while_the_control_topic_flows_is_listened_to_anew_and_its_time_is_unproven(streaming: Streaming) -> None:
+    """Both replicas dial anew and are acknowledged a topic that says nothing from there on; a second connection of each hears it."""
+    home, simulated = streaming.home, streaming.simulated
+    simulated.control("POST", "rate", {"venue": "bybit", "contract": "BTCUSDT", "per_second": 5})
+    home.until_told(streaming.name, lambda told: heard(told) >= RATE, 180)
+    simulated.fault(kind="silent_ack", venue="bybit", path="allLiquidation")
+    simulated.control("POST", "disconnect", {"venue": "bybit"})
+    deaf = streaming.listening(lambda one: one["closed"] is None and silent_since(one) is not None, 60)
+    simulated.calm()
+    since = max(filter(None, map(silent_since, deaf)))
+    told = home.until_told(streaming.name, lambda told: (line(told, "bybit", "liquidations").get("gaps") or {}).get("unproven"), 420)
+    assert line(told, "bybit", "liquidations")["gaps"]["open"] == 0
+    anew = streaming.listening(lambda one: one["opened"] > since and one["liquidations"] > 0, QUIET_LIMIT + 60)
+    again = min(one["opened"] for one in anew)
+    assert QUIET_LIMIT * 1000 <= again - since <= (QUIET_LIMIT + 60) * 1000
+    over = streaming.listening(lambda one: one["id"] in {each["id"] for each in deaf} and one["closed"] is not None, 120)
+    for one in over:
+        spoke = one["control"]["tickers.BTCUSDT"]
+        assert (one["liquidations"], spoke["last"] > again, spoke["count"] > QUIET_LIMIT / 2) == (0, True, True)
+    before = heard(home.until_told(streaming.name, flowing, 60))
+    home.until_told(streaming.name, lambda told: heard(told) >= before + 60 * RATE / 10, 180)
+    streaming.ended()
+    sent, end = streaming.of_connections(lambda one: one["opened"] >= again)
+    tape = reader.of_bucket(home, streaming.s3)
+    got = received(tape)
+    assert len(sent) > 60
+    assert {at: n for at, n in got.items() if again <= at[0] < end} == sent
+    assert not [at for at in got if since + 10_000 < at[0] < again]
+    holes = json.loads(tape.perptape("gaps", "-e", "bybit", "--dataset", "liquidations", "-f", "json"))
+    assert [
+        one
+        for one in holes
+        if one["kind"] == "unproven" and reader.ms(one["start"]) <= since + 10_000 and reader.ms(one["end"]) >= again - 10_000
+    ]
 
 
 @pytest.mark.alone
