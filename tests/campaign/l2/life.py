@@ -112,17 +112,20 @@ class Life:
     # -- processes
 
     @property
+    def _sign(self) -> Path:
+        return self.folder / "away"
+
+    @property
     def catalog(self) -> Path:
         return self.folder / "tape"
 
     def _told(self, name: str, datasets: tuple[str, ...], *, once: bool) -> Told:
         skew = sum(int((fault.size - 0.5) * 40 * MINUTE) for fault in self._under("clock skew"))
-        if skew:
-            self.met["clock skew"] += 1
+        self.met["clock skew"] += bool(skew)
         pod = not self.schedule.resident
         return Told(
             str(self.spec), str(self.catalog), name, datasets, once, pod, self.start, self.factor, self._began, float(self.start), skew,
-            BUDGET, self.defect,
+            BUDGET, str(self._sign) if self.schedule.store == "bucket" else "", self.defect,
         )  # fmt: skip
 
     def _begin(self, kind: str, datasets: tuple[str, ...], *, once: bool) -> Lived:
@@ -130,7 +133,10 @@ class Life:
         words = self._told(name, datasets, once=once).words
         return self._born(name, words, "campaign.l2.worker", streams="liquidations" in datasets and not once)
 
-    def _publish(self) -> Lived:
+    def _publish(self) -> Lived | None:
+        """Nobody can, while the store is away."""
+        if self._sign.exists():
+            return None
         return self._born(f"publisher{len(self.lived)}", ["publish", "--catalog", str(self.catalog)], "perptape.cli")
 
     def _born(self, name: str, words: list[str], main: str, *, streams: bool = False) -> Lived:
@@ -139,8 +145,8 @@ class Life:
         environ = self.simulated.environ(PERPTAPE_LOG_LEVEL="info")
         process = Forked(words, environ, self.folder, largest=NO_ROOM if full else None, log=log, main=main)
         one = Lived(name, process, self.now(), streams)
-        if full:
-            self.met["disk full"] += 1
+        self.met["disk full"] += bool(full)
+        self.met["store away"] += self._sign.exists()
         self.lived.append(one)
         if self._deaths:
             fault = self._deaths.pop()
@@ -175,15 +181,16 @@ class Life:
         self._agenda: list[tuple[float, Callable[[], None]]] = []
         for fault in self.schedule.faults:
             self._agenda += [(at, act) for at, act in self._doing(fault)]
-        self._agenda += [(PUBLISHED * number, lambda: self._and_forget(self._publish())) for number in range(1, int(STORM / PUBLISHED) + 1)]
+        self._agenda += [(PUBLISHED * number, self._publishing) for number in range(1, int(STORM / PUBLISHED) + 1)]
         kept = self._kept()
         again = dict.fromkeys(kept, 0.0)
         running: dict[str, Lived] = {}
         job: Lived | None = None
         due, every = 0.1, self.schedule.every / SECOND
         while (now := self.seconds()) < STORM:
-            for _, act in sorted((one for one in self._agenda if one[0] <= now), key=lambda one: one[0]):
-                self._agenda = [one for one in self._agenda if one[1] is not act]
+            due_now = sorted((one for one in self._agenda if one[0] <= now), key=lambda one: one[0])
+            self._agenda = [one for one in self._agenda if one[0] > now]
+            for _, act in due_now:
                 act()
             self._look()
             for name, datasets in kept.items():
@@ -197,8 +204,8 @@ class Life:
                 due += every * (1 + (self.seconds() - due) // every)
             time.sleep(LOOK)
 
-    def _and_forget(self, one: Lived) -> None:
-        """It ends by itself."""
+    def _publishing(self) -> None:
+        self._publish()
 
     def _kept(self) -> dict[str, tuple[str, ...]]:
         """The processes that stay, and what they collect."""
@@ -216,6 +223,9 @@ class Life:
         elif fault.kind == "disk full":
             yield fault.start, lambda: self._room(fault, NO_ROOM)
             yield fault.end, lambda: self._room(fault, resource.RLIM_INFINITY)
+        elif fault.kind == "store away":
+            yield fault.start, lambda: self._leaves(fault)
+            yield fault.end, lambda: self._sign.unlink(missing_ok=True)
         elif fault.kind == "two publishers":
             yield fault.start, lambda: self._two_publish(fault)
 
@@ -238,6 +248,10 @@ class Life:
             except ProcessLookupError:
                 continue
 
+    def _leaves(self, fault: Fault) -> None:
+        self._sign.touch()
+        self.met[fault.kind] += len(self.living())
+
     def _two_publish(self, fault: Fault) -> None:
         self.met[fault.kind] += 1
         self._publish()
@@ -248,6 +262,7 @@ class Life:
     def _calm(self) -> None:
         """All that stays ends; two runs as a schedule starts them, and a publish."""
         self._deaths.clear()
+        self._sign.unlink(missing_ok=True)
         for one in self.living():
             if one.name.startswith(("host", "streamer")):
                 one.process.send_signal(signal.SIGTERM)
@@ -258,7 +273,8 @@ class Life:
         for _ in range(2):
             self._asked_last = self.simulated.now(self.schedule.venue)
             self._ended(self._begin("last", datasets, once=True))
-        self._ended(self._publish())
+        if (publisher := self._publish()) is not None:
+            self._ended(publisher)
 
     def _ended(self, one: Lived) -> None:
         try:

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from campaign.l2.away import Away
 from campaign.l2.defects import PARTS
 from perptape import logs, output
 from perptape.cli import carry
@@ -24,6 +25,7 @@ from perptape.exchanges.base import Access, Exchange
 from perptape.exchanges.host import Shared, place
 from perptape.exchanges.registry import connect, traits
 from perptape.settings import settings
+from perptape.store.location import filesystem
 from perptape_api.collection import Collection
 from perptape_api.document import load
 from support.hastened import Time
@@ -45,6 +47,8 @@ class Told:
     start: float
     skew: int = 0
     budget: float = 0.0
+    sign: str = ""
+    """The file that says that the store is away; no name: it is a folder, and there."""
     defect: str = ""
 
     @property
@@ -84,7 +88,8 @@ async def carried(told: Told, collection: Collection, clock: Time) -> Any:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    return await Run(asked, parts.tape.open(told.catalog), connected, environment, stop).carry_out()
+    tape = parts.tape(Away(filesystem(told.catalog), told.sign)) if told.sign else parts.tape.open(told.catalog)
+    return await Run(asked, tape, connected, environment, stop).carry_out()
 
 
 def hastened(venue: str, access: Access, clock: Time, told: Told) -> Access:
