@@ -22,17 +22,17 @@ from perptape.simulation.schedule import schedule
 AT_ONCE = 4
 
 
-def carried_out(seeds: Sequence[int], folder: Path, defect: str = "") -> Iterator[Life]:
-    """Schedules, in order; the folder of one that went well goes."""
+def carried_out(seeds: Sequence[int], folder: Path, defects: Sequence[str] = ()) -> Iterator[Life]:
+    """Schedules, in order, with a defect each where any are given; the folder of one that went well goes."""
 
-    def one(seed: int) -> Life:
-        found = lived(schedule(seed), folder / f"{seed}", defect)
+    def one(seed: int, defect: str) -> Life:
+        found = lived(schedule(seed), folder / f"{seed}{defect}", defect)
         if not found.findings:
             shutil.rmtree(found.folder)
         return found
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        yield from pool.map(one, seeds)
+        yield from pool.map(one, seeds, defects or [""] * len(seeds))
 
 
 def main(count: int, first: int) -> int:
