@@ -39,7 +39,7 @@ CLUSTER_TESTS = $(RUN) pytest tests/chart tests/e2e -n $(E2E_JOBS) --maxschedchu
 # Ends the Docker engine that was started for the cluster's tests, if one was.
 DONE = [ -n "$${KEEP:-}" ] || tests/cluster/build stop
 
-.PHONY: help quickstart test e2e check lint bench campaign simulate venv prepare clean
+.PHONY: help quickstart test e2e check quick lint bench campaign simulate venv prepare clean
 
 help: ## what there is
 	@echo 'perptape: an honest tape of the crypto-derivatives market'
@@ -59,7 +59,10 @@ e2e: $(MADE) ## the tests in a Kubernetes cluster; KEEP=1 leaves it there for lo
 	@PYTHONPATH=tests $(RUN) support.cluster
 	@failed=0; $(CLUSTER_TESTS) $(ARGS) || failed=1; $(DONE); exit $$failed
 
-check: $(MADE) lint ## style, types, contracts and the quick tests; under two minutes
+check: $(MADE) ## style, types, contracts and the quick tests; under two minutes
+	@$(MAKE) -j2 --output-sync=target lint quick
+
+quick: $(MADE)
 	$(RUN) pytest -n $(QUICK_JOBS) $(SPREAD) -m "not (slow or s3 or nautilus or cluster)" --hypothesis-profile=quick -q
 
 lint: $(MADE)

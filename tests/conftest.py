@@ -11,7 +11,7 @@ from support.minio import minio
 __all__ = ["minio"]
 
 settings.register_profile("perptape", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("quick", settings.get_profile("perptape"), max_examples=30)
+settings.register_profile("quick", settings.get_profile("perptape"), max_examples=20)
 """For `make check`; `make test` searches as far as hypothesis does by itself. What a test says of its own counts in both."""
 settings.load_profile("perptape")
 

@@ -175,7 +175,7 @@ def number(value: Any, field: str, *, negative: bool = False) -> Decimal | None:
     """A venue's number, exact. None and "" are None; NaN, infinities, junk and (unless allowed) negatives raise Invalid."""
     if value is None or value == "":
         return None
-    if not isinstance(value, str | int | float):
+    if not isinstance(value, str | int | float | Decimal):
         raise Invalid(f"{field}: a {type(value).__name__} is not a number")
     try:
         parsed = Decimal(value if type(value) is str else str(value))
