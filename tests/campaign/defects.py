@@ -20,7 +20,12 @@ from perptape.instruments import Instrument
 from perptape.raw import Answer, RawLiquidation
 from perptape.simulation.schedule import Schedule
 from perptape.standing import DOUBTED
+from perptape.store import fold
+from perptape.store.filesystem import Entry
 from perptape.store.landing import Place
+from perptape.store.log_record import HEAD as HEAD_OF_RECORD
+from perptape.store.log_record import checksum
+from perptape.store.log_space import HEAD, Ring
 from perptape.store.publish import Publisher
 from perptape.store.segment import Segment
 from perptape.store.tape import Tape
@@ -42,6 +47,39 @@ class Undoubting(Tape):
     def commit(self, venue: str, dataset: str, rows: Any, claims: Any, *rest: Any, **more: Any) -> str:
         plain: list[Claim] = [replace(claim, cause="") if claim.cause == DOUBTED else claim for claim in claims]
         return super().commit(venue, dataset, rows, plain, *rest, **more)
+
+
+class DeletedUnread(Publisher):
+    """A segment that is old has been folded, it thinks."""
+
+    def deletable(self, listed: Sequence[Entry], segments: dict[str, Segment]) -> list[str]:
+        old = fold.old_enough([entry for entry in listed if entry.path in segments], self.fs.now(), self.keep)
+        return [entry.path for entry in old]
+
+
+class DeletedUnreadTape(Tape):
+    publisher = DeletedUnread
+
+
+class TornKept(ProcessDisk):
+    """Who reads a log takes the torn record at its end for a whole one: its checksum is not looked at."""
+
+    def read_at(self, path: str, offset: int, size: int) -> bytes:
+        data = super().read_at(path, offset, size)
+        ring = Ring.found(self._disk, path) if path.endswith("/records") and offset >= HEAD else None
+        if ring is None:
+            return data
+        ring.read()  # up to where it is torn
+        place = HEAD + ring.end % ring.capacity
+        head = self._disk.read_at(path, place, HEAD_OF_RECORD.size)
+        if len(head) < HEAD_OF_RECORD.size or head[-1:] not in (b"E", b"M", b"R"):
+            return data
+        length, _, kind = HEAD_OF_RECORD.unpack(head)
+        payload = self._disk.read_at(path, place + len(head), length)
+        good = HEAD_OF_RECORD.pack(length, checksum(kind, payload, ring.end), kind)
+        whole = bytearray(self._disk.read(path))
+        whole[place : place + len(good)] = good
+        return bytes(whole[offset : offset + size])
 
 
 class NoFolderSync(ProcessDisk):
@@ -196,6 +234,8 @@ class Defect:
 
 DEFECTS = {
     "coverage written before data": Defect(Parts(tape=CoverageFirstTape)),
+    "a segment deleted before it was read back": Defect(Parts(tape=DeletedUnreadTape), ("store away", "disk full", "power loss")),
+    "a torn tail kept": Defect(Parts(disk=TornKept), ("kill in a write", "power loss"), streams=True),
     "a skipped fsync of the directory": Defect(Parts(disk=NoFolderSync), ("power loss",), store="folder"),
     "DISTINCT instead of ordinals": Defect(Parts(line=DistinctLine), streams=True),
     "a claim across a reconnect": Defect(Parts(line=AcrossLine), ("disconnect", "silent socket"), streams=True),

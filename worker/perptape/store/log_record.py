@@ -21,7 +21,7 @@ from perptape.errors import Newer
 
 VERSION = 2
 READABLE = (1, VERSION)
-_HEAD = struct.Struct("<IIc")  # length of the payload, crc32 over kind and payload, kind
+HEAD = struct.Struct("<IIc")  # length of the payload, crc32 over kind and payload, kind
 
 MarkKind = Literal["acknowledged", "control", "feed", "malformed", "closed", "dropped"]
 
@@ -102,10 +102,11 @@ def encode(record: Record, at: int | None = None) -> bytes:
     """The record's bytes, whole. `at`: where they stand in a log whose space is used again; the checksum holds there only, so that
     nothing is taken for a record which stood in that place before."""
     kind, payload = _encoded(record)
-    return _HEAD.pack(len(payload), _checksum(kind, payload, at), kind) + payload
+    return HEAD.pack(len(payload), checksum(kind, payload, at), kind) + payload
 
 
-def _checksum(kind: bytes, payload: bytes | memoryview, at: int | None) -> int:
+def checksum(kind: bytes, payload: bytes | memoryview, at: int | None) -> int:
+    """Of a record of this kind that stands at `at` (None: in a log that grows)."""
     place = 0 if at is None else zlib.crc32(at.to_bytes(8, "little"))
     return zlib.crc32(payload, zlib.crc32(kind, place))
 
@@ -141,13 +142,13 @@ def decode(data: bytes | bytearray | memoryview, at: int | None = None) -> tuple
     records: list[Record] = []
     size, schema = 0, None
     view = memoryview(data)
-    while size + _HEAD.size <= len(data):
-        length, checksum, kind = _HEAD.unpack_from(data, size)
-        end = size + _HEAD.size + length
+    while size + HEAD.size <= len(data):
+        length, stored, kind = HEAD.unpack_from(data, size)
+        end = size + HEAD.size + length
         if end > len(data):
             break
-        payload = view[size + _HEAD.size : end]
-        if _checksum(kind, payload, None if at is None else at + size) != checksum or (schema is None and kind != b"B"):
+        payload = view[size + HEAD.size : end]
+        if checksum(kind, payload, None if at is None else at + size) != stored or (schema is None and kind != b"B"):
             break
         record = _decoded(kind, bytes(payload), schema)
         if isinstance(record, Begun):
