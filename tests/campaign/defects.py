@@ -234,7 +234,7 @@ class Defect:
 
 DEFECTS = {
     "coverage written before data": Defect(Parts(tape=CoverageFirstTape)),
-    "a segment deleted before it was read back": Defect(Parts(tape=DeletedUnreadTape), ("store away", "disk full", "power loss")),
+    "a segment deleted before it was read back": Defect(Parts(tape=DeletedUnreadTape), ("store away",)),
     "a torn tail kept": Defect(Parts(disk=TornKept), ("kill in a write", "power loss"), streams=True),
     "a skipped fsync of the directory": Defect(Parts(disk=NoFolderSync), ("power loss",), store="folder"),
     "DISTINCT instead of ordinals": Defect(Parts(line=DistinctLine), streams=True),
