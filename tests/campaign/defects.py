@@ -20,8 +20,6 @@ from perptape.instruments import Instrument
 from perptape.raw import Answer, RawLiquidation
 from perptape.simulation.schedule import Schedule
 from perptape.standing import DOUBTED
-from perptape.store import fold
-from perptape.store.filesystem import Entry
 from perptape.store.landing import Place
 from perptape.store.log_record import HEAD as HEAD_OF_RECORD
 from perptape.store.log_record import checksum
@@ -47,18 +45,6 @@ class Undoubting(Tape):
     def commit(self, venue: str, dataset: str, rows: Any, claims: Any, *rest: Any, **more: Any) -> str:
         plain: list[Claim] = [replace(claim, cause="") if claim.cause == DOUBTED else claim for claim in claims]
         return super().commit(venue, dataset, rows, plain, *rest, **more)
-
-
-class DeletedUnread(Publisher):
-    """A segment that is old has been folded, it thinks."""
-
-    def deletable(self, listed: Sequence[Entry], segments: dict[str, Segment]) -> list[str]:
-        old = fold.old_enough([entry for entry in listed if entry.path in segments], self.fs.now(), self.keep)
-        return [entry.path for entry in old]
-
-
-class DeletedUnreadTape(Tape):
-    publisher = DeletedUnread
 
 
 class TornKept(ProcessDisk):
@@ -234,7 +220,6 @@ class Defect:
 
 DEFECTS = {
     "coverage written before data": Defect(Parts(tape=CoverageFirstTape)),
-    "a segment deleted before it was read back": Defect(Parts(tape=DeletedUnreadTape), ("store away",)),
     "a torn tail kept": Defect(Parts(disk=TornKept), ("kill in a write", "power loss"), streams=True),
     "a skipped fsync of the directory": Defect(Parts(disk=NoFolderSync), ("power loss",), store="folder"),
     "DISTINCT instead of ordinals": Defect(Parts(line=DistinctLine), streams=True),

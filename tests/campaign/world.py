@@ -40,9 +40,6 @@ AFTER_STORM = (60.0, 1.3 * 3600, 25.0 * 3600, TAIL)
 BUDGET = 1_200.0
 PACE = Pace(flush=20.0, roll=900.0, look=600.0)
 """Of streams: a fortieth of the real one and more, since a campaign pays for every look."""
-FLICKERS = 0.5
-"""The half of the times when the store is away in which it only misses calls now and then, so many of them:"""
-MISSED = 0.1
 RESERVE, SMALL_RESERVE = 2**18, 2**17
 """Bytes that a log has room for; in schedules with a full disk so little that a store that is away uses it up."""
 
@@ -115,14 +112,6 @@ class World:
             self.met.add(kind)
         return found
 
-    def away(self, flicker: random.Random) -> bool:
-        """Whether the store answers nothing now: while it is away altogether, and by chance while it comes and goes."""
-        found = self.now_under("store away")
-        if not found:
-            return False
-        self.met.add("store away")
-        return any(fault.size < FLICKERS for fault in found) or flicker.random() < MISSED
-
     def skew(self) -> int:
         """How far the collector's clocks are off just now, ms."""
         return sum(int((fault.size - 0.5) * 40 * MINUTE) for fault in self.now_under("clock skew"))
@@ -139,8 +128,7 @@ class World:
         return one
 
     def tape(self, process: Process, actor: Callable[[], Actor | None] = lambda: None) -> Tape:
-        flicker = random.Random(f"flicker {process.name} {self.schedule.seed}")
-        before = hook(process, lambda: self.away(flicker), actor)
+        before = hook(process, lambda: self.meets("store away"), actor)
         if self.schedule.store == "folder":
             fs: Any = FolderView(ROOT, self.logs(process), process.name)
         else:
