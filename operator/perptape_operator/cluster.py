@@ -13,7 +13,7 @@ from pydantic_core import from_json  # three times as fast as the standard libra
 
 from perptape_api.names import OPERATOR_LABEL
 from perptape_operator import fields_owned, undeclared
-from perptape_operator.kinds import COLLECTION, POD, Kind, Manifest, kind_of, name_of
+from perptape_operator.kinds import COLLECTION, POD, Kind, Manifest, kind_of, name_of, uid_of
 from perptape_operator.undeclared import Field
 
 MANAGER: Final = "perptape-operator"
@@ -68,7 +68,7 @@ class Cluster(Protocol):
 
     async def create(self, manifest: Manifest) -> Manifest: ...
 
-    async def apply(self, manifest: Manifest, manager: str = MANAGER) -> Manifest: ...
+    async def apply(self, manifest: Manifest, uid: str, manager: str = MANAGER) -> Manifest: ...
 
     async def apply_status(self, namespace: str, name: str, uid: str, status: Mapping[str, Any]) -> Manifest: ...
 
@@ -146,11 +146,13 @@ class ApiServer:
         kind, query = kind_of(manifest), urlencode({"fieldManager": MANAGER})
         return await self._json("POST", f"{kind.path(manifest['metadata']['namespace'])}?{query}", manifest)
 
-    async def apply(self, manifest: Manifest, manager: str = MANAGER) -> Manifest:
-        """Writes the fields of the manifest, and takes away those that this manager wrote before and that are in it no more."""
+    async def apply(self, manifest: Manifest, uid: str, manager: str = MANAGER) -> Manifest:
+        """Writes the fields of the manifest to the object of that UID, and takes away those that this manager wrote before and that are
+        in it no more. Another object of the name is refused, whosever it is."""
+        kind, body = kind_of(manifest), {**manifest, "metadata": {**manifest["metadata"], "uid": uid}}
         if manager == MANAGER:
-            await self._owned(kind_of(manifest), manifest)
-        return await self._apply(kind_of(manifest), manifest, manager)
+            await self._owned(kind, body)
+        return await self._apply(kind, body, manager)
 
     async def apply_status(self, namespace: str, name: str, uid: str, status: Mapping[str, Any]) -> Manifest:
         metadata = {"name": name, "namespace": namespace, "uid": uid}  # another spec of this name is refused
@@ -176,6 +178,8 @@ class ApiServer:
         """Has the server take what we created for what we applied: else a field that is wanted no more would stay."""
         namespace, name = manifest["metadata"]["namespace"], name_of(manifest)
         live = await self.get(kind, namespace, name)
+        if live is not None and uid_of(live) != uid_of(manifest):
+            raise ClusterError(f"{kind.name} {name} is another one by now", 409)
         if live is not None and (patch := fields_owned.applied(live, MANAGER)) is not None:
             await self._json("PATCH", kind.path(namespace, quote(name)), patch, JSON_PATCH)
 

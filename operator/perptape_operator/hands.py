@@ -58,7 +58,7 @@ class Hands:
     async def _apply(self, manifest: Manifest, found: Gathered, outcome: applied.Outcome) -> None:
         before = found.live.get(ref(manifest))
         try:
-            live = await (self.cluster.create(manifest) if before is None else self.cluster.apply(manifest))
+            live = await (self.cluster.create(manifest) if before is None else self.cluster.apply(manifest, uid_of(before)))
         except Exists as error:
             outcome.meet(manifest, error)
         except Forbidden as error:
@@ -66,6 +66,8 @@ class Hands:
             outcome.failed = outcome.failed or kind_of(manifest) == CONFIG_MAP
         except Invalid as error:
             outcome.refuse(manifest, str(error), resize=kind_of(manifest) == CLAIM and before is not None)
+            if before is None:  # a quota refuses what is new before its name is looked at: it may be there
+                outcome.met |= {ref(manifest)}
         except ClusterError as error:
             outcome.fail(manifest, error, there=before is not None)
         else:
@@ -109,7 +111,7 @@ class Hands:
                 if there is None or applied.goes(there, found):
                     outcome.first_job_goes = True
                     return
-        self._keep(await self.cluster.apply(run.mark, MARK_MANAGER), found)
+        self._keep(await self.cluster.apply(run.mark, uid_of(found.live[ref(run.mark)]), MARK_MANAGER), found)
 
     async def _stuck(self, found: Gathered, outcome: applied.Outcome) -> None:
         """Jobs that should have ended: a pod on a dead node keeps them active, and Forbid would block every later run."""

@@ -137,7 +137,8 @@ class Operation:
 
         def heard(manifest: Manifest) -> None:
             seen.add(place_of(manifest))
-            self.cache.put(manifest, asked=True)
+            if self.cache.put(manifest, asked=True) and (key := spec_of(manifest)) is not None:
+                self.queue.add(key)  # now: the watch's word of it is no news any more, and this look at everything may yet fail
 
         try:
             version = await self.cluster.list(kind, namespace, scoped(kind, self.settings.identity), heard)

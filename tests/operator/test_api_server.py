@@ -236,7 +236,7 @@ async def test_the_client_gives_every_refusal_to_whoever_retries_and_retries_not
         (503, {"Retry-After": "1"}, 1.0),
         (0, {}, None),
     ):
-        for write, before in ((api.create, []), (api.apply, [(404, {"message": "not found"}, {})])):
+        for write, before in ((api.create, []), (lambda one: api.apply(one, "uid"), [(404, {"message": "not found"}, {})])):
             answers[:] = [*before, (status, {"message": "no"}, headers), (200, manifest, {})]
             with pytest.raises(ClusterError) as raised:
                 await write(manifest)

@@ -265,3 +265,27 @@ def test_two_operators_of_one_spec_do_not_race(world: Any) -> None:
     assert len(world.cluster.writes) == writes
     world.settle(61)
     assert world.condition("Ready")["reason"] == "OtherOperator"
+
+
+def test_a_child_without_its_label_is_put_right_though_a_quota_is_used_up(world: Any) -> None:
+    """Admission refuses what is new before anybody looks whether its name is taken."""
+    world.spec()
+    world.settle()
+    at = (CRON_JOB.name, "majors-binance-funding")
+    world.cluster.edit(CRON_JOB, NS, at[1], lambda m: m["metadata"]["labels"].pop("perptape.io/operator"))
+    refused = Invalid("exceeded quota: count/cronjobs.batch", 403)
+    world.cluster.fail = lambda verb, kind, name: refused if (verb, kind) == ("create", CRON_JOB.name) else None
+    world.settle(60)
+    assert world.children(CRON_JOB)[at]["metadata"]["labels"]["perptape.io/operator"] == world.settings.identity
+
+
+def test_what_took_a_childs_name_unseen_is_not_written_over(world: Any) -> None:
+    world.spec()
+    world.settle()
+    world.cluster.watchers.clear()  # late
+    world.cluster.remove(CRON_JOB, NS, "majors-binance-funding")
+    theirs = world.cluster.put(foreign(CRON_JOB, "majors-binance-funding"))
+    world.cluster.watchers.append(world.watch)
+    world.spec(collect={"funding": {"every": "10m"}})
+    world.settle(5)
+    assert world.cluster.named(CRON_JOB)["majors-binance-funding"] == theirs

@@ -1,12 +1,13 @@
 """What the operator does to a cluster, by what is in the cluster afterwards."""
 
+import asyncio
 import copy
 from typing import Any
 
 import pytest
 
 from perptape_operator import clock
-from perptape_operator.cluster import Forbidden, Invalid
+from perptape_operator.cluster import ClusterError, Forbidden, Invalid
 from perptape_operator.kinds import (
     BY_NAME,
     CLAIM,
@@ -17,6 +18,7 @@ from perptape_operator.kinds import (
     DISRUPTION_BUDGET,
     JOB,
     NETWORK_POLICY,
+    POD,
     Kind,
     uid_of,
 )
@@ -556,3 +558,19 @@ def test_what_the_watches_say_of_the_operators_own_writes_is_no_reason_to_look_a
         world.watch(what, manifest)
     assert {manifest["kind"] for _, manifest in told} >= {COLLECTION.name, CRON_JOB.name}
     assert world.settle() == 0
+
+
+def test_an_edit_that_a_look_at_everything_shows_first_is_acted_on_though_that_fails_then(world: Any) -> None:
+    told: list[Any] = []
+    world.spec(venues=[{"exchange": "binance"}])
+    world.settle()
+    world.cluster.watchers[:] = [lambda what, manifest: told.append((what, manifest))]
+    world.spec(venues=[{"exchange": "okx"}])
+    away = ClusterError("etcdserver: request timed out", 500)
+    world.cluster.fail = lambda verb, kind, name: away if (verb, kind) == ("list", POD.name) else None
+    with pytest.raises(ClusterError):
+        asyncio.run(world.operation.resync())
+    for what, manifest in told:
+        world.watch(what, manifest)
+    world.settle()
+    assert "majors-okx-funding" in {name for _, name in world.children(CRON_JOB)}

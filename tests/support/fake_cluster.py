@@ -79,9 +79,12 @@ class FakeCluster:
             raise Exists(f"{about[1]} already exists", 409)
         return self._answered("create", *about, self._applied(manifest, MANAGER, status=False))
 
-    async def apply(self, manifest: Manifest, manager: str = MANAGER) -> Manifest:
+    async def apply(self, manifest: Manifest, uid: str, manager: str = MANAGER) -> Manifest:
         await self._request("apply", manifest["kind"], name_of(manifest))
         self.writes.append(("apply", manifest["kind"], name_of(manifest)))
+        live = self.objects.get((manifest["kind"], manifest["metadata"]["namespace"], name_of(manifest)))
+        if live is None or uid_of(live) != uid:
+            raise ClusterError(f"{name_of(manifest)} is another one by now", 409)
         return self._answered("apply", manifest["kind"], name_of(manifest), self._applied(manifest, manager, status=False))
 
     async def apply_status(self, namespace: str, name: str, uid: str, status: Mapping[str, Any]) -> Manifest:
