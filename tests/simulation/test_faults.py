@@ -191,3 +191,17 @@ async def test_handshakes_are_refused_by_answering_faults(serve: Any, http: aioh
     with pytest.raises(aiohttp.WSServerHandshakeError):
         await http.ws_connect(simulation.endpoints["bybit"] + "/v5/public/linear")
     await http.ws_connect(simulation.endpoints["bybit"] + "/v5/public/linear")
+
+
+async def test_a_client_that_leaves_before_its_handshake_is_answered_leaves_no_trace(
+    serve: Any, http: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture
+) -> None:
+    simulation: Simulation = await serve(moving=True, venues=("bybit",), faults=(Fault("latency", delay_ms=300),))
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await http.ws_connect(simulation.endpoints["bybit"] + "/v5/public/linear")
+    async with http.get(simulation.endpoints["bybit"] + "/v5/market/time") as answer:
+        assert answer.status == 200  # as late as the handshake would have been
+    assert simulation.faults.report()[0]["hits"] == 2
+    assert [record.getMessage() for record in caplog.records if record.name.startswith("aiohttp")] == []
+    assert simulation.truth.sessions == []

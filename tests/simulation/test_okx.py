@@ -39,6 +39,18 @@ def contract(id: str) -> Contract:
 BTC = contract("BTC-USDT-SWAP")
 
 
+def test_what_was_liquidated_before_a_ticker_was_listed_again_is_its_past_too() -> None:
+    ended, again = NOW - 30 * MINUTE, NOW - 20 * MINUTE
+    market = MARKET.delisted("okx", BTC.id, ended).relisted("okx", BTC.id, again, Decimal(1))
+    (row,) = data(
+        "public/liquidation-orders", market=market, instType="SWAP", uly="BTC-USDT", state="filled", after=again, before=ended - MINUTE
+    )
+    first, _ = market.lifetimes("okx", BTC.id)
+    kept = WIRE.sampled(market.liquidations(first, ended - MINUTE + 1, again))
+    assert kept
+    assert [int(detail["ts"]) for detail in row["details"]] == [event.time for event in reversed(kept)]
+
+
 def test_it_is_a_wire_that_samples_and_knows_maintenance() -> None:
     wire: Wire = WIRE
     assert isinstance(wire, Sampling)

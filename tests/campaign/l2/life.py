@@ -40,6 +40,8 @@ BUDGET = 900.0
 PUBLISHED = 11.0
 GRACE = 1.0
 """After a 418 or 429: what was on its way by then, or read it late."""
+PATIENCE = 1.0
+"""The venue's seconds within which an answer finds who asked: later, another call's failure may have ended those beside it."""
 FLUSHED = 1.0
 """After so long what was received is in the log: the machine may be busy."""
 NO_ROOM = 1500
@@ -329,7 +331,8 @@ class Life:
         dials = [one["opened_mono"] for one in simulated.control("GET", "truth", venue=self.schedule.venue, events=0)]
         found = []
         for refused in calls:
-            if refused["status"] not in (418, 429):
+            unread = (refused["done_mono"] - refused["at_mono"]) * self.factor > PATIENCE
+            if refused["status"] not in (418, 429) or unread:
                 continue
             pause = self._pause(refused["at"], str(refused["status"]))
             start, end = refused["done_mono"] + GRACE, refused["done_mono"] + pause / self.factor - 0.05

@@ -6,7 +6,7 @@ the live venue, [A] assumed here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from perptape.simulation import okx_rows as rows
@@ -160,17 +160,18 @@ def _liquidation_orders(request: Request, market: Market) -> list[Any]:
         raise Refused("50015", "Either parameter uly or instFamily is required", 400)
     start, end = _page(request, "before", "after", LIQUIDATIONS_KEPT, request.now)
     answered = []
-    for contract in _chosen(request, market):
-        newest = _newest_liquidations(contract, market, start, end, _count(request))
-        answered.append({"details": [rows.liquidation_detail(each) for each in newest], **rows.family(contract.id)})
+    for id in dict.fromkeys(contract.id for contract in _chosen(request, market)):
+        newest = _newest_liquidations(market.lifetimes("okx", id), market, start, end, _count(request))
+        answered.append({"details": [rows.liquidation_detail(each) for each in newest], **rows.family(id)})
     return answered
 
 
-def _newest_liquidations(contract: Contract, market: Market, start: int, end: int, count: int) -> list[Liquidation]:
+def _newest_liquidations(lives: Sequence[Contract], market: Market, start: int, end: int, count: int) -> list[Liquidation]:
+    """Of all lives of a listed ticker: what was liquidated before it ended and came back is its past too [A]."""
     found: list[Liquidation] = []
     while end > start and len(found) < count:
         begin = max(start, end - 10 * MINUTE)
-        found += sampled(market.liquidations(contract, begin, end))[::-1]
+        found += sampled([event for life in lives for event in market.liquidations(life, begin, end)])[::-1]
         end = begin
     return found[:count]
 

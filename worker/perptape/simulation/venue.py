@@ -163,7 +163,10 @@ class Venue:
             return web.Response(status=404, headers=self.headers())
         socket = web.WebSocketResponse(autoping=False, compress=False, max_msg_size=1 << 20)
         socket.headers.update(self.headers())
-        await socket.prepare(http)
+        try:
+            await socket.prepare(http)
+        except ConnectionResetError:  # who dialled has left while the answer was late
+            return web.Response(status=499)
         assert http.transport is not None
         truth = self.world.truth
         session = Session(len(truth.sessions) + 1, self.wire.venue, request.path, address, self.clock(), self.mono())
