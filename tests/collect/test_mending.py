@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 from dataclasses import replace
 from typing import Any
@@ -26,6 +28,7 @@ from perptape.exchanges.registry import traits
 from perptape.interval import DAY, HOUR, MINUTE, NS, SECOND, Interval, gaps
 from perptape.raw import Answer, RawFill, RawLiquidation
 from perptape.standing import UNUSABLE
+from perptape.store.log_disk import LocalLogDisk
 from perptape.store.log_record import Mark
 from perptape.store.tape import Tape
 from support.fake_exchange import START, perpetual
@@ -142,6 +145,53 @@ async def test_what_the_log_of_a_dead_stream_holds_is_not_asked_for(world) -> No
     await world.once(STREAMED, BTC)
     assert world.data_calls("deribit") == []
     assert [line[0] for line in standing(world, "deribit")] == ["complete"]
+
+
+class Unreadable(LocalLogDisk):
+    """A disk whose logs may not be looked at."""
+
+    def folders(self, path: str) -> list[str]:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+
+async def test_a_log_that_cannot_be_read_is_a_failure_and_keeps_nothing_from_being_fetched(world) -> None:
+    exchange, plain = missed(world, "okx"), world.environment()
+    exchange.happen(event(exchange.listing[0], HOLE.start))
+    world.environment = lambda: replace(plain, log_disk=Unreadable())
+    world.clock.forward(5 * MINUTE)
+    summary = await world.once("{openInterest: {backfill: 2d}, liquidations: {}}", BTC)
+    assert (summary.exit_code, "Permission denied" in (summary.store_error or "")) == (3, True)
+    assert {one.dataset: one.rows > 0 for one in summary.outcomes} == {"open_interest": True, "liquidations": True}
+    assert standing(world, "okx") == [("sampled", "", BEGAN, START)]
+
+
+async def test_a_number_without_end_is_one_unusable_order(world) -> None:
+    exchange = missed(world, "okx")
+    one = exchange.listing[0]
+    exchange.happen(event(one, HOLE.start)._replace(price=10**400))
+    exchange.happen(event(one, HOLE.start + 7))
+    world.clock.forward(5 * MINUTE)
+    assert (await world.once(STREAMED, BTC)).exit_code == 1
+    assert [time for time, _, _ in stored(world, "okx")] == [HOLE.start + 7]
+    assert [line for line in standing(world, "okx") if line[0] == "open"] == [("open", "", HOLE.start, HOLE.start + 1)]
+
+
+async def test_what_a_segment_claimed_that_broke_after_it_was_read_is_not_believed(world) -> None:
+    one = missed(world, "okx").listing[0].id
+    looked = world.tape.looked("okx", "liquidations")
+    claim = Claim(one, STREAM, "sampled", HOLE.start, HOLE.end, "rule", START, START, frozenset({"c"}))
+    name = world.tape.commit("okx", "liquidations", None, [claim], [], "mender", lambda: START)
+
+    def claimed() -> bool:
+        return any(claim.start == HOLE.start and claim.kind == "sampled" for claim in looked.coverage().claims)
+
+    assert claimed()
+    (segment,) = (path for path in world.root.rglob("*.parquet") if name in path.name)
+    segment.write_bytes(segment.read_bytes()[:-6])
+    os.utime(segment, (0, 0))
+    assert [report.error for report in world.tape.publish()] == [None]
+    assert not segment.exists()
+    assert not claimed()
 
 
 async def test_looking_for_holes_again_reads_only_what_is_new(world) -> None:

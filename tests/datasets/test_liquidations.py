@@ -45,7 +45,9 @@ def test_sizes_are_exact_until_they_are_floats(
     assert found == (float(price), None if average is None else float(average), float(base), float(quantity), float(value))
 
 
-@pytest.mark.parametrize("bad", ["NaN", "Infinity", "-1", "", None, "junk", float("nan"), float("inf"), -1, [1]])
+@pytest.mark.parametrize(
+    "bad", ["NaN", "Infinity", "-1", "", None, "junk", float("nan"), float("inf"), -1, [1], pytest.param(10**400, id="10**400")]
+)
 def test_what_is_no_price_or_quantity_is_refused(bad: Any) -> None:
     with pytest.raises(Invalid, match="price"):
         sizes("base", bad, None, "1")

@@ -178,11 +178,17 @@ class Run:
                 await fetch.again()
 
         mends = not self.request.audit and "liquidations" in self.request.datasets and any(one.mends for one in self.venues.values())
-        if mends:  # what a log holds need not be asked for
-            await until(self.stop, self._adopt())
+        unread: StoreError | None = None
+        if mends:  # what a log holds need not be asked for; one that cannot be read keeps nothing from being fetched
+            try:
+                await until(self.stop, self._adopt())
+            except StoreError as error:
+                unread = error
         await side_by_side([until(self.stop, one(name)) for name in self.request.venues])
         if not (mends or self.request.audit):
             await self._adopt()
+        if unread is not None:
+            raise unread
         if self.stop.is_set():
             self._stopped()
 

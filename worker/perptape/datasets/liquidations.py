@@ -68,7 +68,7 @@ def row(raw: RawLiquidation, unit: Unit, ordinal: int, received: int) -> Row:
     try:  # numbers as they should be are judged as floats, which costs half of what exact ones do; only the sizes need those
         price, quantity = float(price_sent), float(quantity_sent)  # type: ignore[arg-type]
         average = None if average_sent is None else float(average_sent)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):  # JSON's integers have no end
         price = quantity = average = nan
     sound = _LEAST < price < _MOST and 0.0 <= quantity < _MOST and (average is None or _LEAST < average < _MOST)
     if sound and type(price_sent) is type(quantity_sent) is str and (average_sent is None or type(average_sent) is str):

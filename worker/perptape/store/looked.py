@@ -1,6 +1,7 @@
 """The coverage of one venue and dataset, looked at again and again: objects are never changed, so only those that are new are read.
 
-What was said once stays said: a segment goes when a coverage file holds what it said, and a coverage file when a later one does.
+What was said once stays said: a segment goes when a coverage file holds what it said, and a coverage file when a later one does. One that
+goes because it cannot be read any more says nothing: then all is read afresh.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from perptape.store.coverage import Sayings, decode_coverage, known, of_segment
 from perptape.store.filesystem import Absent, FileSystem
 from perptape.store.landing import DataFiles, Landing
 from perptape.store.parquet import Unreadable
-from perptape.store.quarantine import damage_records
+from perptape.store.quarantine import damage_records, kept
 from perptape.store.segment import decode_segment
 
 
@@ -34,6 +35,10 @@ class Looked:
         dataset = self.landing.dataset
         segments, said = self._new(layout.segments(self.venue, dataset))
         files, more = self._new(layout.coverage(self.venue, dataset))
+        gone = self._seen - segments - files
+        if gone and kept(self.fs, self.venue, dataset, gone):  # whose claims were its own cannot be told from what is left
+            self._seen, self._said = set(), Sayings()
+            return self.coverage()
         if not (self._seen & (segments | files)):  # the store was made anew
             self._said = Sayings()
         self._seen = self._seen & (segments | files) | said.keys() | more.keys()

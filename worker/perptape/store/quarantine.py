@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from contextlib import suppress
 
 from perptape.damage import Damage
@@ -18,8 +19,12 @@ from perptape.store.parquet import Unreadable
 from perptape.store.segment import decode_segment
 
 
+def _stem(path: str) -> str:
+    return path.replace("/", "~")
+
+
 def _name(path: str, data: bytes) -> str:
-    return f"{path.replace('/', '~')}-{hashlib.blake2b(data, digest_size=8).hexdigest()}"
+    return f"{_stem(path)}-{hashlib.blake2b(data, digest_size=8).hexdigest()}"
 
 
 def keep(fs: FileSystem, venue: str, dataset: str, path: str, data: bytes) -> str:
@@ -28,6 +33,13 @@ def keep(fs: FileSystem, venue: str, dataset: str, path: str, data: bytes) -> st
     if not any(entry.path == copy for entry in fs.list(layout.quarantine(venue, dataset))):
         fs.create(copy, data)
     return copy
+
+
+def kept(fs: FileSystem, venue: str, dataset: str, paths: Iterable[str]) -> set[str]:
+    """Those of these objects of which a copy is kept."""
+    copies = [entry.path.rsplit("/", 1)[-1] for entry in fs.list(layout.quarantine(venue, dataset))]
+    stems = {name.rsplit("-", 1)[0] for name in copies if name.endswith(".bytes")}
+    return {path for path in paths if _stem(path) in stems}
 
 
 def move(fs: FileSystem, venue: str, landing: Landing, path: str) -> None:
