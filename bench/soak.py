@@ -1,6 +1,6 @@
 """A collector of liquidations for a long time, cut off and published again and again: it must not grow.
 
-`python -m bench soak [--minutes=32] [--events=5000000] [--leak=0]`. `--leak=20` keeps 20 bytes of every event in the streamer, outside of
+`python -m bench soak [--minutes=32] [--events=4300000] [--leak=0]`. `--leak=20` keeps 20 bytes of every event in the streamer, outside of
 the product, which must turn it red. A run of less than 30 minutes asks for proportionally fewer events, reconnects and publishes, and
 shows less: the bound is as far from the slope as the allocator's ups and downs (some MB) are beside the millions of events.
 
@@ -47,7 +47,7 @@ spec:
 """
 LONG_MIN, EVENTS, RECONNECTS, PUBLISHES = 30, 1_000_000, 500, 500
 PER_MILLION_MB = 5.0
-AS_MANY = 5_000_000
+AS_MANY = 4_000_000
 DROPPED, BLOCKS, T_975_22 = 0.2, 24, 2.0739
 LOOK_S = 0.25
 REPLICAS = 10
@@ -283,7 +283,7 @@ def soak(minutes: float, events: int, leak: int, folder: Path) -> bool:
 def watched(collector: Child, endpoints: dict[str, str], seconds: float, share: float) -> list[Look]:
     """Looks at the collector for so long, and cuts it off all the while."""
     began, looks, drops = time.monotonic(), list[Look](), 0
-    every = seconds / (RECONNECTS * share * 1.1 / (PLACES / len(VENUES)))
+    every = seconds / (RECONNECTS * share * 1.25 / (PLACES / len(VENUES)))
     while (at := time.monotonic() - began) < seconds:
         if collector.process.poll() is not None:
             raise SystemExit("the collector died")
@@ -321,7 +321,7 @@ def main() -> int:
         return 0
     options = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     options.add_argument("--minutes", type=float, default=32.0)
-    options.add_argument("--events", type=int, default=0, help="to receive; 5 million in 30 minutes, and as many in each")
+    options.add_argument("--events", type=int, default=0, help="to receive; 4 million in 30 minutes, and as many in each")
     options.add_argument("--leak", type=int, default=0, help="bytes of every event that the collector keeps")
     chosen = options.parse_args()
     compiled()

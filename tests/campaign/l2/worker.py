@@ -18,7 +18,7 @@ from typing import Any
 from campaign.l2.away import Away
 from campaign.l2.defects import PARTS
 from perptape import logs, output
-from perptape.cli import carry
+from perptape.cli.order import Order, request
 from perptape.collect.asking import Environment
 from perptape.collect.run import Run
 from perptape.exchanges.base import Access, Exchange
@@ -71,8 +71,8 @@ def main(arguments: Sequence[str], started: float) -> None:
 async def carried(told: Told, collection: Collection, clock: Time) -> Any:
     parts = PARTS[told.defect]
     found = replace(settings(os.environ), log_reserve=2**20)
-    order = carry.Order(collection, source="l2.yaml", datasets=tuple(told.datasets), once=told.once)
-    asked = carry.request(order, found, told.writer)
+    order = Order(collection, source="l2.yaml", datasets=tuple(told.datasets), once=told.once)
+    asked = request(order, found, told.writer)
     asked = replace(asked, access={venue: hastened(venue, one, clock, told) for venue, one in asked.access.items()})
     if told.pod:
         asked = replace(asked, namespace="default", session="work", work_hash="work", since=told.since)
