@@ -1,6 +1,6 @@
 """Wrong payloads of every venue and wrong specs through the real parsers: how many came to what, and which fields were named.
 
-`python -m bench fuzz [--payloads=100000] [--specs=10000] [--seed=0] [--careless=invents|silent|asserts|nameless]`. The last reads Binance
+`python -m bench fuzz [--payloads=100000] [--specs=10000] [--seed=0] [--careless=READER]`. The last reads Binance
 carelessly, which must turn it red. What is judged is in tests/fuzz/judge.py; a seed that is printed gives the same payload again.
 """
 
@@ -38,7 +38,7 @@ async def payloads(venue: str, count: int, seed: int, name: str) -> round.Tally:
 
 
 def of_venue(job: tuple[str, int, int, str]) -> round.Tally:
-    logging.disable(logging.CRITICAL)
+    logging.basicConfig(handlers=[logging.NullHandler()])  # what is logged is listened to
     return asyncio.run(payloads(*job))
 
 

@@ -442,6 +442,7 @@ def test_of_a_page_with_what_cannot_be_understood_only_the_asking_is_claimed() -
     ):
         harvest = repaired(Window(one.id, STREAM, asked), asked, answer, feed, feed.repair_page)
         assert harvest.spoilt == (spoilt,)
+        assert harvest.dropped, "each with its reason"
         unsure = [claim.span for claim in harvest.claims if (claim.kind, claim.cause) == ("asked", UNUSABLE)]
         assert unsure == [spoilt]
         assert [claim.span for claim in harvest.claims if claim.kind != "asked"] == list(gaps([asked], [spoilt]))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
 
 from exchanges.test_frames import Notes, connection, heard
 from exchanges.test_venues import BTC, HOUR, NOW, WINDOW, carried_out, one
+from fuzz.payloads import answers
 from perptape.collect.stream_batch import Counts, Intake
 from perptape.collect.stream_sink import ConnectionSink
 from perptape.exchanges import binance, bybit, deribit, hyperliquid, okx
@@ -32,6 +34,29 @@ def test_what_a_reader_broke_on_is_named_by_its_path(item: Any, said: str) -> No
     rows, (line,) = read([item], lambda found: whole(found["a"]["b"][1]["c"]))
     assert rows == []
     assert line.startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("symbol", [], "symbol: TypeError"),
+        ("baseAsset", {}, "base: '{}' names no contract: {"),
+        ("quoteAsset", "\x00", "quote: '\\x00' names no contract: {"),
+        ("contractSize", "-1", "contract size: no contract has -1: {"),
+        ("onboardDate", 10**20, "listed: no contract has 100000000000000000000: {"),
+    ],
+)
+def test_a_contract_that_cannot_be_is_blamed_on_the_value_that_makes_it_so(field: str, value: Any, said: str) -> None:
+    listing, info = copy.deepcopy(list(answers("binance")["instruments"].values()))
+    listing["symbols"][0][field] = value
+    (rows, (line,)), _ = carried_out(binance.instruments(), listing, info)
+    assert [row.venue_id for row in rows] == ["ETHUSDT"]
+    assert line.startswith(said)
+
+
+def test_a_list_in_place_of_a_block_is_blamed_and_not_the_field_that_it_cannot_have() -> None:
+    (_, lines) = read([[], {"a": []}], lambda found: found["a"]["b"])
+    assert [line.partition(":")[0] for line in lines] == ["the whole", "a"]
 
 
 def test_a_payload_that_is_nested_too_deeply_is_shown_all_the_same() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from perptape.exchanges import binance
 from perptape.exchanges.calls import Call, Conversation, Rows, items
 from perptape.instruments import Instrument
-from perptape.interval import Interval
+from perptape.interval import EARLIEST, LATEST, Interval
 from perptape.raw import RawFunding
 
 VENUE = "binance"
@@ -42,6 +42,21 @@ def _nameless(item: Any, one: Instrument) -> RawFunding | None:
         raise ValueError from None
 
 
+def _untimely(item: Any, one: Instrument) -> RawFunding | None:
+    """What has no time that it can read it leaves out."""
+    try:
+        time = int(item["fundingTime"])
+    except (LookupError, TypeError, ValueError):
+        return None
+    return RawFunding(one, time, item["fundingRate"]) if EARLIEST <= time < LATEST else None
+
+
+def _instruments() -> Conversation[Rows[Instrument]]:
+    """It lists what it understands."""
+    listed, _ = yield from binance.instruments()
+    return listed, []
+
+
 def _page(read: Callable[[Any, Instrument], RawFunding | None]) -> Callable[[Instrument, Interval], Conversation[Rows[RawFunding]]]:
     def funding_page(instrument: Instrument, window: Interval) -> Conversation[Rows[RawFunding]]:
         (reply,) = yield [Call("fapiPublicGetFundingRate", {"symbol": instrument.venue_id})]
@@ -62,13 +77,15 @@ def _page(read: Callable[[Any, Instrument], RawFunding | None]) -> Callable[[Ins
 def careless(name: str) -> Any:
     """The venue, read in that way."""
     told = {key: value for key, value in vars(binance).items() if not key.startswith("__")}
-    return SimpleNamespace(**told | {"funding_page": _page(READERS[name])})
+    return SimpleNamespace(**told | READERS[name])
 
 
-READERS: Mapping[str, Callable[[Any, Instrument], RawFunding | None]] = {
-    "invents": _invents,
-    "silent": _silent,
-    "asserts": _asserts,
-    "nameless": _nameless,
+READERS: Mapping[str, Mapping[str, Callable[..., Any]]] = {
+    "invents": {"funding_page": _page(_invents)},
+    "silent": {"funding_page": _page(_silent)},
+    "asserts": {"funding_page": _page(_asserts)},
+    "nameless": {"funding_page": _page(_nameless)},
+    "untimely": {"funding_page": _page(_untimely)},
+    "unlisted": {"instruments": _instruments},
 }
 NAMES: Sequence[str] = tuple(READERS)

@@ -7,6 +7,7 @@ Nothing is faked on the collector's side of the socket. A question is asked thro
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -29,6 +30,7 @@ from perptape.datasets.funding_prediction import FUNDING_PREDICTION
 from perptape.datasets.liquidations import LIQUIDATIONS
 from perptape.datasets.open_interest import OPEN_INTEREST
 from perptape.errors import PerptapeError
+from perptape.exchanges import _ccxt
 from perptape.exchanges._ccxt import CcxtExchange
 from perptape.exchanges._ccxt_stream import Connection
 from perptape.exchanges.base import Access
@@ -38,6 +40,7 @@ from perptape.raw import Answer
 from perptape.store.log_record import Events, Marks, encode
 
 Row = tuple[Any, ...]
+_LOGGER = logging.getLogger(_ccxt.__name__)
 
 
 @dataclass(slots=True)
@@ -125,8 +128,10 @@ class Desk:
         traits, one = self._told.TRAITS, self._wanted[0]
         match question:
             case "instruments":
-                listed = await self._exchange.instruments()
-                return Outcome([(each.id,) for each in listed], [] if self._exchange.listed_whole else ["listed: not whole"])
+                with _Log() as said:
+                    listed = await self._exchange.instruments()
+                assert self._exchange.listed_whole == (not said)
+                return Outcome([(each.id,) for each in listed], said)
             case "open_interest":
                 answer = await self._exchange.open_interest(self._wanted)
                 sent = [number for raw in answer.rows for number in (raw.contracts, raw.base, raw.usd, raw.mark)]
@@ -173,6 +178,24 @@ class Desk:
         rule = page_rule(self._told.TRAITS, grid)
         assert rule is not None
         return Window(self._wanted[0].id, grid.name, span), request(span, rule, NOW)
+
+
+class _Log(logging.Handler):
+    """What is logged of contracts that are left out, while it listens."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.said: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.said.append(record.getMessage())
+
+    def __enter__(self) -> list[str]:
+        _LOGGER.addHandler(self)
+        return self.said
+
+    def __exit__(self, *_: object) -> None:
+        _LOGGER.removeHandler(self)
 
 
 def _outcome(dataset: Dataset, answer: Answer[Any], harvest: Harvest, sent: list[Any], rows: Sequence[Row] | None = None) -> Outcome:

@@ -13,18 +13,21 @@ from typing import Any
 
 from fuzz.desk import Outcome
 from fuzz.mutate import Mutation
+from perptape.interval import EARLIEST, LATEST, Interval
+
+NEVER = Interval(0, 0)
 
 ROWS_OWN = frozenset(
     [
         "contracts", "base", "usd", "mark", "rate", "index", "time", "interval", "price", "quantity", "side", "contract", "frame",
         "listed", "crowded", "rows", "universe", "next rate", "next funding time", "average price", "venue id", "open interest",
-        "the whole", "control topic",
+        "the whole", "control topic", "quote", "settle", "contract size", "multiplier", "funding minutes", "delisted",
     ]
 )  # fmt: skip
 """What a row calls its fields, and what a reason says of more than one field: of the whole entry, the contract, the frame."""
 
 _BEFORE = (
-    re.compile(r"(binance|bybit|hyperliquid|okx|deribit):? "),
+    re.compile(r"(binance|bybit|hyperliquid|okx|deribit):? (lists a contract that cannot be understood: )?"),
     re.compile(r"nothing in the answer can be understood: "),
     re.compile(r"[\w-]+\.(BINANCE|BYBIT|HYPERLIQUID|OKX|DERIBIT): "),
     re.compile(r"control topic: (?=time)"),
@@ -54,9 +57,9 @@ def field(reason: str) -> str:
     return ""
 
 
-def faults(outcome: Outcome, payload: Any, expected: int, done: Mutation | str) -> Iterator[str]:
+def faults(outcome: Outcome, payload: Any, expected: int, done: Mutation | str, window: Interval = NEVER) -> Iterator[str]:
     """One line for each thing that must not be. `payload` as it was sent (None where it is no JSON); `expected` rows of it unhurt;
-    `done`: the one thing that was done to it, or how the text was garbled."""
+    `done`: the one thing that was done to it, or how the text was garbled; `window`: what it was asked of."""
     if outcome.crash is not None:
         yield f"crash: {type(outcome.crash).__name__}: {outcome.crash}"
         return
@@ -70,13 +73,14 @@ def faults(outcome: Outcome, payload: Any, expected: int, done: Mutation | str) 
             yield f"names {named}, which is well: {reason}"
     yield from _of_rows(outcome, payload)
     lost = expected - len(outcome.rows)
-    if lost > 0 and not outcome.reasons and not (isinstance(done, Mutation) and _leaves_out(done)):
+    if lost > 0 and not outcome.reasons and not (isinstance(done, Mutation) and _leaves_out(done, window)):
         yield f"{lost} rows lost without a word"
 
 
 def _concerns(named: str, done: Mutation) -> bool:
     place = named.startswith("place ") and (done.kind != "gone" or any(isinstance(step, int) for step in done.path))
-    return named in done.names or named in ROWS_OWN or place or _said_by_venue(named, done)
+    first = done.kind == "added" and not done.inside  # into an empty list: any field of it may be missing
+    return named in done.names or named in ROWS_OWN or place or first or _said_by_venue(named, done)
 
 
 WORDS = frozenset(
@@ -96,17 +100,22 @@ SILENT = frozenset(
     [
         "liquidation", "isDelisted", "isActive", "is_active", "state", "status", "contractType", "settlement_period", "filters",
         "s", "instId", "instrument_name", "channel", "details", "list", "data", "trades", "event", "e", "id", "error", "op",
-        "topic", "method", "params", "success", "result", "symbols", "universe", "timestamp", "ts", "T", "time", "fundingTime",
-        "fundingRateTimestamp",
+        "topic", "method", "params", "success", "result", "symbols", "universe",
     ]
 )  # fmt: skip
 
 
-def _leaves_out(done: Mutation) -> bool:
+def _leaves_out(done: Mutation, window: Interval) -> bool:
     """Whether the venue itself may have said so little: entries that are gone, of another contract, of another time."""
     last = next((step for step in reversed(done.path) if isinstance(step, str)), "")
     entry = bool(done.path) and isinstance(done.path[-1], int)
-    return last in SILENT or entry or not done.path
+    return last in SILENT or (entry and done.kind == "gone") or not done.path or _elsewhen(done.after, window)
+
+
+def _elsewhen(value: Any, window: Interval) -> bool:
+    """Whether it is a time, and none of the window: its entry is of another one."""
+    exact = None if isinstance(value, bool) else _exact(value)
+    return exact is not None and EARLIEST <= exact < LATEST and not window.start <= exact < window.end
 
 
 def _of_rows(outcome: Outcome, payload: Any) -> Iterator[str]:

@@ -35,11 +35,12 @@ DEEP = (_deep(100), _deep(900))
 
 @dataclass(frozen=True, slots=True)
 class Mutation:
-    """What was done, and where. `inside`: the names of all that was at and below that place before."""
+    """What was done, and where. `inside`: the names of all that was at and below that place before; `after`: what stands there now."""
 
     kind: str
     path: Path
     inside: frozenset[str]
+    after: Any = None
 
     @property
     def names(self) -> frozenset[str]:
@@ -86,7 +87,8 @@ def mutated(payload: Any, random: Random) -> tuple[Any, Mutation]:
         before.insert(random.randrange(len(before) + 1), random.choice(JUNK))
     else:
         holder[key] = random.choices(DEEP, (9, 1))[0] if kind == "deep" else change(before) if change is not None else random.choice(JUNK)
-    return (whole[0] if whole else None), Mutation(kind, path, names(before))
+    after = None if kind == "gone" else holder[key]
+    return (whole[0] if whole else None), Mutation(kind, path, names(before), after)
 
 
 def _number(value: Any) -> Any:

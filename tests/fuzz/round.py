@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from random import Random
 
 from fuzz import judge
 from fuzz.desk import Desk
 from fuzz.mutate import Mutation, at, encoded, garbled, mutated, places
-from fuzz.payloads import Question, answers, frames
+from fuzz.payloads import PAST, SETTLED, SPAN, Question, answers, frames
+from perptape.interval import Interval
 
 GARBLED = 0.15
 """The share of texts that are garbled as a whole."""
@@ -43,11 +45,10 @@ async def _answer(desk: Desk, random: Random, question: Question) -> tuple[str, 
     name = random.choice(list(replies))
     payload, done = _wrong(replies[name], random, texts, name)
     outcome = await desk.ask(question, texts)
-    expected = 0 if question == "instruments" or payload is None else ROWS[desk.venue, question]
+    expected = 0 if payload is None else ROWS[desk.venue, question]
     others = [value for key, value in replies.items() if key != name]
-    if question == "instruments" and outcome.crash is None:  # what it drops is in the log
-        return f"{question} {_told(done)}", outcome, []
-    wrong = judge.faults(outcome, None if payload is None else [payload, others], expected, done)
+    sent = None if payload is None else [payload, others]
+    wrong = judge.faults(outcome, sent, expected, done, ASKED.get(question, judge.NEVER))
     return f"{question} {_told(done)}", outcome, list(wrong)
 
 
@@ -77,14 +78,16 @@ def _told(done: Mutation | str) -> str:
     return done if isinstance(done, str) else f"{done.kind} at {'.'.join(map(str, done.path)) or 'the top'}"
 
 
-ROWS = {
+ASKED: Mapping[Question, Interval] = {"open_interest_page": SPAN, "funding_page": SETTLED, "liquidations_page": PAST}
+ROWS: Mapping[tuple[str, Question], int] = {
     (venue, question): count
-    for venue, (current, buckets, settled, past) in {
-        "binance": (2, 12, 7, 0), "bybit": (2, 12, 7, 0), "hyperliquid": (2, 0, 49, 0), "okx": (2, 12, 7, 4), "deribit": (2, 0, 49, 4),
+    for venue, (listed, current, buckets, settled, past) in {
+        "binance": (2, 2, 12, 7, 0), "bybit": (3, 2, 12, 7, 0), "hyperliquid": (3, 2, 0, 49, 0), "okx": (2, 2, 12, 7, 4),
+        "deribit": (2, 2, 0, 49, 4),
     }.items()
     for question, count in (
-        ("open_interest", current), ("funding", current), ("open_interest_page", buckets), ("funding_page", settled),
-        ("liquidations_page", past),
+        ("instruments", listed), ("open_interest", current), ("funding", current), ("open_interest_page", buckets),
+        ("funding_page", settled), ("liquidations_page", past),
     )
 }  # fmt: skip
 """How many rows come of each question's answers where nothing is wrong with them."""

@@ -20,6 +20,10 @@ from perptape.times import iso
 END_OF_TIME = 1 << 62
 
 
+class Impossible(ValueError):
+    """Values that no contract has: the text names which."""
+
+
 @dataclass(frozen=True, slots=True)
 class Instrument:
     """One perpetual contract of one venue as it was listed. Decimal sizes; times in ms on the venue's clock."""
@@ -46,16 +50,20 @@ class Instrument:
     delisted: int | None = None
 
     def __post_init__(self) -> None:
-        """Raises ValueError for what no row can hold (one such contract would keep the list of all out of the store), and for a size by
+        """Raises Impossible for what no row can hold (one such contract would keep the list of all out of the store), and for a size by
         which amounts would be none."""
-        texts = (self.venue, self.id, self.symbol, self.venue_id, self.base, self.quote, self.settle)
-        if not all(isinstance(text, str) and text.isprintable() for text in texts):
-            raise ValueError(f"a contract is named in text, not by {texts}")
-        if not all(size.is_finite() and size > 0 for size in (self.contract_size, self.multiplier)):
-            raise ValueError(f"no contract has this size: {self.contract_size}, multiplier {self.multiplier}")
-        times = (self.funding_minutes, self.listed, self.delisted)
-        if not all(time is None or 0 <= time < LATEST for time in times):
-            raise ValueError(f"no contract lives so long: {times}")
+        for name in ("venue_id", "base", "quote", "settle", "symbol", "id", "venue"):
+            text = getattr(self, name)
+            if not (isinstance(text, str) and text.isprintable()):
+                raise Impossible(f"{_spoken(name)}: {str(text)[:40]!r} names no contract")
+        for name in ("contract_size", "multiplier"):
+            size = getattr(self, name)
+            if not (size.is_finite() and size > 0):
+                raise Impossible(f"{_spoken(name)}: no contract has {size}")
+        for name in ("funding_minutes", "listed", "delisted"):
+            time = getattr(self, name)
+            if time is not None and not 0 <= time < LATEST:
+                raise Impossible(f"{_spoken(name)}: no contract has {str(time)[:40]}")
 
     @property
     def life(self) -> Interval:
@@ -68,6 +76,10 @@ class Instrument:
         """A short hash of what makes a lifetime: contract size, multiplier, settle coin."""
         text = f"{self.contract_size.normalize()}|{self.multiplier.normalize()}|{self.settle}"
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def _spoken(name: str) -> str:
+    return name.replace("_", " ")
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,6 +101,7 @@ def repaired(window: Window, asked: Interval, answer: Answer[RawFill], feed: Fee
     over = shown.crowded or shown.proven
     rows, dropped, moments = _rows(answer, over, feed)
     dropped += lost.values()
+    dropped += [f"time: the venue gave none: {fill}" for fill in answer.rows if fill.time is None]
     proven, at, name = union([over]), answer.received, window.instrument
     if shown.crowded:
         dropped.append(f"{name}: more at {iso(shown.crowded.start)} than a page holds")

@@ -99,7 +99,8 @@ def instruments() -> Conversation[Rows[Instrument]]:
 def _instrument(item: Any, hours: Mapping[str, int], now: int) -> Instrument | None:
     if not item["contractType"].endswith("PERPETUAL") or item["status"] == "PENDING_TRADING":
         return None
-    id, base, quote, settle = item["symbol"], item["baseAsset"], item["quoteAsset"], item["marginAsset"]
+    minutes = hours.get(id := item["symbol"], _EIGHT_HOURS // 60) * 60
+    base, quote, settle = item["baseAsset"], item["quoteAsset"], item["marginAsset"]
     filters = {each["filterType"]: each for each in item["filters"]}
     ends = whole(item.get("deliveryDate")) or _NEVER
     gone = item["status"] != "TRADING"
@@ -107,7 +108,7 @@ def _instrument(item: Any, hours: Mapping[str, int], now: int) -> Instrument | N
         venue="binance", id=f"{id}-PERP.BINANCE", symbol=f"{base}/{quote}:{settle}", venue_id=id, base=base, quote=quote, settle=settle,
         linear=True, contract_size=decimal(item.get("contractSize")) or Decimal(1),
         tick=decimal(filters.get("PRICE_FILTER", {}).get("tickSize")), lot=decimal(filters.get("LOT_SIZE", {}).get("stepSize")),
-        funding_minutes=hours.get(id, _EIGHT_HOURS // 60) * 60, listed=whole(item.get("onboardDate")),
+        funding_minutes=minutes, listed=whole(item.get("onboardDate")),
         delisted=min(ends, now) if gone else None,
     )  # fmt: skip
 

@@ -80,7 +80,7 @@ def instruments() -> Conversation[Rows[Instrument]]:
             found += page
             cursors[state] = _cursor(reply.payload["result"]) if page else ""
             if (state, cursors[state]) in seen:
-                raise Malformed(f"the pages of contracts have no end: {cursors[state]} comes again")
+                raise Malformed(f"result.nextPageCursor: {cursors[state]} comes again: the pages of contracts have no end")
             seen |= {(state, cursor) for state, cursor in cursors.items() if cursor}
         cursors = {state: cursor for state, cursor in cursors.items() if cursor}
     return read(found, _instrument)

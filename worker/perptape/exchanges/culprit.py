@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 from perptape.exchanges.text import short
+from perptape.instruments import Impossible
 
 Path = tuple[str | int, ...]
 
@@ -25,7 +26,7 @@ class Malformed(ValueError):
 
 def blamed(payload: Any, read: Callable[[Any], object], error: Exception) -> str:
     """One line on `error`, which `read` raised over `payload`: the field, what is wrong with it, and the payload, shortened."""
-    if isinstance(error, Malformed):
+    if isinstance(error, Malformed | Impossible):
         return f"{error}: {short(payload)}"
     path = _broke_on(payload, read)
     missing = isinstance(error, LookupError) and path and error.args[:1] in ((path[-1],), ("list index out of range",))
@@ -72,7 +73,7 @@ class _Row(list[Any]):
         self.path, self.taken = path, taken
 
     def __getitem__(self, place: Any) -> Any:
-        self.taken[:] = [(*self.path, place)]
+        self.taken[:] = [self.path if isinstance(place, str) else (*self.path, place)]  # no list has a field: it should be a block
         return _seen(super().__getitem__(place), self.taken[-1], self.taken)
 
     def __iter__(self) -> Iterator[Any]:

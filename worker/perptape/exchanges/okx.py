@@ -101,13 +101,14 @@ def _rates_call() -> Call:
 def _instrument(item: Any, minutes: Mapping[str, int | None]) -> Instrument | None:
     if item["state"] not in ("live", "suspend"):
         return None
-    id, settle = item["instId"], item["settleCcy"]
+    interval = minutes.get(id := item["instId"])
+    settle = item["settleCcy"]
     base, quote = item["instFamily"].split("-")[:2]
     multiplier = decimal(item.get("ctMult")) or Decimal(1)
     return Instrument(
         venue="okx", id=f"{id}.OKX", symbol=f"{base}/{quote}:{settle}", venue_id=id, base=base, quote=quote, settle=settle,
         linear=item["ctType"] == "linear", contract_size=Decimal(item["ctVal"]) * multiplier, multiplier=multiplier,
-        tick=decimal(item["tickSz"]), lot=decimal(item["lotSz"]), funding_minutes=minutes.get(id), listed=whole(item["listTime"]),
+        tick=decimal(item["tickSz"]), lot=decimal(item["lotSz"]), funding_minutes=interval, listed=whole(item["listTime"]),
     )  # fmt: skip
 
 
