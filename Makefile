@@ -25,7 +25,7 @@ SPREAD := --maxschedchunk=4
 E2E_JOBS ?= 3
 ARGS ?=
 # How many schedules `make campaign` carries out, from which one on.
-N ?= 300
+N ?= $(if $(filter 2,$(LAYER)),16,300)
 SEED ?= 0
 # 1: in process, on a virtual clock. 2: real processes and sockets, four schedules a minute.
 LAYER ?= 1
@@ -44,7 +44,7 @@ DONE = [ -n "$${KEEP:-}" ] || tests/cluster/build stop
 help: ## what there is
 	@echo 'perptape: an honest tape of the crypto-derivatives market'
 	@sed -n 's/^\([a-z0-9]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
-	@echo 'Variables: PYTHON=python3.12, WITHOUT=cluster,nautilus,s3 (make test), JOBS=3, ARGS=... (simulate, bench), N=300, SEED=0 (campaign).'
+	@echo 'Variables: PYTHON=python3.12, WITHOUT=cluster,nautilus,s3 (make test), JOBS=3, ARGS=... (simulate, bench), N=300 (16 with LAYER=2), SEED=0 (campaign).'
 
 quickstart: $(MADE) ## five simulated venues, a tape of them in ./tape, and what is in it; a few minutes
 	@.venv/bin/python examples/quickstart.py
@@ -74,7 +74,7 @@ lint: $(MADE)
 bench: $(MADE) ## what is promised about speed and memory, measured
 	$(RUN) bench $(ARGS)
 
-campaign: $(MADE) ## schedules of faults against collector and publisher; N=300 SEED=0; LAYER=2: processes and sockets
+campaign: $(MADE) ## schedules of faults against collector and publisher; N=300 SEED=0; LAYER=2: processes and sockets, N=16, some four minutes
 	@PYTHONPATH=tests $(RUN) campaign$(if $(filter 2,$(LAYER)),.l2) $(N) $(SEED)
 
 simulate: $(MADE) ## five simulated venues on this machine, until Ctrl-C

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import pytest
 
 from campaign.clockwork import VirtualLoop
-from perptape.simulation.market import Market
+from perptape.interval import HOUR
+from perptape.simulation.history import published_stamps
+from perptape.simulation.market import SLOT, Market
 from perptape.simulation.schedule import LASTING, LEAST, STORM, Fault, Schedule, schedule
 from perptape.simulation.server import Simulation
 from perptape.simulation.settings import Settings
@@ -17,9 +20,11 @@ from perptape.simulation.wires import WIRES
 VENUES = tuple(WIRES)
 
 
-def befallen(one: Schedule) -> tuple[list[tuple[float, str]], Simulation]:
-    """What was told when, and the simulation afterwards; nobody waits."""
+def befallen(one: Schedule, ended: Sequence[str] = ()) -> tuple[list[tuple[float, str]], Simulation]:
+    """What was told when, and the simulation afterwards; nobody waits. `ended`: contracts that are delisted before."""
     simulation = Simulation(Market.standard(1, 2), Settings(venues=(one.venue,), ticking=False))
+    for id in ended:
+        simulation.delist(one.venue, id, simulation.now(one.venue) - 1)
     told: list[tuple[float, str]] = []
     loop = VirtualLoop()
     try:
@@ -37,7 +42,7 @@ def test_each_of_the_venues_faults_is_told_when_it_begins_and_is_over_in_the_end
     assert [at for at, _ in told] == pytest.approx([fault.start for fault in planned])
     assert all(f"{one.venue}: {fault.kind}: {SAID[fault.kind]}" in text for fault, (_, text) in zip(planned, told, strict=True))
     assert simulation.faults.report() == []
-    assert simulation.market.publication_delay_ms == Market.standard(1).publication_delay_ms
+    assert simulation.market.publication_delay(one.venue) == Market.standard(1).publication_delay(one.venue)
     assert sorted(record["kind"] for record in simulation.weathered) == sorted(fault.kind for fault in planned)
 
 
@@ -50,10 +55,31 @@ def test_a_relisting_ends_a_contract_and_brings_it_back_with_other_terms_once() 
     fault = Fault(1.0, 0.0, "relisting", 0.5)
     one = Schedule(1, "bybit", "folder", True, True, 1, 2, 1000, 60, (fault, Fault(2.0, 0.0, "relisting", 0.5)))
     _, simulation = befallen(one)
+    assert [record["hits"] for record in simulation.weathered] == [1, 0]
     first, second = simulation.market.lifetimes("bybit", "ETHUSDT")
     assert first.delisted is not None
     assert second.listed - first.delisted == 25_000
     assert second.contract_size == 10 * first.contract_size
+
+
+def test_where_all_contracts_have_ended_none_comes_back() -> None:
+    one = Schedule(1, "bybit", "folder", True, True, 1, 2, 1000, 60, (Fault(1.0, 0.0, "relisting", 0.5),))
+    _, simulation = befallen(one, ["BTCUSDT", "ETHUSDT"])
+    assert [record["hits"] for record in simulation.weathered] == [0]
+    assert len(simulation.market.lifetimes("bybit", "ETHUSDT")) == 1
+
+
+def test_a_late_publication_is_of_one_venue_alone() -> None:
+    simulation = Simulation(Market.standard(1, 2), Settings(venues=("bybit", "okx"), ticking=False))
+    simulation.publish_later("bybit", HOUR)
+    market, usual = simulation.market, Market.standard(1, 2)
+    for venue, later in (("bybit", HOUR), ("okx", 0)):
+        now = simulation.now(venue)
+        (contract, *_) = market.contracts(venue, now)
+        assert market.published(contract, now) - usual.published(contract, now) == later
+        since = now // SLOT * SLOT - 3 * HOUR
+        shown = {stamp for _, stamp in published_stamps(market, [contract], SLOT, since, now, now, 100)}
+        assert shown == {stamp for stamp in range(since, now, SLOT) if market.published(contract, stamp) <= now}
 
 
 def test_a_burst_happens_on_the_market_so_that_its_past_can_be_asked_for() -> None:

@@ -42,6 +42,8 @@ GRACE = 1.0
 """After a 418 or 429: what was on its way by then, or read it late."""
 PATIENCE = 1.0
 """The venue's seconds within which an answer finds who asked: later, another call's failure may have ended those beside it."""
+BORN = 5.0
+"""So long a process may not have begun to listen to signals."""
 FLUSHED = 1.0
 """After so long what was received is in the log: the machine may be busy."""
 NO_ROOM = 1500
@@ -59,6 +61,8 @@ class Lived:
     began: float
     streams: bool = False
     died: float | None = None
+    told: float | None = None
+    """When it was told to stop."""
     ended_well = False
     """What of the last second of a socket had been read when a process was told to stop, nobody knows: the judge counts it as any other."""
 
@@ -267,6 +271,7 @@ class Life:
         self._sign.unlink(missing_ok=True)
         for one in self.living():
             if one.name.startswith(("host", "streamer")):
+                one.told = self.now()
                 one.process.send_signal(signal.SIGTERM)
         for one in self.living():
             self._ended(one)
@@ -285,8 +290,7 @@ class Life:
             self.findings.append(f"{one.name} does not end")
             return
         one.died = self.now()
-        early = code in (-signal.SIGTERM, -signal.SIGINT)  # told to stop before it had begun
-        if not (early or code in (0, 1)):
+        if not well(code, None if one.told is None else (one.told - one.began) / self.factor):
             self.findings.append(f"{one.name} ended with {code}: {(self.folder / f'{one.name}.log').read_text()[-300:]!r}")
 
     # -- the judge
@@ -363,6 +367,12 @@ class Life:
             "  store: {persistentVolumeClaim: {}, publishEvery: 1h}\n"
         )
         return path
+
+
+def well(code: int, age: float | None) -> bool:
+    """Whether a process may end so that was told to stop at that age (s; None: nobody told it to). Pure."""
+    early = age is not None and age < BORN  # before it had begun
+    return code in (0, 1) or (early and code == -signal.SIGTERM)
 
 
 def lived(schedule: Schedule, folder: Path, defect: str = "") -> Life:

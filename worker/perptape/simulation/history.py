@@ -20,9 +20,9 @@ def published_stamps(
     market: Market, lifetimes: Sequence[Contract], period: int, first: int, last: int, now: int, limit: int
 ) -> list[tuple[Contract, int]]:
     """The newest `limit` stamps of open interest in [first, last] that are published by `now`, newest first."""
-    latest = now - market.publication_jitter_ms - market.publication_delay_ms - 2 * period
     found: list[tuple[Contract, int]] = []
     for contract in reversed(lifetimes):
+        latest = now - market.publication_jitter_ms - market.publication_delay(contract.venue) - 2 * period
         begin = max(first, contract.listed)
         end = min(last, now) if contract.delisted is None else min(last, now, contract.delisted - 1)
         for stamp in range(end // period * period, begin - 1, -period):

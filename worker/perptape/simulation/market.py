@@ -33,6 +33,8 @@ class Market:
     listings: Mapping[str, tuple[Contract, ...]]
     publication_delay_ms: int = 120_000
     publication_jitter_ms: int = 180_000
+    published_later: Mapping[str, int] = field(default_factory=dict)
+    """By venue, how much later than `publication_delay_ms`, ms."""
     liquidation_rates: Mapping[tuple[str, str], float] = field(default_factory=dict)
     """Liquidations per second by (venue, contract id); others have a rate by their base."""
     injected: Mapping[tuple[str, str], tuple[Liquidation, ...]] = field(default_factory=dict)
@@ -146,7 +148,11 @@ class Market:
     def published(self, contract: Contract, stamp: int) -> int:
         """When the open interest stamped `stamp` (the start of its slot) shows up in the venue's history: late, by a delay of its own."""
         extra = bits(self.seed, contract.venue, contract.id, "late", stamp) % (self.publication_jitter_ms + 1)
-        return stamp + SLOT + self.publication_delay_ms + extra
+        return stamp + SLOT + self.publication_delay(contract.venue) + extra
+
+    def publication_delay(self, venue: str) -> int:
+        """The least time from a slot's end to its row in the venue's history, ms."""
+        return self.publication_delay_ms + self.published_later.get(venue, 0)
 
     # -- funding
 

@@ -216,9 +216,10 @@ class Simulation:
         """Sets a venue's clock ahead of what it shows."""
         self._venues[venue].clock = self._venues[venue].clock.skewed(ms)
 
-    def publish_later(self, ms: int) -> None:
-        """Moves when open interest shows up in histories by so much."""
-        self._world.market = replace(self.market, publication_delay_ms=self.market.publication_delay_ms + ms)
+    def publish_later(self, venue: str, ms: int) -> None:
+        """Moves when open interest shows up in a venue's history by so much."""
+        later = self.market.published_later
+        self._world.market = replace(self.market, published_later={**later, venue: later.get(venue, 0) + ms})
 
     def delist(self, venue: str, contract: str, at: int | None = None) -> None:
         """Ends a contract, now or at a time."""

@@ -118,9 +118,9 @@ class _Under:
         if fault.kind in _ENDS_CONNECTIONS or (fault.kind == "silent topic" and fault.whom >= 2):
             hits = simulation.disconnect(venue, abort=fault.size < 0.5)
         if fault.kind == "relisting":
-            self._relist(fault)
+            hits = int(self._relist(fault))
         if fault.kind == "late publication":
-            simulation.publish_later(LATE_MS)
+            simulation.publish_later(venue, LATE_MS)
         until = self._begun + fault.end
         if fault.kind == "burst":
             await self._burst(fault, until)
@@ -129,17 +129,20 @@ class _Under:
         for id in ids:
             simulation.faults.clear(id)
         if fault.kind == "late publication":
-            simulation.publish_later(-LATE_MS)
+            simulation.publish_later(venue, -LATE_MS)
         simulation.weathered.append({"venue": venue, "kind": fault.kind, "start": fault.start, "seconds": fault.seconds, "hits": hits})
 
-    def _relist(self, fault: Planned) -> None:
-        """The last of the contracts that schedules are about, once: it comes back within a minute of the venue's clock."""
-        if not self._relisted:
-            self._relisted = True
-            simulation, venue = self._simulation, self.schedule.venue
-            (*_, last), now = self._contracts(), simulation.now(venue)
-            simulation.delist(venue, last.id, now)
-            simulation.relist(venue, last.id, last.contract_size * Decimal(10), now + int((5 + fault.size * 40) * 1000))
+    def _relist(self, fault: Planned) -> bool:
+        """Whether the last of the contracts that schedules are about ends, once: it comes back within a minute of the venue's clock."""
+        listed = self._contracts()
+        if self._relisted or not listed:
+            return False
+        self._relisted = True
+        simulation, venue, last = self._simulation, self.schedule.venue, listed[-1]
+        now = simulation.now(venue)
+        simulation.delist(venue, last.id, now)
+        simulation.relist(venue, last.id, last.contract_size * Decimal(10), now + int((5 + fault.size * 40) * 1000))
+        return True
 
     def _contracts(self) -> list[Contract]:
         """The first that is listed now of each base, for as many bases as the schedule has instruments."""
