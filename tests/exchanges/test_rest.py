@@ -54,6 +54,21 @@ async def live(exchange: Exchange) -> list[Instrument]:
     return [one for one in await exchange.instruments() if one.delisted is None]
 
 
+@pytest.mark.parametrize(("venue", "status", "banned"), [("binance", 418, True), ("bybit", 429, False)])
+async def test_a_pause_is_heeded_though_the_answer_that_demands_it_ends_in_the_middle(
+    simulation: Simulation, made: Made, venue: str, status: int, banned: bool
+) -> None:
+    exchange = made(venue)
+    simulation.faults.add([Fault("status", status=status, retry_after=90), Fault("cut")])
+    with pytest.raises(Retry) as first:
+        await exchange.instruments()
+    assert (first.value.banned, first.value.after) == (banned, 90)
+    asked = len(simulation.truth.calls)
+    with pytest.raises(Retry):
+        await exchange.instruments()
+    assert len(simulation.truth.calls) == asked
+
+
 def test_an_endpoint_replaces_scheme_and_authority_and_nothing_else() -> None:
     urls = {"rest": "https://api.{hostname}/v5", "ws": {"linear": "wss://s.x.com:443/ws"}, "data": "https://a.b/futures/data", "n": None}
     assert redirected(urls, "http://h:1") == {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Sequence
 
@@ -14,7 +15,7 @@ from perptape.simulation.market import SLOT, Market
 from perptape.simulation.schedule import LASTING, LEAST, STORM, Fault, Schedule, schedule
 from perptape.simulation.server import Simulation
 from perptape.simulation.settings import Settings
-from perptape.simulation.weather import FEED, SAID, carry_out, concerning, faults_of
+from perptape.simulation.weather import FEED, LATE_MS, SAID, carry_out, concerning, faults_of
 from perptape.simulation.wires import WIRES
 
 VENUES = tuple(WIRES)
@@ -80,6 +81,27 @@ def test_a_late_publication_is_of_one_venue_alone() -> None:
         since = now // SLOT * SLOT - 3 * HOUR
         shown = {stamp for _, stamp in published_stamps(market, [contract], SLOT, since, now, now, 100)}
         assert shown == {stamp for stamp in range(since, now, SLOT) if market.published(contract, stamp) <= now}
+
+
+def test_history_is_published_no_later_by_two_faults_at_once_than_by_one() -> None:
+    delays: list[int] = []
+    one = Schedule(
+        1, "okx", "folder", True, True, 1, 1, 1000, 60, (Fault(1.0, 4.0, "late publication"), Fault(2.0, 4.0, "late publication"))
+    )
+    simulation = Simulation(Market.standard(1, 2), Settings(venues=("okx",), ticking=False))
+
+    async def looked() -> None:
+        work = asyncio.ensure_future(carry_out(simulation, [one]))
+        for _ in range(8):
+            await asyncio.sleep(1)
+            contract = simulation.market.contracts("okx")[0]
+            delays.append((simulation.market.published(contract, 0) - Market.standard(1, 2).published(contract, 0)) // LATE_MS)
+        await work
+
+    loop = VirtualLoop()
+    loop.run_until_complete(looked())
+    loop.close()
+    assert delays[1:] == [1, 1, 1, 1, 0, 0, 0]
 
 
 def test_a_burst_happens_on_the_market_so_that_its_past_can_be_asked_for() -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from perptape.exchanges.base import Access
 
 USER_AGENT = "perptape (ccxt)"
+PAUSING = (418, 429)
 _AUTHORITY = re.compile(r"^(http|ws)s?://[^/]+")
 _CREDENTIALS = {"apiKey": "apiKey", "apiSecret": "secret", "passphrase": "password"}
 
@@ -69,10 +70,33 @@ def redirected(urls: Any, endpoint: str) -> Any:
     return _AUTHORITY.sub(lambda match: socket if match[1] == "ws" else endpoint, urls)
 
 
+def _heads(clock: Callable[[], int]) -> Any:
+    """aiohttp's: what is called with the head of each answer, in the task of its call."""
+    from aiohttp import TraceConfig
+
+    async def headed(session: Any, context: Any, answer: Any) -> None:
+        head = answer.response
+        if head.status in PAUSING and (watch := WATCH.get(None)) is not None:
+            watch.received = clock()
+            watch.seen = Seen(head.status, {name.lower(): value for name, value in head.headers.items()})
+
+    found = TraceConfig()
+    found.on_request_end.append(headed)
+    found.freeze()
+    return found
+
+
 class _Seeing:
     """A CCXT exchange that notes each answer in the call's own `Watch`."""
 
     clock: Callable[[], int]
+
+    def open(self, lazy: bool = False) -> None:
+        """A session that tells of an answer that demands a pause when its head is there: its body may never come whole."""
+        super().open(lazy)  # type: ignore[misc]
+        session = self.session  # type: ignore[attr-defined]
+        if session is not None and not session.trace_configs:
+            session.trace_configs.append(_heads(self.clock))
 
     async def fetch(self, url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
         if (watch := WATCH.get(None)) is not None:

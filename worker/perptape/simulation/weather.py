@@ -107,6 +107,7 @@ class _Under:
         self.schedule = schedule
         self._simulation, self._told, self._begun = simulation, told, begun
         self._relisted = False
+        self._lateness = 0
 
     async def fault(self, fault: Planned) -> None:
         loop = asyncio.get_running_loop()
@@ -120,7 +121,7 @@ class _Under:
         if fault.kind == "relisting":
             hits = int(self._relist(fault))
         if fault.kind == "late publication":
-            simulation.publish_later(venue, LATE_MS)
+            self._late(1)
         until = self._begun + fault.end
         if fault.kind == "burst":
             await self._burst(fault, until)
@@ -129,8 +130,14 @@ class _Under:
         for id in ids:
             simulation.faults.clear(id)
         if fault.kind == "late publication":
-            simulation.publish_later(venue, -LATE_MS)
+            self._late(-1)
         simulation.weathered.append({"venue": venue, "kind": fault.kind, "start": fault.start, "seconds": fault.seconds, "hits": hits})
+
+    def _late(self, more: int) -> None:
+        """Two such faults at once are no later than one: how late a venue may be is known."""
+        before, self._lateness = self._lateness > 0, self._lateness + more
+        if (after := self._lateness > 0) != before:
+            self._simulation.publish_later(self.schedule.venue, LATE_MS if after else -LATE_MS)
 
     def _relist(self, fault: Planned) -> bool:
         """Whether the last of the contracts that schedules are about ends, once: it comes back within a minute of the venue's clock."""
