@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from random import Random
+from typing import Final
 
 import structlog
 
@@ -21,6 +22,9 @@ from perptape.errors import Fatal, Retry, Skip
 from perptape.exchanges.base import Exchange
 from perptape.instruments import Instrument
 from perptape.interval import NS
+
+UNREAD: Final = 0.1
+"""Seconds for what came while this process was held up: it lies in the socket when the silence seems over-long, and is read first."""
 
 
 class Place:
@@ -81,6 +85,9 @@ class Place:
         try:
             while not task.done():
                 dead = self._watch.verdict(started, sink.heard, clock())
+                if dead is not None:
+                    await asyncio.wait({task}, timeout=UNREAD)
+                    dead = self._watch.verdict(started, sink.heard, clock())
                 if dead is None and clock() >= looked + LOOK:  # as it was waited for: else rounding makes it spin
                     dead, looked = deafness.verdict(sink, self._others()), clock()
                 if dead is not None:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 FEED: Final = "forceOrder|allLiquidation|liquidation-orders|^trades"
 """The topics of liquidations of all venues; control topics have other names."""
 ROWS_TWICE: Final = 0.3
+NO_ORDERS: Final = "^(?!.*liquidation-orders)"
+"""Two equal orders in one page, without ids, may have been two."""
 LONGEST_ANSWER: Final = 12.0
 """Seconds of venue time; who calls waits ten."""
 LATE_MS: Final = 240_000
@@ -51,7 +53,7 @@ def faults_of(venue: str, fault: Planned, speed: float) -> list[Fault]:
         "cut body": [{"kind": "cut", "share": share}],
         "empty list": [{"kind": "list", "share": share}],
         "html": [{"kind": "html", "share": share}],
-        "duplicates": [{"kind": "twice", "path": FEED, "share": ROWS_TWICE}, {"kind": "duplicate", "share": ROWS_TWICE}],
+        "duplicates": [{"kind": "twice", "path": FEED, "share": ROWS_TWICE}, {"kind": "duplicate", "path": NO_ORDERS, "share": ROWS_TWICE}],
     }
     return [Fault.of({"venue": venue, **one}) for one in settled.get(fault.kind, [])]
 
