@@ -227,7 +227,7 @@ async def test_a_stream_is_acknowledged_then_proves_itself_then_tells_events_and
         await ear.until(lambda told: told.counts["acknowledged"] == 1)
         await ear.until(lambda told: told.counts["control"] >= 1)
         subject.liquidate(subject.live[0])
-        await ear.until(lambda told: told.counts["feed"] >= 1 and told.order[-1] == "liquidation")
+        await ear.until(lambda told: bool(told.counts["feed"]) and "liquidation" in told.order[told.order.index("feed") :])
     finally:
         stream.cancel()
         await asyncio.gather(stream, return_exceptions=True)
