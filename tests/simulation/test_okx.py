@@ -51,6 +51,15 @@ def test_what_was_liquidated_before_a_ticker_was_listed_again_is_its_past_too() 
     assert [int(detail["ts"]) for detail in row["details"]] == [event.time for event in reversed(kept)]
 
 
+def test_a_page_that_is_cut_within_a_second_shows_no_order_that_the_feed_does_not() -> None:
+    busy = Market(MARKET.seed, MARKET.listings, liquidation_rates={("okx", BTC.id): 20.0})
+    sent = {event.time for event in WIRE.sampled(busy.liquidations(BTC, NOW // 1000 * 1000 - 60_000, NOW // 1000 * 1000))}
+    for cut in range(NOW // 1000 * 1000 - 30_000, NOW // 1000 * 1000 - 20_000, 130):
+        asked = {"instType": "SWAP", "uly": "BTC-USDT", "state": "filled", "after": cut, "before": cut - 3 * 1000}
+        (row,) = data("public/liquidation-orders", market=busy, **asked)
+        assert {int(detail["ts"]) for detail in row["details"]} <= sent
+
+
 def test_it_is_a_wire_that_samples_and_knows_maintenance() -> None:
     wire: Wire = WIRE
     assert isinstance(wire, Sampling)

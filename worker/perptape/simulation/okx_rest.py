@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from perptape.simulation.contract import Contract, Liquidation
     from perptape.simulation.market import Market
 
-MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
+SECOND, MINUTE, HOUR, DAY = 1_000, 60_000, 3_600_000, 86_400_000
 PAGE = 100  # rows of one page, of open interest as of funding rates [D]
 FUNDING_KEPT = 90 * DAY  # "three months" [D]
 LIQUIDATIONS_KEPT = 7 * DAY  # "recent 7 days" [D]
@@ -171,7 +171,9 @@ def _newest_liquidations(lives: Sequence[Contract], market: Market, start: int, 
     found: list[Liquidation] = []
     while end > start and len(found) < count:
         begin = max(start, end - 10 * MINUTE)
-        found += sampled([event for life in lives for event in market.liquidations(life, begin, end)])[::-1]
+        whole = begin // SECOND * SECOND, -(-end // SECOND) * SECOND  # which order of a second is the last, no bound of a page decides
+        shown = sampled([event for life in lives for event in market.liquidations(life, *whole)])
+        found += [event for event in shown if begin <= event.time < end][::-1]
         end = begin
     return found[:count]
 
