@@ -16,7 +16,7 @@ from fuzz.mutate import encoded
 from fuzz.payloads import answers, frames
 from perptape.exchanges.registry import VENUES
 
-FEW, MANY, ENOUGH = 300, 2_000, 3_000
+FEW, MANY, ENOUGH = 300, 1_000, 3_000
 """Payloads of each venue in every run, in a thorough one, and in which any careless reader is caught."""
 
 
@@ -72,6 +72,7 @@ def test_a_wrong_payload_is_no_crash_and_what_is_dropped_names_its_field(venue: 
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("venue", VENUES)
 def test_thousands_of_wrong_payloads_come_to_every_kind_of_outcome(venue: str) -> None:
     found = tally(venue, range(MANY))
@@ -81,6 +82,7 @@ def test_thousands_of_wrong_payloads_come_to_every_kind_of_outcome(venue: str) -
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", NAMES)
 def test_a_careless_reader_is_caught(name: str) -> None:
     async def handed_in() -> list[str]:

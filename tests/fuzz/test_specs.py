@@ -20,6 +20,7 @@ def test_a_wrong_spec_is_taken_or_refused_with_the_path_of_the_field(seed: int) 
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_hundreds_of_wrong_specs_name_many_fields() -> None:
     found = specs.Tally()
     for seed in range(500):
