@@ -5,13 +5,14 @@ from dataclasses import dataclass, field
 
 from perptape_api.names import CHILD_LABEL, FIRST_RUN_ANNOTATION, WORK_HASH_ANNOTATION
 from perptape_api.status import Condition, Status
-from perptape_operator import clock, manifests, naming, runs
+from perptape_operator import clock, manifests, naming, report, runs
 from perptape_operator.gathered import Gathered
 from perptape_operator.kinds import (
     CLAIM,
     COLLECTION,
     CONFIG_MAP,
     CRON_JOB,
+    JOB,
     POD,
     Manifest,
     annotations_of,
@@ -24,6 +25,7 @@ from perptape_operator.kinds import (
     uid_of,
 )
 from perptape_operator.plan import Plan, Ref, ref
+from perptape_operator.report import Report
 
 QUIET = ("Starting", "Suspended", "Waiting")
 """Reasons of not being ready that are no cause for a warning."""
@@ -138,6 +140,29 @@ def heard(job: Manifest, found: Gathered) -> bool:
         return True
     end = max((clock.ms(condition.get("lastTransitionTime")) or 0 for condition in conditions_of(job)), default=0)
     return found.now - end > HEARD_AFTER_MS
+
+
+def spent(job: Manifest, found: Gathered) -> bool:
+    """Whether what a finished first Job says stays in status without it: it went well, or left a report. What is only seen of one that
+    failed without a word is seen as long as it is there: until a later run of the same work is over."""
+    if any(one.get("type") == "Complete" and one.get("status") == "True" for one in conditions_of(job)):
+        return True
+    pods = (pod for at, pod in found.live.items() if at[0] == POD.name and controller_uid(pod) == uid_of(job))
+    if any(isinstance(report.read(said, name_of(pod), found.now), Report) for pod in pods for said in _last_words(pod)):
+        return True
+    made, child = _made(job), labels_of(job).get(CHILD_LABEL)
+    others = (one for at, one in found.live.items() if at[0] == JOB.name and labels_of(one).get(CHILD_LABEL) == child)
+    return any(_made(one) > made and runs.finished(one) for one in others)
+
+
+def _made(manifest: Manifest) -> str:
+    return str(manifest["metadata"].get("creationTimestamp") or "")
+
+
+def _last_words(pod: Manifest) -> Iterator[str]:
+    for container in (pod.get("status") or {}).get("containerStatuses") or ():
+        if message := ((container.get("state") or {}).get("terminated") or {}).get("message"):
+            yield message
 
 
 def reported(live: Iterable[Manifest]) -> frozenset[str]:

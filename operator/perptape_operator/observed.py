@@ -30,6 +30,8 @@ JOB_FAILURES: Final = {
     "BackoffLimitExceeded": "the run failed, and failed again",
     "PodFailurePolicy": "the run refused its configuration (exit 2)",
 }
+KILLED = 137
+"""What a container ends with that is killed: 128 and SIGKILL."""
 RECENT_MS: Final = 10 * 60_000
 """So long a restart of a pod that works again is told."""
 
@@ -194,6 +196,9 @@ def _container_trouble(status: Manifest, pod: str) -> Sighting | None:
         return Sighting("OOMKilled", f"pod {pod} needed more memory than its limit: raise spec.worker.resources.limits.memory")
     if end.get("exitCode"):
         looping = ", again and again" if reason == "CrashLoopBackOff" else ""
+        if end["exitCode"] == KILLED:  # not every runtime says why; its log ends in the middle
+            said = f"pod {pod} was killed (exit code {KILLED}){looping}, most often for more memory than its limit"
+            return Sighting("PodFailed", f"{said}: see kubectl describe pod {pod}, and raise spec.worker.resources.limits.memory")
         return Sighting("PodFailed", f"pod {pod} ended with exit code {end['exitCode']}{looping}: see kubectl logs {pod}")
     return None
 

@@ -158,9 +158,9 @@ class Reconciler:
         return frozenset(uid for uid, at in since.items() if now - at >= COLLECTOR_S * 1000)
 
     async def _reported(self, found: Gathered, outcome: applied.Outcome) -> None:
-        """First Jobs whose end is in status by now go."""
+        """First Jobs whose end is in status by now, and stays there, go."""
         for job in [one for at, one in found.live.items() if at[0] == JOB.name]:
-            if applied.is_first_job(job, found) and runs.finished(job) and applied.heard(job, found):
+            if applied.is_first_job(job, found) and runs.finished(job) and applied.heard(job, found) and applied.spent(job, found):
                 await self.hands.delete(JOB.name, name_of(job), uid_of(job), found, outcome)
 
     def _waits(self, key: SpecKey, outcome: applied.Outcome) -> float | None:

@@ -409,6 +409,24 @@ def test_a_first_job_goes_once_it_has_reported(world: Any) -> None:
     assert job["metadata"]["name"] not in world.cluster.named(JOB), "and is not made again"
 
 
+def test_a_first_job_that_failed_without_a_word_stays_until_a_later_run_is_over(world: Any) -> None:
+    """What is only seen of it is told as long as it is there: it was forgotten after a minute, and nobody was left to ask."""
+    world.spec()
+    world.settle()
+    job = next(child for (kind, name), child in world.children().items() if kind == "Job" and name.startswith(OI))
+    world.ended(job, state={"terminated": {"exitCode": 137, "reason": "OOMKilled"}})
+    world.settle(300)
+    assert world.line("binance", "open_interest")["reason"] == "OOMKilled"
+    assert job["metadata"]["name"] in world.cluster.named(JOB)
+    world.at += 60_000
+    work = job["metadata"]["annotations"]["perptape.io/work-hash"]
+    collected = {"venue": "binance", "dataset": "open_interest", "rows": 7, "watermark": world.at}
+    world.run(OI, {"work_hash": work, "collections": [collected]})
+    world.settle(120)
+    assert world.line("binance", "open_interest")["state"] == "Ok"
+    assert job["metadata"]["name"] not in world.cluster.named(JOB)
+
+
 def test_a_job_that_hangs_is_deleted_after_its_deadline(world: Any) -> None:
     world.spec()
     world.settle()
