@@ -15,21 +15,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from campaign.judge import Judge
 from campaign.l2.defects import PARTS
-from campaign.l2.served import ServedFeed, connections, market
+from campaign.l2.verdict import judged
 from campaign.l2.worker import Told
 from campaign.market import BACKFILL
-from campaign.stream_judge import StreamJudge
-from perptape.datasets import DATASETS
 from perptape.interval import HOUR, MINUTE, SECOND
 from perptape.simulation.schedule import Fault, Schedule
 from perptape.standing import STREAM_PENDING
-from perptape.store import layout
-from perptape.store.segment import decode_segment
-from perptape.store.tape import Tape
 from support.forked import Forked
-from support.simulator import Simulator, simulator
+from support.simulator import simulator
 
 FACTOR = 20.0
 STORM = 45.0
@@ -38,14 +32,8 @@ AGAIN = 1.0
 BUDGET = 900.0
 """Seconds of the venue's that a job may take."""
 PUBLISHED = 11.0
-GRACE = 1.0
-"""After a 418 or 429: what was on its way by then, or read it late."""
-PATIENCE = 1.0
-"""The venue's seconds within which an answer finds who asked: later, another call's failure may have ended those beside it."""
 BORN = 5.0
 """So long a process may not have begun to listen to signals."""
-FLUSHED = 1.0
-"""After so long what was received is in the log: the machine may be busy."""
 NO_ROOM = 1500
 """Bytes that a file may have on a full disk."""
 LOOK = 0.05
@@ -103,7 +91,7 @@ class Life:
             finally:
                 for one in self.lived:
                     one.process.kill()
-            self._judged(self.simulated)
+            judged(self)
         return self
 
     # -- time
@@ -278,7 +266,7 @@ class Life:
         datasets = (*FETCHED, "liquidations") if self.schedule.streams else FETCHED
         time.sleep(STREAM_PENDING / SECOND / self.factor)
         for _ in range(2):
-            self._asked_last = self.simulated.now(self.schedule.venue)
+            self.asked_last = self.simulated.now(self.schedule.venue)
             self._ended(self._begin("last", datasets, once=True))
         if (publisher := self._publish()) is not None:
             self._ended(publisher)
@@ -292,67 +280,6 @@ class Life:
         one.died = self.now()
         if not well(code, None if one.told is None else (one.told - one.began) / self.factor):
             self.findings.append(f"{one.name} ended with {code}: {(self.folder / f'{one.name}.log').read_text()[-300:]!r}")
-
-    # -- the judge
-
-    def _judged(self, simulated: Simulator) -> None:
-        schedule = self.schedule
-        for fault in simulated.control("GET", "weather"):
-            self.met[fault["kind"]] += fault["hits"]
-        tape = Tape.open(str(self.catalog))
-        bases = ("BTC", "ETH")[: schedule.instruments]
-        known = [seen.instrument for seen in tape.instruments(schedule.venue)]
-        wanted = {want.instrument for dataset in DATASETS for want in tape.coverage(schedule.venue, dataset).wants}
-        mine = [one for one in known if one.id in wanted and one.base in bases]
-        in_venue_time = schedule.within(STORM * self.factor)
-        served = market(simulated, in_venue_time, self.start, mine)
-        sessions = simulated.control("GET", "truth", venue=schedule.venue)
-        (self.folder / "sent.json").write_text(json.dumps(sessions))
-        (self.folder / "asked.json").write_text(json.dumps(simulated.control("GET", "requests", venue=schedule.venue)))
-        feed = ServedFeed(served, connections(served, sessions, self.lived, self.factor), in_venue_time.faults)
-        streams = StreamJudge(served, feed, self.lived, FLUSHED * self.factor, self.factor)
-        judge = Judge(served, streams)
-        for entry in tape.fs.list(layout.SEGMENTS):
-            _, dataset = layout.venue_and_dataset(entry.path)
-            if dataset in DATASETS:
-                segment = decode_segment(tape.fs.read(entry.path).data, entry.path, DATASETS[dataset].schema)
-                judge.committing(dataset, segment.rows, segment.claims)
-                judge.committed(dataset, segment.rows)
-        judge.last(tape, self._asked_last)
-        self.findings += [*judge.findings, *self._hasty(simulated)]
-        self.unseen = judge.excused
-        self._logs()
-
-    def _logs(self) -> None:
-        for one in self.lived:
-            said = (self.folder / f"{one.name}.log").read_text()
-            if "Traceback" in said:
-                self.findings.append(f"{one.name} fell over: {said[said.index('Traceback') :][-400:]!r}")
-
-    def _hasty(self, simulated: Simulator) -> list[str]:
-        """Calls and connections in spite of a pause that the venue had demanded of everybody."""
-        calls = simulated.control("GET", "requests", venue=self.schedule.venue)
-        dials = [one["opened_mono"] for one in simulated.control("GET", "truth", venue=self.schedule.venue, events=0)]
-        found = []
-        for refused in calls:
-            unread = (refused["done_mono"] - refused["at_mono"]) * self.factor > PATIENCE
-            if refused["status"] not in (418, 429) or unread:
-                continue
-            pause = self._pause(refused["at"], str(refused["status"]))
-            start, end = refused["done_mono"] + GRACE, refused["done_mono"] + pause / self.factor - 0.05
-            early = [at for at in (*(one["at_mono"] for one in calls), *dials) if start < at < end]
-            if early:
-                said = f"{len(early)} calls in spite of a {refused['status']} that demanded {pause:.0f} s, the first"
-                found.append(f"{said} {(early[0] - refused['done_mono']) * self.factor:.0f} s after it")
-        return found[:1]
-
-    def _pause(self, at: int, kind: str) -> float:
-        """What the venue demanded then, its seconds; of several faults the least."""
-        from perptape.simulation.weather import faults_of
-
-        since = (at - self.start) / SECOND / self.factor
-        under = [one for one in self.schedule.faults if one.kind == kind and one.touches(since, since + 0.01, 0.2, 0.2)]
-        return min((faults_of(self.schedule.venue, one, self.factor)[0].retry_after or 0 for one in under), default=0)
 
     def _spec(self) -> Path:
         schedule = self.schedule
