@@ -76,6 +76,8 @@ def test_a_pod_leaves_a_report_whatever_becomes_of_it(pods, tmp_path):
 
     spec = pods.mount("{funding: {backfill: 2d}}", "bybit", "BTCUSDT-PERP")
     run = ("run", spec, "--once", "--exchange", "bybit", "--dataset", "funding")
+    for early in ("publish", "verify"):
+        assert leaves(f"pod-early-{early}", early).exit == 0, "its schedule came before the end of the first run: nothing is wrong"
     well = leaves("pod-well", *run)
     assert (well.exit, well.collected("bybit", "funding").rows > 3) == (0, True)
     published = leaves("pod-publish", "publish")

@@ -31,12 +31,17 @@ def publish(
     to: options.Output = None,
 ) -> int:
     """Fold what was collected into the data files that NautilusTrader, DuckDB and Polars read. Safe at any time."""
-    from perptape.cli.tapes import reader, tape
+    from perptape.cli.tapes import NoTape, reader, tape
 
     output.check_form(form.value, to)
     settings: Settings = ctx.obj
     where = place(catalog, settings)
-    reader(where)
+    try:
+        reader(where)
+    except NoTape:
+        if not settings.namespace:
+            raise
+        return unused(settings, left.published(settings, OK, (), now()))
     reports = tape(where).publish(writer=settings.writer)
     output.emit(published(reports, now()), form.value, to)
     for report in reports:
@@ -52,6 +57,13 @@ def publish(
     code = OK if not failed else FAILED if len(failed) == len(reports) else PARTLY
     left.leave(settings, left.published(settings, code, reports, now()))
     return code
+
+
+def unused(settings: Settings, told: str) -> int:
+    """In a pod a store that no run has used yet is nothing wrong: its schedule came before the end of the first run."""
+    output.note("no run has used the store yet: there is nothing to do")
+    left.leave(settings, told)
+    return OK
 
 
 def place(catalog: str | None, settings: Settings, spec: Path = MOUNTED) -> places.Place:

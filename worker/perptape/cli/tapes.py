@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from perptape.datasets.instruments import SeenInstrument
 
 
+class NoTape(UsageError):
+    """There is none where one is to be read."""
+
+
 def tape(place: Place) -> Tape:
     """The tape, to write to; made when something is first written."""
     return Tape.open(place.location, options=_options(place))
@@ -33,10 +37,10 @@ def _options(place: Place) -> StoreOptions:
 
 
 def reader(place: Place) -> Catalog:
-    """The tape, to read. Raises UsageError when there is none."""
+    """The tape, to read. Raises NoTape when there is none."""
     found = Catalog.open(place.location, options=_options(place))
     if found.made() is None:
-        raise UsageError(f"there is no tape at {place.location}: `perptape run FILE` makes one, or name another with --catalog")
+        raise NoTape(f"there is no tape at {place.location}: `perptape run FILE` makes one, or name another with --catalog")
     return found
 
 
