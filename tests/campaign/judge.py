@@ -164,10 +164,11 @@ class Judge:
                     self.found(f"{dataset} {life.id}: nobody wants it")
 
     def _wanted(self, one: Standing, now: int, known: set[tuple[str, int | None]]) -> None:
-        """All that the spec asks for is wanted, while the contract is listed; a life that ended before anybody saw it nobody can want."""
+        """All that the spec asks for is wanted, while the contract is listed; a life that ended before anybody saw it nobody can want, nor
+        what is older than the backfill of the first run that was told what is listed."""
         if one.grid.startswith("sample/"):
             return
-        asked = Interval(self._market.start - BACKFILL, now)
+        asked = Interval((self._market.first_listed or self._market.start) - BACKFILL, now)
         mine = [life for life in self._market.lives if life.id == one.instrument and (life.id, life.listed) in known]
         listed = [life.life.intersection(asked) for life in mine]
         missing = total(span for span in listed if span) - total(one.wanted)

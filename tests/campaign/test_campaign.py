@@ -68,7 +68,8 @@ def test_a_defect_turns_a_fixed_schedule_red(name):
 @pytest.mark.timeout(600)
 def test_a_seed_reproduces_everything_bit_for_bit():
     """Also in another process, whose hashes of text are others."""
-    again = "from campaign.world import lived, quiet, schedule; quiet(); print(lived(schedule({})).digest())"
+    imports = "from campaign.world import lived, quiet; from perptape.simulation.schedule import schedule"
+    again = imports + "; quiet(); print(lived(schedule({})).digest())"
     for seed in (2, 5):
         environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "PYTHONHASHSEED": str(seed + 7)}
         said = subprocess.run([sys.executable, "-c", again.format(seed)], env=environment, capture_output=True, text=True, check=True)

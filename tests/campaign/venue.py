@@ -84,7 +84,9 @@ class Line:
 
     async def instruments(self) -> tuple[Instrument, ...]:
         await self._through()
-        return self._market.listed(self._world.now())
+        now = self._world.now()
+        self._market.first_listed = min(now, self._market.first_listed or now)
+        return self._market.listed(now)
 
     async def open_interest(self, instruments: Sequence[Instrument]) -> Answer[RawOpenInterest]:
         return await self._asked(lambda: self._buckets.open_interest(instruments))
