@@ -165,7 +165,7 @@ class Judge:
 
     def _wanted(self, one: Standing, now: int, known: set[tuple[str, int | None]]) -> None:
         """All that the spec asks for is wanted, while the contract is listed; a life that ended before anybody saw it nobody can want, nor
-        what is older than the backfill of the first run that was told what is listed."""
+        what is older than the backfill of the first run that was told what is listed and could keep what it wants."""
         if one.grid.startswith("sample/"):
             return
         asked = Interval((self._market.first_listed or self._market.start) - BACKFILL, now)

@@ -32,7 +32,7 @@ class Market:
     lives: tuple[Instrument, ...] = field(init=False)
     """Every life of every contract."""
     first_listed: int | None = None
-    """When anybody was first told what is listed: nobody can want a contract before."""
+    """When anybody was first told what is listed and could keep what it wants of that: nobody can want a contract before."""
     moving: int = 0
     """ms before now in which buckets may be there as they were under way, however far from what they are in the end."""
     period: int | None = field(init=False)

@@ -43,6 +43,10 @@ class VenueClock(FakeClock):
         return self._now()
 
 
+TO_KEEP = 60.0
+"""Seconds in which a run that was told what is listed keeps what it wants of it, unless something befalls it."""
+
+
 class Line:
     """Implements `Exchange` for one process. `offset` is measured by its answers, as CCXT's adapter does."""
 
@@ -85,7 +89,9 @@ class Line:
     async def instruments(self) -> tuple[Instrument, ...]:
         await self._through()
         now = self._world.now()
-        self._market.first_listed = min(now, self._market.first_listed or now)
+        at, unkept = self._world.seconds(), self._world.schedule.of("store away", "disk full", "kill", "kill in a write", "power loss")
+        if not any(fault.touches(at, at + TO_KEEP) for fault in unkept):
+            self._market.first_listed = min(now, self._market.first_listed or now)
         return self._market.listed(now)
 
     async def open_interest(self, instruments: Sequence[Instrument]) -> Answer[RawOpenInterest]:
