@@ -215,12 +215,14 @@ def test_a_silent_topic_while_the_control_topic_flows_is_listened_to_anew_and_it
     simulated.control("POST", "disconnect", {"venue": "bybit"})
     deaf = streaming.listening(lambda one: one["closed"] is None and silent_since(one) is not None, 60)
     simulated.calm()
-    since = max(filter(None, map(silent_since, deaf)))
+    silent = [at for one in deaf if (at := silent_since(one)) is not None]
+    since = max(silent)
     told = home.until_told(streaming.name, lambda told: (line(told, "bybit", "liquidations").get("gaps") or {}).get("unproven"), 420)
     assert line(told, "bybit", "liquidations")["gaps"]["open"] == 0
     anew = streaming.listening(lambda one: one["opened"] > since and one["liquidations"] > 0, QUIET_LIMIT + 60)
     again = min(one["opened"] for one in anew)
-    assert QUIET_LIMIT * 1000 <= again - since <= (QUIET_LIMIT + 60) * 1000
+    assert again - min(silent) >= QUIET_LIMIT * 1000  # the replica whose topic fell silent first may be the first to dial
+    assert again - since <= (QUIET_LIMIT + 60) * 1000
     over = streaming.listening(lambda one: one["id"] in {each["id"] for each in deaf} and one["closed"] is not None, 120)
     for one in over:
         spoke = one["control"]["tickers.BTCUSDT"]
