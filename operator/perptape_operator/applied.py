@@ -135,8 +135,7 @@ def unwanted_first_job(job: Manifest, found: Gathered) -> bool:
 
 def heard(job: Manifest, found: Gathered) -> bool:
     """Whether all that can be learnt of a finished Job was there when the status was made."""
-    pods = [pod for at, pod in found.live.items() if at[0] == "Pod" and controller_uid(pod) == uid_of(job)]
-    if any(map(ended, pods)):
+    if any(map(ended, _pods_of(job, found))):
         return True
     end = max((clock.ms(condition.get("lastTransitionTime")) or 0 for condition in conditions_of(job)), default=0)
     return found.now - end > HEARD_AFTER_MS
@@ -147,12 +146,16 @@ def spent(job: Manifest, found: Gathered) -> bool:
     failed without a word is seen as long as it is there: until a later run of the same work is over."""
     if any(one.get("type") == "Complete" and one.get("status") == "True" for one in conditions_of(job)):
         return True
-    pods = (pod for at, pod in found.live.items() if at[0] == POD.name and controller_uid(pod) == uid_of(job))
-    if any(isinstance(report.read(said, name_of(pod), found.now), Report) for pod in pods for said in _last_words(pod)):
+    last = ((pod, said) for pod in _pods_of(job, found) for said in _last_words(pod))
+    if any(isinstance(report.read(said, name_of(pod), found.now), Report) for pod, said in last):
         return True
     made, child = _made(job), labels_of(job).get(CHILD_LABEL)
     others = (one for at, one in found.live.items() if at[0] == JOB.name and labels_of(one).get(CHILD_LABEL) == child)
     return any(_made(one) > made and runs.finished(one) for one in others)
+
+
+def _pods_of(job: Manifest, found: Gathered) -> list[Manifest]:
+    return [pod for at, pod in found.live.items() if at[0] == POD.name and controller_uid(pod) == uid_of(job)]
 
 
 def _made(manifest: Manifest) -> str:
