@@ -12,7 +12,6 @@ import logging
 import multiprocessing
 import sys
 import time
-from collections import Counter
 from random import Random
 
 from measure import against, say
@@ -20,14 +19,15 @@ from measure import against, say
 from fuzz import round, specs
 from fuzz.careless import NAMES, VENUE, careless
 from fuzz.desk import Desk
+from fuzz.tally import Tally
 from perptape.exchanges.registry import VENUES
 
 SHOWN = 20
 """Faults, and fields, that are printed of each."""
 
 
-async def payloads(venue: str, count: int, seed: int, name: str) -> round.Tally:
-    tally, desk = round.Tally(), Desk(venue, careless(name) if name and venue == VENUE else None)
+async def payloads(venue: str, count: int, seed: int, name: str) -> Tally:
+    tally, desk = Tally(), Desk(venue, careless(name) if name and venue == VENUE else None)
     await desk.open()
     try:
         for number in range(count):
@@ -37,25 +37,25 @@ async def payloads(venue: str, count: int, seed: int, name: str) -> round.Tally:
     return tally
 
 
-def of_venue(job: tuple[str, int, int, str]) -> round.Tally:
+def of_venue(job: tuple[str, int, int, str]) -> Tally:
     logging.basicConfig(handlers=[logging.NullHandler()])  # what is logged is listened to
     return asyncio.run(payloads(*job))
 
 
-def of_specs(job: tuple[int, int]) -> specs.Tally:
-    tally, (start, end) = specs.Tally(), job
+def of_specs(job: tuple[int, int]) -> Tally:
+    tally, (start, end) = Tally(), job
     for seed in range(start, end):
         specs.one(Random(seed), tally, seed)
     return tally
 
 
-def report(name: str, count: int, outcomes: Counter[str], fields: Counter[str], faults: list[str], seconds: float) -> bool:
-    say(f"{name}: {count} in {seconds:.0f} s: {', '.join(f'{kind} {number}' for kind, number in outcomes.most_common())}")
-    more = f" and {len(fields) - SHOWN} more" if len(fields) > SHOWN else ""
-    say(f"  fields named: {', '.join(f'{field} {number}' for field, number in fields.most_common(SHOWN))}{more}")
-    for fault in faults[:SHOWN]:
+def report(name: str, tally: Tally, seconds: float) -> bool:
+    say(f"{name}: {tally.tried} in {seconds:.0f} s: {', '.join(f'{kind} {number}' for kind, number in tally.outcomes.most_common())}")
+    more = f" and {len(tally.fields) - SHOWN} more" if len(tally.fields) > SHOWN else ""
+    say(f"  fields named: {', '.join(f'{field} {number}' for field, number in tally.fields.most_common(SHOWN))}{more}")
+    for fault in tally.faults[:SHOWN]:
         say(f"  WRONG {fault[:400]}")
-    return against(f"{name} that crashed, were lost silently or named no field", len(faults), 0, "of them", f"of {count}")
+    return against(f"{name} that crashed, were lost silently or named no field", len(tally.faults), 0, "of them", f"of {tally.tried}")
 
 
 def main() -> int:
@@ -71,16 +71,13 @@ def main() -> int:
         began = time.monotonic()
         for (venue, *_), tally in zip(jobs, pool.imap(of_venue, jobs), strict=True):
             took = time.monotonic() - began
-            good &= report(f"payloads of {venue}", tally.payloads, tally.outcomes, tally.fields, tally.faults, took)
+            good &= report(f"payloads of {venue}", tally, took)
         began, first, step = time.monotonic(), chosen.seed * chosen.specs, 250
-        whole = specs.Tally()
+        whole = Tally()
         pieces = [(start, min(start + step, first + chosen.specs)) for start in range(first, first + chosen.specs, step)]
         for part in pool.imap_unordered(of_specs, pieces):
-            whole.specs += part.specs
-            whole.outcomes += part.outcomes
-            whole.fields += part.fields
-            whole.faults += part.faults
-        good &= report("specs", whole.specs, whole.outcomes, whole.fields, whole.faults, time.monotonic() - began)
+            whole.add(part)
+        good &= report("specs", whole, time.monotonic() - began)
     return 0 if good else 1
 
 

@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from random import Random
 
 from fuzz import judge
 from fuzz.desk import Desk
 from fuzz.mutate import Mutation, at, encoded, garbled, mutated, places
 from fuzz.payloads import PAST, SETTLED, SPAN, Question, answers, frames
+from fuzz.tally import Tally
 from perptape.interval import Interval
 
 GARBLED = 0.15
 """The share of texts that are garbled as a whole."""
-
-
-@dataclass
-class Tally:
-    """What came of a round."""
-
-    payloads: int = 0
-    outcomes: Counter[str] = field(default_factory=Counter)
-    fields: Counter[str] = field(default_factory=Counter)
-    faults: list[str] = field(default_factory=list)
 
 
 async def one(desk: Desk, random: Random, tally: Tally, seed: object) -> None:
@@ -33,7 +22,7 @@ async def one(desk: Desk, random: Random, tally: Tally, seed: object) -> None:
     place = random.randrange(len(questions) + 4 * bool(frames(desk.venue)))
     said = await _answer(desk, random, questions[place]) if place < len(questions) else _frame(desk, random)
     what, outcome, wrong = said
-    tally.payloads += 1
+    tally.tried += 1
     tally.outcomes[judge.kind(outcome)] += 1
     tally.fields.update(judge.named([outcome]))
     tally.faults += [f"{desk.venue} {what}, seed {seed}: {fault}" for fault in wrong]

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -14,6 +12,7 @@ from typing import Any
 import yaml
 
 from fuzz.mutate import garbled, mutated
+from fuzz.tally import Tally
 from perptape_api.collection import Collection, SpecError, dump, load, parse
 from perptape_operator.gathered import Unusable, parsed
 
@@ -27,14 +26,6 @@ _WHOLE = re.compile(
 """What is said of a text that has no fields yet, by line where it has any."""
 
 
-@dataclass
-class Tally:
-    specs: int = 0
-    outcomes: Counter[str] = field(default_factory=Counter)
-    fields: Counter[str] = field(default_factory=Counter)
-    faults: list[str] = field(default_factory=list)
-
-
 def one(random: Random, tally: Tally, seed: object) -> None:
     """Hands in one spec at each door, and tells `tally`."""
     document = random.choice(EXAMPLES)
@@ -43,7 +34,7 @@ def one(random: Random, tally: Tally, seed: object) -> None:
         if done.kind == "deep":
             break
     text = _text(document, random)
-    tally.specs += 1
+    tally.tried += 1
     for door, found in (("file", _from_file(text)), ("operator", _from_cluster(document))):
         kind = "taken" if isinstance(found, Collection) else "refused" if isinstance(found, tuple) else "crash"
         tally.outcomes[f"{door}: {kind}"] += 1

@@ -14,15 +14,16 @@ from fuzz.careless import NAMES, VENUE, careless
 from fuzz.desk import Desk
 from fuzz.mutate import encoded
 from fuzz.payloads import answers, frames
+from fuzz.tally import Tally
 from perptape.exchanges.registry import VENUES
 
 FEW, MANY, ENOUGH = 300, 1_000, 3_000
 """Payloads of each venue in every run, in a thorough one, and in which any careless reader is caught."""
 
 
-def tally(venue: str, seeds: range) -> round.Tally:
-    async def handed_in() -> round.Tally:
-        found, desk = round.Tally(), Desk(venue)
+def tally(venue: str, seeds: range) -> Tally:
+    async def handed_in() -> Tally:
+        found, desk = Tally(), Desk(venue)
         await desk.open()
         try:
             for seed in seeds:
@@ -63,7 +64,7 @@ def test_a_wrong_payload_is_no_crash_and_what_is_dropped_names_its_field(venue: 
         @settings(max_examples=FEW)
         @given(st.integers(0, 2**63))
         def handed_in(seed: int) -> None:
-            found = round.Tally()
+            found = Tally()
             runner.run(round.one(desk, Random(seed), found, seed))
             assert found.faults == []
 
@@ -86,7 +87,7 @@ def test_thousands_of_wrong_payloads_come_to_every_kind_of_outcome(venue: str) -
 @pytest.mark.parametrize("name", NAMES)
 def test_a_careless_reader_is_caught(name: str) -> None:
     async def handed_in() -> list[str]:
-        found, desk = round.Tally(), Desk(VENUE, careless(name))
+        found, desk = Tally(), Desk(VENUE, careless(name))
         await desk.open()
         for seed in range(ENOUGH):
             await round.one(desk, Random(seed), found, seed)

@@ -9,12 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fuzz import specs
+from fuzz.tally import Tally
 
 
 @settings(max_examples=60)
 @given(st.integers(0, 2**63))
 def test_a_wrong_spec_is_taken_or_refused_with_the_path_of_the_field(seed: int) -> None:
-    found = specs.Tally()
+    found = Tally()
     specs.one(Random(seed), found, seed)
     assert found.faults == []
 
@@ -22,7 +23,7 @@ def test_a_wrong_spec_is_taken_or_refused_with_the_path_of_the_field(seed: int) 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_hundreds_of_wrong_specs_name_many_fields() -> None:
-    found = specs.Tally()
+    found = Tally()
     for seed in range(500):
         specs.one(Random(seed), found, seed)
     assert found.faults == []
