@@ -20,6 +20,14 @@ from support.fake_exchange import START, open_interest_of, perpetual, rate_of
 BACKFILL = 30 * HOUR
 AFTER = 3 * MINUTE
 """How late a bucket or a settlement appears, and how long a bucket still moves."""
+TO_KEEP = 60.0
+"""Seconds in which a run that was told what is listed keeps what it wants of it, unless something befalls it."""
+
+
+def keeps(schedule: Schedule, at: float) -> bool:
+    """Whether a run that was told at `at` (seconds since the start) what is listed could keep what it wants."""
+    befalls = schedule.of("store away", "disk full", "kill", "kill in a write", "power loss")
+    return not any(fault.touches(at, at + TO_KEEP) for fault in befalls)
 
 
 @dataclass

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from campaign.feed import Connection
-from campaign.market import AFTER, Market
+from campaign.market import AFTER, Market, keeps
 from perptape.errors import Retry
 from perptape.exchanges.base import Sink, Traits
 from perptape.exchanges.offset import Offset, measured
@@ -41,10 +41,6 @@ class VenueClock(FakeClock):
     @property
     def ms(self) -> int:  # type: ignore[override]
         return self._now()
-
-
-TO_KEEP = 60.0
-"""Seconds in which a run that was told what is listed keeps what it wants of it, unless something befalls it."""
 
 
 class Line:
@@ -89,8 +85,7 @@ class Line:
     async def instruments(self) -> tuple[Instrument, ...]:
         await self._through()
         now = self._world.now()
-        at, unkept = self._world.seconds(), self._world.schedule.of("store away", "disk full", "kill", "kill in a write", "power loss")
-        if not any(fault.touches(at, at + TO_KEEP) for fault in unkept):
+        if keeps(self._world.schedule, self._world.seconds()):
             self._market.first_listed = min(now, self._market.first_listed or now)
         return self._market.listed(now)
 

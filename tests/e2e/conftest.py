@@ -27,6 +27,7 @@ PATIENCE = 1800
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "alone: a test that changes what all share, so that no other may run beside it")
+    config.addinivalue_line("markers", "waits: a long test that mostly waits: begun first, so that the others pass beside it")
     config.addinivalue_line("markers", "apart: a test of a node's loss, so that its venues and its S3 server are on another")
 
 
@@ -35,7 +36,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.cluster)
             item.add_marker(pytest.mark.timeout(PATIENCE))
-    items.sort(key=lambda item: item.get_closest_marker("alone") is not None)  # they wait for all others anyway
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> int:
+    """First those that the others pass beside; last those that wait for all others anyway."""
+    return 0 if item.get_closest_marker("waits") else 2 if item.get_closest_marker("alone") else 1
 
 
 FAILED = pytest.StashKey[bool]()

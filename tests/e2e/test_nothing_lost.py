@@ -189,6 +189,7 @@ def test_a_replica_that_is_killed_in_a_burst_is_not_missed(streaming: Streaming)
     streaming.whole()
 
 
+@pytest.mark.waits
 def test_what_is_heard_while_the_store_is_away_is_told_and_kept_until_it_is_back(streaming: Streaming) -> None:
     home = streaming.home
     streaming.burst(seconds=600)
@@ -206,6 +207,7 @@ def test_what_is_heard_while_the_store_is_away_is_told_and_kept_until_it_is_back
     streaming.whole()
 
 
+@pytest.mark.waits
 def test_a_silent_topic_while_the_control_topic_flows_is_listened_to_anew_and_its_time_is_unproven(streaming: Streaming) -> None:
     """Both replicas dial anew and are acknowledged a topic that says nothing from there on; a second connection of each hears it."""
     home, simulated = streaming.home, streaming.simulated

@@ -113,6 +113,23 @@ async def test_a_pause_ends_the_wait_of_calls_in_the_queue_with_its_end(tasks):
         await turns.take({"ip": 1})
 
 
+async def test_who_wakes_late_lets_a_ban_be_read_first_that_came_meanwhile(tasks):
+    """A process that stood still has an answer to read that its next call must not overtake."""
+    time = Time()
+    turns = Turns("x", (CallLimit("ip", 1, 60_000),), monotonic=time, sleep=time.sleep)
+    await turns.take({"ip": 1})
+    waiting = asyncio.ensure_future(turns.take({"ip": 1}))
+    tasks.append(waiting)
+    await time.run(101)
+    time.now = 170  # it stood still, and its turn has come
+    await time.run(170.04)
+    assert not waiting.done()
+    turns.pause(120)
+    await time.run(171)
+    with pytest.raises(Retry):
+        waiting.result()
+
+
 async def test_a_short_pause_is_waited_for(tasks):
     time, gone = Time(), []
     turns = Turns("x", (LIMIT,), monotonic=time, sleep=time.sleep)

@@ -90,7 +90,9 @@ async def test_broken_answers(kind: str, error: type[Exception], serve: Any, unt
             async with http.get(simulation.endpoints["binance"] + HISTORY, timeout=patience) as answer:
                 await answer.read()
         await until(lambda: bool(simulation.truth.calls))
-        assert (simulation.truth.calls[0].faults, simulation.truth.calls[0].status) == ((kind,), 200 if kind == "cut" else 0)
+        call = simulation.truth.calls[0]
+        assert (call.faults, call.status) == ((kind,), 200 if kind == "cut" else 0)
+        assert (call.address, call.peer) == ("all", "127.0.0.1")
         simulation.faults.clear()
         async with http.get(simulation.endpoints["binance"] + HISTORY) as answer:
             assert len(await answer.json()) == 9

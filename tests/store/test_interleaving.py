@@ -25,7 +25,7 @@ def test_without_compare_and_swap_no_schedule_loses_anything(seed: int) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@settings(max_examples=60, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 @given(SEEDS)
 def test_no_long_schedule_loses_a_row_or_a_claim_or_misleads_a_reader(seed: int) -> None:
     assert schedule(World(True, True, random.Random(seed)), steps=400) is None
@@ -33,7 +33,7 @@ def test_no_long_schedule_loses_a_row_or_a_claim_or_misleads_a_reader(seed: int)
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@settings(max_examples=40, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 @given(SEEDS)
 def test_without_compare_and_swap_no_long_schedule_loses_anything(seed: int) -> None:
     assert schedule(World(False, False, random.Random(seed)), steps=400, readers=False) is None

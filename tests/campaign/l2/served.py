@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from campaign.feed import Connection, Key
-from campaign.market import BACKFILL
+from campaign.market import BACKFILL, keeps
 from perptape.exchanges.base import Traits
 from perptape.exchanges.registry import traits
 from perptape.instruments import Instrument
@@ -40,6 +40,8 @@ class ServedMarket:
     """dataset -> instrument -> time -> value"""
     happened: dict[str, Counter[Key]]
     """instrument -> its events, as far as the venue sends any"""
+    first_listed: int | None
+    """When anybody was first told what is listed and could keep what it wants of that."""
     moving: int = PERIOD + PUBLISHED_WITHIN
 
     def buckets(self, instrument: str, span: Interval, *, whole: bool = True) -> dict[int, float]:
@@ -72,7 +74,14 @@ def market(simulated: Simulator, schedule: Schedule, start: int, known: Iterable
         events = simulated.control("GET", "liquidations", venue=venue, contract=one.venue_id, start=start - HOUR, end=now)
         happened[name] = Counter(key for key in keys(venue, wanted, sampled(told, events)))
     period = PERIOD if told.open_interest_history is not None else None
-    return ServedMarket(schedule, start, tuple(lives), told, period, rows, happened)
+    return ServedMarket(schedule, start, tuple(lives), told, period, rows, happened, _first_listed(simulated, schedule, start))
+
+
+def _first_listed(simulated: Simulator, schedule: Schedule, start: int) -> int | None:
+    path, asked = _LISTING[schedule.venue]
+    calls = simulated.control("GET", "requests", venue=schedule.venue, path=path)
+    whole = (call["at"] for call in calls if call["status"] == 200 and not call["faults"] and (call["body"] or {}).get("type") == asked)
+    return min((at for at in whole if keeps(schedule, (at - start) / SECOND)), default=None)
 
 
 def sampled(told: Traits, events: Events) -> Events:
@@ -118,6 +127,14 @@ _COLUMNS = {
     "hyperliquid": ("price", "base"),
 }
 """What a venue sends as price and quantity."""
+_LISTING = {
+    "binance": ("/fapi/v1/exchangeInfo", None),
+    "bybit": ("/v5/market/instruments-info", None),
+    "okx": ("/api/v5/public/instruments", None),
+    "deribit": ("/api/v2/public/get_instruments", None),
+    "hyperliquid": ("/info", "meta"),
+}
+"""Where a venue tells what is listed: the path, and the type that a body names."""
 
 
 class ServedFeed:

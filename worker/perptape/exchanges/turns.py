@@ -27,6 +27,10 @@ BUSY_S: Final = 10.0
 """So long after its last call a process still counts as one that asks."""
 SILENT_S: Final = 20.0
 """Failing for so long without one answer is more than a hiccup, and told to whoever watches."""
+LATE_S: Final = 0.1
+"""Who wakes so much later than meant shared a stalled process with answers that wait to be read: one of them may be a ban."""
+READ_S: Final = 0.05
+"""Enough for those to be read."""
 LONGEST_DIAL_S: Final = 10.0
 """A connection waits no longer for its turn: nobody would know why it does not come about."""
 
@@ -70,7 +74,7 @@ class Turns:
             until = None if longest is None else self._monotonic() + longest
             left = self._spend(cost)
             while left > 0 and (until is None or self._monotonic() < until):
-                await self._sleep(min(max(left / 1000, LEAST_S), SLICE_S))
+                await self._rested(min(max(left / 1000, LEAST_S), SLICE_S))
                 await self._allowed()  # another call may have been banned meanwhile
                 left = self._owed(cost)
             self._asked_at = self._monotonic()
@@ -137,6 +141,12 @@ class Turns:
     def busy(self) -> bool:
         """Whether anything was asked lately, or nothing yet."""
         return self._asked_at is None or self._monotonic() - self._asked_at < BUSY_S or any(one.locked() for one in self._queues.values())
+
+    async def _rested(self, seconds: float) -> None:
+        due = self._monotonic() + seconds
+        await self._sleep(seconds)
+        if self._monotonic() - due > LATE_S:
+            await self._sleep(READ_S)
 
     async def _allowed(self) -> None:
         while (not self.leave and not self.paused) or 0 < self.paused <= self._borne:

@@ -28,6 +28,9 @@ class Call:
     query: dict[str, str]
     body: Any
     address: str
+    """Whose limits it counted under."""
+    peer: str
+    """The IP it came from."""
     at: int
     at_mono: float
     done_mono: float

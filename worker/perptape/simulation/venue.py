@@ -70,7 +70,8 @@ class Venue:
         now, mono = self.clock(), self.mono()
         raw = await http.read()
         request = Request(http.method, http.path, dict(http.query), _parsed(raw), now)
-        address = "all" if self.world.single_address else http.remote or ""
+        peer = http.remote or ""
+        address = "all" if self.world.single_address else peer
         met = self.world.faults.met(self.wire.venue, http.path_qs, now, ANSWERS)
         for fault in met:
             if fault.kind == "latency":
@@ -87,6 +88,7 @@ class Venue:
             dict(request.query),
             request.body,
             address,
+            peer,
             now,
             mono,
             self.mono(),
