@@ -208,13 +208,7 @@ class Judge:
             past = kept is not None and state.span.end <= now - kept + 3 * MINUTE
             oldest = min((s.span.start for s in one.states if s.status == "complete"), default=now)
             unseen = not truth and state.span.end <= oldest  # nobody can tell a hole before the first row from what is not kept
-            ended = any(
-                life.delisted is not None and state.span.end <= life.delisted for life in self._market.lives if life.id == one.instrument
-            )
-            refused = (
-                ended and not truth
-            )  # one refusal makes later honest answers of a delisted contract refusals: it errs to the safe side
-            return "" if past or unseen or refused else f"inside retention, with {len(truth)} rows"
+            return "" if past or unseen else f"inside retention, with {len(truth)} rows"
         return "no such thing can be"
 
     @staticmethod

@@ -28,11 +28,11 @@ claims = st.lists(
 
 
 def pointwise(some):
-    """The definition: for each key and millisecond the joined value."""
+    """The definition: for each key and millisecond the joined value. What was asked stands beside what was with another cause."""
     out = {}
     for c in some:
         for t in range(c.start, c.end):
-            key = (c.instrument, c.grid, c.kind, t)
+            key = (c.instrument, c.grid, c.kind, c.cause if c.kind == "asked" else "", t)
             value = (c.basis, c.asked_first, c.asked_last, c.connections, c.cause)
             if key in out:
                 o = out[key]

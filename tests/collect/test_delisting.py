@@ -187,3 +187,40 @@ async def test_a_run_that_stays_collects_what_is_listed_meanwhile(world):
     assert found.length("complete") >= 20 * MINUTE
     assert found.length("lost", "open") == 0, "nobody could have it before"
     assert found.wanted[0].start >= since + 55 * MINUTE
+
+
+async def test_what_never_had_a_row_at_the_end_of_a_life_is_empty_though_a_silent_venue_was_not_believed_in_between(world):
+    """Neither is the next life's row looked for in an answer of this one, nor does what was not believed take honest answers away."""
+    exchange = world.venue("binance")
+    await world.once()
+    world.clock.forward(3 * HOUR)
+    end = world.clock.ms - world.clock.ms % FIVE - 2 * HOUR
+    old = exchange.listing[0]
+    never = lambda one, time: end - 2 * FIVE <= time < end  # noqa: E731
+    exchange.holes = never
+    new = replace(old, contract_size=Decimal(10), listed=end + HOUR)
+    exchange.listing = [replace(old, delisted=end), new, *exchange.listing[1:]]
+    await world.once()
+    world.clock.forward(2 * HOUR)
+    exchange.holes = lambda one, time: True
+    await world.once()
+    exchange.holes = never
+    for wait in (2 * HOUR, DAY, HOUR):
+        assert {reason for _, reason in standing(world).holes("lost")} == set()
+        world.clock.forward(wait)
+        await world.once()
+    assert [state.status for state in standing(world).states if state.span.end == end] == ["empty"]
+
+
+async def test_time_of_a_delisted_contract_of_which_the_venue_says_nothing_any_more_is_lost_and_not_empty(world):
+    exchange = world.venue("binance")
+    await world.once()
+    world.clock.forward(3 * HOUR)
+    end = world.clock.ms - world.clock.ms % FIVE
+    relist(exchange, delisted=end)
+    exchange.holes = lambda one, time: True
+    for wait in (DAY, DAY, HOUR):
+        await world.once()
+        world.clock.forward(wait)
+    found = standing(world)
+    assert (found.length("empty", "open"), found.length("lost")) == (0, 3 * HOUR + 2 * FIVE), found.states

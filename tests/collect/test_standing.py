@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perptape.claims import Claim, Want, join_wants
+from perptape.claims import Claim, Want, join, join_wants
 from perptape.damage import Damage
 from perptape.interval import DAY, HOUR, MINUTE, Interval, total
-from perptape.standing import DOUBTED, GridRules, State, states, wanted, watermark
+from perptape.standing import DOUBTED, REFUSED, UNUSABLE, GridRules, State, states, wanted, watermark
 
 FIVE = 5 * MINUTE
 NOW = 40 * DAY
@@ -85,6 +85,26 @@ def test_what_rests_on_answers_without_a_row_is_asked_for_at_once_and_counts_onl
 
     assert found(NOW - DAY + 1) == (State(old, "open"),)
     assert found(NOW - DAY) == (State(old, "empty"),)
+
+
+@pytest.mark.parametrize("cause", [DOUBTED, REFUSED])
+def test_an_answer_that_is_not_believed_takes_nothing_from_honest_ones(cause):
+    old = Interval(NOW - 3 * DAY, NOW - 3 * DAY + FIVE)
+    row = claim("complete", old.start - FIVE, old.start)
+    honest = [claim("asked", old.start, old.end, time, time) for time in (NOW - 2 * HOUR, NOW)]
+    unsure = claim("asked", old.start, old.end, NOW - HOUR, NOW - HOUR, cause=cause)
+    assert states([old], "5m", join([row, *honest, unsure]), RULES, NOW) == (State(old, "empty"),)
+    once = states([old], "5m", join([row, honest[0], unsure]), RULES, NOW)
+    assert once == (State(old, "open", "", 0 if cause == DOUBTED else NOW),), "the last answer says when to ask again"
+
+
+def test_a_moment_of_an_order_that_cannot_be_used_stays_open_whatever_else_the_venue_says_of_it():
+    rules = GridRules(True, 0, DAY, MINUTE)
+    span = Interval(NOW - 3 * DAY, NOW - 3 * DAY + MINUTE)
+    asked = [claim("asked", span.start, span.end, time, time, grid="stream", cause=DOUBTED) for time in (NOW - 2 * DAY, NOW)]
+    shown = claim("asked", span.start, span.start + 1, NOW - DAY, NOW - DAY, grid="stream", cause=UNUSABLE)
+    found = states([span], "stream", join([*asked, shown]), rules, NOW)
+    assert [(state.status, len(state.span)) for state in found] == [("open", 1), ("empty", MINUTE - 1)]
 
 
 def test_a_slot_without_a_row_is_asked_for_again_an_hour_later_however_seldom_it_is_wanted():

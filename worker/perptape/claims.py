@@ -1,7 +1,8 @@
 """Who says what about which time, and how such sayings join.
 
 Pure. A claim is made only by who can prove it, in the same object as its rows. Claims join pointwise per instrument, grid and
-kind: commutative, associative, idempotent, so the order of writers and repeats change nothing. Times are ms on the venue's clock.
+kind, and what was asked also per cause, so that an answer which is not believed takes nothing from honest ones: commutative,
+associative, idempotent, so the order of writers and repeats change nothing. Times are ms on the venue's clock.
 """
 
 from __future__ import annotations
@@ -86,7 +87,7 @@ class Claim:
 
 
 _Value = tuple[str, int, int, frozenset[str], str]
-Key = tuple[str, str, Kind]
+Key = tuple[str, str, Kind, str]
 
 
 def _value(claim: Claim) -> _Value:
@@ -98,11 +99,12 @@ def _joined(a: _Value, b: _Value) -> _Value:
 
 
 def join(claims: Iterable[Claim]) -> tuple[Claim, ...]:
-    """The pointwise join: per (instrument, grid, kind) disjoint, sorted, with equal neighbours merged."""
+    """The pointwise join: per (instrument, grid, kind) disjoint, sorted, with equal neighbours merged; so `asked` ones of each cause."""
     by_key: dict[Key, list[Claim]] = {}
     for claim in claims:
         if claim.start < claim.end:
-            by_key.setdefault((claim.instrument, claim.grid, claim.kind), []).append(claim)
+            cause = claim.cause if claim.kind == "asked" else ""
+            by_key.setdefault((claim.instrument, claim.grid, claim.kind, cause), []).append(claim)
     out: list[Claim] = []
     for key in sorted(by_key):
         out.extend(_pieces(key, by_key[key]))
@@ -110,7 +112,7 @@ def join(claims: Iterable[Claim]) -> tuple[Claim, ...]:
 
 
 def _pieces(key: Key, claims: list[Claim]) -> Iterator[Claim]:
-    instrument, grid, kind = key
+    instrument, grid, kind, _ = key
     pending: tuple[int, int, _Value] | None = None
     for start, end, value in _sweep(claims):
         if pending is not None and pending[1] == start and pending[2] == value:

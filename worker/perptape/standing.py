@@ -136,8 +136,9 @@ def states(
     if grid == SETTLED:
         take("empty", _untraded(by_kind["asked"], complete, rules.final_after))
     if grid == STREAM:
+        shown = [c.span for c in by_kind["asked"] if c.cause == UNUSABLE]
         silent = (c.span for c in by_kind["asked"] if c.cause != UNUSABLE and c.asked_last - c.asked_first >= DOUBTED_FOR)
-        take("sampled" if rules.leaves_out else "empty", silent)
+        take("sampled" if rules.leaves_out else "empty", gaps(silent, shown))
     take("unproven", _unproven(by_kind["live"], rules, now) if grid == STREAM else (c.span for c in by_kind["live"]))
     take("pending", [_pending(grid, claims, rules, now)])
     if grid == STREAM or not rules.obtainable:
@@ -146,9 +147,7 @@ def states(
         take("lost", final, "retention")
         take("lost", [Interval(0, rules.floor(now, grid_step(grid) or 1))], "retention")
     take("lost", (c.span for c in refused if c.asked_last - c.asked_first >= REFUSED_FOR), "retention")
-    for claim in refused:
-        take("open", [claim.span], "", claim.asked_last + max(rules.every, HOUR))
-    for claim in by_kind["asked"]:
+    for claim in sorted((*by_kind["asked"], *refused), key=lambda c: -c.asked_last):  # the last answer says when to ask again
         take("open", [claim.span], "", claim.asked_last + CONFIRMED_AFTER if grid == STREAM else _asked_again(claim, rules, oldest))
     take("open", left)
     return _merged(found)
@@ -175,6 +174,8 @@ def _lose(take: Callable[..., None], grid: str, holes: Sequence[Claim], damage: 
 
 def _asked_again(claim: Claim, rules: GridRules, oldest: int) -> int:
     """From when on. What is doubted: at once; but once an hour from the second time on, where it is older than every row."""
+    if claim.cause == REFUSED:
+        return claim.asked_last + max(rules.every, HOUR)
     if claim.cause != DOUBTED:
         return claim.asked_last + min(rules.every, CONFIRMED_AFTER)
     return claim.asked_last + CONFIRMED_AFTER if claim.end <= oldest and claim.asked_first < claim.asked_last else 0

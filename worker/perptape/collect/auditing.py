@@ -79,7 +79,7 @@ class Audit:
         known: list[Window] = []
         for one in [target.instrument for target in venue.targets if target.instrument is not None]:
             damaged = [damage.over(grid.name) for damage in coverage.damage if damage.instrument == one.id]
-            known += pages(one.id, past(complete(coverage, one.id, grid), damaged, grid, now), grid, rule)
+            known += pages(one.id, past(complete(coverage, one.id, grid, one.life), damaged, grid, now), grid, rule)
         plan = sample(known, self.windows, venue.asking.environment.chance)
         audited.planned += len(plan)
         if not plan:

@@ -93,8 +93,9 @@ class Backfill:
         rule = page_rule(self.exchange.traits, grid)
         if rule is None:
             return
+        lives = {one: self._by_id[one].life for one in open_time}
         lists = [
-            windows(one, grid, spans, rule, now, self._by_id[one].life.start, complete(coverage, one, grid))
+            windows(one, grid, spans, rule, now, lives[one].start, complete(coverage, one, grid, lives[one]))
             for one, spans in open_time.items()
         ]
         plan = ordered(lists, grid.rules.floor(now), RUN_ESTIMATE)

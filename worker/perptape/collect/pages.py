@@ -59,7 +59,11 @@ class Pages:
         ]
 
     def refuse(self, one: Instrument, asked: Interval, now: int) -> None:
-        """What a venue will not answer of a contract that it has delisted is claimed as refused, so that it need not stay open."""
+        """What a venue will not answer of a contract that it has delisted is claimed as refused, so that it need not stay open.
+
+        What was doubted of it is no more than that: said twice, it would pass for time without a row.
+        """
+        self.claims = [claim for claim in self.claims if claim.cause != DOUBTED]
         if (both := asked.intersection(one.life)) is not None:
             self.claims.append(Claim(one.id, self.window.grid, "asked", both.start, both.end, "", now, now, cause=REFUSED))
 

@@ -15,7 +15,7 @@ from perptape.collect.grids import Grid
 from perptape.collect.paginate import MARGIN, slots_per_page
 from perptape.coverage import Coverage, finer_claims
 from perptape.exchanges.base import PageRule
-from perptape.interval import DAY, HOUR, MINUTE, Interval, ceil, floor, hull, union
+from perptape.interval import DAY, HOUR, MINUTE, Interval, ceil, floor, hull, intersection, union
 from perptape.standing import State, states, wanted
 
 OVERLAP = DAY + MARGIN
@@ -159,9 +159,10 @@ def ordered(per_instrument: Iterable[Sequence[Window]], retention_floor: int, ru
     return (*first, *expiring, *others)
 
 
-def complete(coverage: Coverage, instrument: str, grid: Grid) -> tuple[Interval, ...]:
-    """The time of one instrument's grid of which all rows are known."""
-    return union(claim.span for claim in coverage.of_grid(instrument, grid.name) if claim.kind == "complete")
+def complete(coverage: Coverage, instrument: str, grid: Grid, life: Interval) -> tuple[Interval, ...]:
+    """The time of one instrument's grid, during one `life` of it, of which all rows are known: of another one it may be silent."""
+    known = (claim.span for claim in coverage.of_grid(instrument, grid.name) if claim.kind == "complete")
+    return intersection(known, [whole_slots(life, grid)])
 
 
 def settled_by(coverage: Coverage) -> dict[str, int]:
