@@ -1,14 +1,16 @@
 """What `perptape verify FILE` counts as wrong, and what it leaves for Kubernetes."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from perptape.cli import left
-from perptape.cli.check import amiss, in_short, place
+from perptape.cli.check import amiss, in_order, in_short, place
 from perptape.cli.order import Order
 from perptape.collect.audit import Audited
 from perptape.collect.outcome import Outcome
+from perptape.collect.stamps import Measured
 from perptape.settings import Settings
 from perptape_api.document import load
 
@@ -53,3 +55,17 @@ spec:
     assert place(None, Settings(), order).location == "s3://tape/a"
     assert place("/elsewhere", Settings(), order).location == "/elsewhere"
     assert place(None, Settings(), None).location != "s3://tape/a"
+
+
+def test_what_is_wrong_comes_first_and_then_what_a_venue_means_otherwise():
+    measured = Measured("okx", "instant", {"start": 40})
+    audits = [
+        Outcome("binance", "open_interest", audited=Audited(3, 30, measured=replace(measured, assumed="start"))),
+        Outcome("okx", "open_interest", audited=Audited(3, 30, measured=measured)),
+        Outcome("okx", "funding", audited=Audited(3, 30, missing=1)),
+    ]
+    assert not amiss(audits[1])  # no row is wrong
+    wrong, warning, *right = in_order(audits)
+    assert wrong.startswith("okx funding: ")
+    assert warning == measured.warning
+    assert [line.split(":")[0] for line in right] == ["binance open_interest", "okx open_interest"]

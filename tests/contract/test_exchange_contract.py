@@ -159,7 +159,7 @@ async def test_a_bucket_that_is_not_over_is_not_served_as_if_it_were(subject: Su
     answer = await subject.exchange.open_interest_page(one, HOUR, Interval(subject.now() - 5 * HOUR, subject.now() + HOUR))
     ends = HOUR if history.stamp == "start" else 0
     assert answer.rows
-    assert all(row.time + ends <= subject.now() for row in answer.rows if subject.exchange.traits.venue != "bybit")
+    assert all(row.time + ends <= subject.now() for row in answer.rows)
 
 
 async def test_a_window_older_than_what_is_kept_is_empty_or_shrunk(subject: Subject) -> None:

@@ -106,7 +106,8 @@ async def test_okx_open_interest_history_is_read_by_instrument() -> None:
         rows = await exchange.fetch_open_interest_history(SYMBOLS["okx"], "5m", since=since)
         assert [row["timestamp"] for row in rows] == list(range(since, since + 100 * 300_000, 300_000))
         listed = contract(simulation, "okx")
-        assert [row["baseVolume"] for row in rows] == [float(simulation.market.open_interest(listed, row["timestamp"])) for row in rows]
+        ends = [row["timestamp"] + 300_000 for row in rows]  # stamped by their start
+        assert [row["baseVolume"] for row in rows] == [float(simulation.market.open_interest(listed, end)) for end in ends]
         assert len(await exchange.fetch_open_interests()) == len(await exchange.fetch_funding_rates()) == len(exchange.markets)
 
 

@@ -6,9 +6,11 @@ from dataclasses import replace
 from decimal import Decimal
 from itertools import pairwise
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from perptape.simulation import truth
 from perptape.simulation.contract import Contract
 from perptape.simulation.market import SLOT, Market
 
@@ -76,6 +78,20 @@ def test_open_interest_changes_with_every_slot_and_stays_on_the_contracts_grid()
         held = [MARKET.open_contracts(asked, START // SLOT * SLOT + slot * SLOT) for slot in range(20)]
         assert len(set(held)) > 15
         assert all(amount > 0 and amount % asked.lot == 0 for amount in held)
+
+
+@pytest.mark.parametrize(("by", "shift"), [("start", HOUR), ("instant", 0), ("end", -HOUR)])
+def test_a_venue_can_be_made_to_stamp_its_history_otherwise_and_lists_no_bucket_before_its_figure(by: str, shift: int) -> None:
+    btc, stamp = contract("binance", "BTCUSDT"), START // HOUR * HOUR
+    market = MARKET.restamped("binance", by)
+    assert market.figure_of("binance", stamp, HOUR) == stamp + shift
+    assert market.published(btc, stamp, HOUR) > stamp + shift
+    ((_, held, _),) = truth.open_interest(market, "binance", "BTCUSDT", stamp, stamp + HOUR, HOUR)
+    assert held == MARKET.open_interest(btc, stamp + shift)
+    with pytest.raises(ValueError, match="one of start, instant, end"):
+        market.restamped("binance", "middle")
+    with pytest.raises(KeyError):
+        market.restamped("deribit", by)
 
 
 def test_open_interest_of_an_inverse_contract_in_base_coin_is_its_dollars_over_the_price() -> None:

@@ -87,7 +87,7 @@ def test_open_interest_history_is_newest_first_between_exclusive_bounds() -> Non
     begin = NOW // HOUR * HOUR - 10 * HOUR
     rows = data(HISTORY, instId=BTC.id, period="1H", begin=begin, end=begin + 4 * HOUR)
     assert [int(row[0]) for row in rows] == [begin + 3 * HOUR, begin + 2 * HOUR, begin + HOUR]
-    assert [Decimal(row[2]) for row in rows] == [MARKET.open_interest(BTC, int(row[0])) for row in rows]
+    assert [Decimal(row[2]) for row in rows] == [MARKET.open_interest(BTC, int(row[0]) + HOUR) for row in rows]  # stamped by their start
 
 
 def test_open_interest_history_keeps_three_days_of_5m_and_answers_100_rows() -> None:
@@ -107,7 +107,7 @@ def test_the_bucket_that_is_not_final_moves_with_the_market() -> None:
     assert first[0] == later[0] == str(opened)
     assert first[2] != later[2]
     final = data(HISTORY, MARKET.published(BTC, opened), instId=BTC.id, period="5m", begin=opened - 1, end=opened + 1)
-    assert Decimal(final[0][2]) == MARKET.open_interest(BTC, opened)
+    assert Decimal(final[0][2]) == MARKET.open_interest(BTC, opened + 5 * MINUTE)
 
 
 @pytest.mark.parametrize(("period", "hour"), [("1D", 16), ("1Dutc", 0)])

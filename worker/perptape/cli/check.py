@@ -47,7 +47,8 @@ def verify(
     """Check everything that is kept: order, duplicates, overlaps, hashes, claims against rows. Changes nothing without --repair and FILE.
 
     With FILE the venues are asked for a sample of what is final again: where they say otherwise now, that is stored (what was
-    kept goes to revisions/ at the next publish), and said.
+    kept goes to revisions/ at the next publish), and said. The open interest of as many contracts is sampled, by which in time is
+    measured what time of its buckets a venue stamps its history by.
     """
     from perptape.cli.tapes import NoTape, reader, tape
 
@@ -75,12 +76,14 @@ def verify(
     lines = [] if audit is None else audit.lines(audit.logged)
     wrong = [] if audit is None else [one for one in audit.outcomes if amiss(one)]
     code = PARTLY if found or wrong or (audit is not None and audit.exit_code != OK) else OK
-    told = [] if audit is None else [in_short(one) for one in sorted(audit.outcomes, key=lambda one: not amiss(one))]
+    told = [] if audit is None else in_order(audit.outcomes)
     left.leave(settings, left.verified(settings, code, len(found), now(), told))
     if found or form != options.Format.table:
         output.emit(damage(found), form.value, to)
     for line in lines:
         output.note(logs.redacted(line, settings.secrets))
+    for line in [] if audit is None else warnings(audit.outcomes):
+        output.error(logs.redacted(line, settings.secrets))
     if found:
         output.error(f"{left.things(len(found))}: {remedy({one.kind for one in found})}")
     else:
@@ -134,6 +137,19 @@ def _audited(order: Order, settings: Settings) -> Summary | None:
 def amiss(one: Outcome) -> bool:
     """Whether something claimed was not there, or could not be asked for. What a venue changed is its own affair, and followed. Pure."""
     return bool(one.failed or one.error or (one.audited is not None and (one.audited.missing or one.audited.in_vain)))
+
+
+def in_order(audits: Sequence[Outcome]) -> list[str]:
+    """What audits came to, a line each: what is wrong first, then what perptape takes otherwise than a venue means it. Pure."""
+    wrong, right = ([in_short(one) for one in audits if amiss(one) is kind] for kind in (True, False))
+    return [*wrong, *warnings(audits), *right]
+
+
+def warnings(audits: Sequence[Outcome]) -> list[str]:
+    """What perptape takes otherwise than a venue means it, and what to do. Pure."""
+    return [
+        said for one in audits if one.audited is not None and one.audited.measured is not None and (said := one.audited.measured.warning)
+    ]
 
 
 def in_short(one: Outcome) -> str:

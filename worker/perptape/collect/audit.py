@@ -17,6 +17,7 @@ from perptape.claims import Claim
 from perptape.collect.grids import Grid
 from perptape.collect.paginate import MARGIN, slots_per_page
 from perptape.collect.plan import Window
+from perptape.collect.stamps import Measured
 from perptape.datasets.base import Dataset
 from perptape.exchanges.base import PageRule
 from perptape.interval import DAY, HOUR, MINUTE, NS, Interval, ceil, floor, gaps, intersection, slot_of, union
@@ -56,6 +57,8 @@ class Audited:
     revised: int = 0
     missing: int = 0
     withdrawn: int = 0
+    measured: Measured | None = None
+    """By what time the venue stamps a history of which samples are had."""
 
     def count(self, rows: int, found: Iterable[Difference]) -> None:
         self.rows += rows
@@ -67,7 +70,8 @@ class Audited:
         return bool(self.revised or self.missing or self.withdrawn)
 
     def fields(self) -> dict[str, object]:
-        return {name: getattr(self, name) for name in ("rows", "revised", "missing", "withdrawn")}
+        counts: dict[str, object] = {name: getattr(self, name) for name in ("rows", "revised", "missing", "withdrawn")}
+        return counts if self.measured is None else counts | self.measured.fields()
 
     @property
     def in_vain(self) -> bool:
@@ -75,6 +79,10 @@ class Audited:
         return bool(self.planned) and not (self.rows or self.differs)
 
     def __str__(self) -> str:
+        return self._compared if self.measured is None else f"{self._compared}; {self.measured}"
+
+    @property
+    def _compared(self) -> str:
         if not self.planned:
             return "nothing final is kept of it yet that could be asked for again"
         if self.in_vain:

@@ -89,6 +89,10 @@ class Venue:
         log.info("segment written", venue=self.name, dataset=dataset, outcome="stored", **told)
         return name
 
+    def keep_sample(self, dataset: str, rows: Any, since: int) -> None:
+        """Keeps what an audit sampled, as no part of the tape; what was kept before `since` (ms of this clock) goes. Raises StoreError."""
+        self.tape.keep_sample(self.name, dataset, rows, self._writer, self.asking.environment.clock, since)
+
     def grids(self, dataset: str, settings: Settings) -> tuple[Grid, ...]:
         make = open_interest_grids if dataset == "open_interest" else funding_grids
         return make(self.exchange.traits, settings.every.ms, settings.backfill.ms)

@@ -18,6 +18,9 @@ from perptape.standing import PUBLISHED_WITHIN
 if TYPE_CHECKING:
     from perptape.exchanges.turns import Turns
 
+Stamp = Literal["start", "instant", "end"]
+"""Of what moment a row's figure is: the end of the bucket that its stamp starts, the stamp, the start of the bucket that its stamp ends."""
+
 
 @dataclass(frozen=True, slots=True)
 class PageRule:
@@ -51,8 +54,8 @@ class History:
     """How long after a slot's end (a settlement) its row is certainly there."""
     final_after: int = DAY
     """A slot asked this long after its end, and still without a row, is empty."""
-    stamp: Literal["start", "end", "instant"] = "start"
-    """What time of its bucket a row carries, by the venue's documentation (unverified where the facts say so)."""
+    stamp: Stamp = "start"
+    """What time of its bucket a row carries, by the venue's documentation (unverified where the facts say so); audits measure it."""
 
     def kept(self, period: int | None = None) -> int | None:
         """How far back a period goes, ms; None: to the listing."""

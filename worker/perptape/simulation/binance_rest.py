@@ -139,7 +139,7 @@ def _open_interest_history(request: Request, market: Market) -> Any:
     stamps = published_stamps(
         market, market.lifetimes("binance", id), period, first, last, request.now, limit
     )  # the newest of the window [A]
-    return [rows.bucket(market, contract, stamp) for contract, stamp in reversed(stamps)]
+    return [rows.bucket(market, contract, stamp, market.figure_of("binance", stamp, period)) for contract, stamp in reversed(stamps)]
 
 
 def _premium_index(request: Request, market: Market) -> Any:

@@ -59,13 +59,13 @@ def _decimals(step: Decimal) -> int:
     return max(0, -exponent) if isinstance(exponent, int) else 0
 
 
-def bucket(market: Market, contract: Contract, stamp: int) -> dict[str, Any]:
-    """One bucket of the open-interest history."""
-    base = market.open_interest(contract, stamp)
+def bucket(market: Market, contract: Contract, stamp: int, seen: int) -> dict[str, Any]:
+    """One bucket of the open-interest history, with what was held at the moment `seen`."""
+    base = market.open_interest(contract, seen)
     return {
         "symbol": contract.id,
         "sumOpenInterest": format(base, ".8f"),
-        "sumOpenInterestValue": format(base * market.mark(contract.base, stamp), ".8f"),
+        "sumOpenInterestValue": format(base * market.mark(contract.base, seen), ".8f"),
         "CMCCirculatingSupply": "0.00000000",
         "timestamp": stamp,
     }

@@ -122,7 +122,7 @@ def _open_interest(request: Request, market: Market) -> Any:
         last = min(last, before - 1)
     limit = _limit(request, 50, 200)
     stamps = published_stamps(market, lifetimes, period, first, last, request.now, limit)
-    page = [rows.bucket(market, contract, stamp) for contract, stamp in stamps]
+    page = [rows.bucket(market, contract, stamp, market.figure_of("bybit", stamp, period)) for contract, stamp in stamps]
     cursor = quote(f"lastid={stamps[-1][1]}", safe="") if len(stamps) == limit else ""
     return {"symbol": id, "category": "linear", "list": page, "nextPageCursor": cursor}
 

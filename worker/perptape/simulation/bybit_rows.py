@@ -78,9 +78,9 @@ def ticker(market: Market, contract: Contract, now: int) -> dict[str, str]:
     }
 
 
-def bucket(market: Market, contract: Contract, stamp: int) -> dict[str, str]:
-    """One bucket of the open-interest history, stamped with its start: base coin only."""
-    return {"openInterest": format(market.open_interest(contract, stamp), ".8f"), "timestamp": str(stamp)}
+def bucket(market: Market, contract: Contract, stamp: int, seen: int) -> dict[str, str]:
+    """One bucket of the open-interest history, with what was held at the moment `seen`: base coin only."""
+    return {"openInterest": format(market.open_interest(contract, seen), ".8f"), "timestamp": str(stamp)}
 
 
 def settlement(contract: Contract, settled: Settlement) -> dict[str, str]:

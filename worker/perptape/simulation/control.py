@@ -86,6 +86,11 @@ def _skew(simulation: Simulation, query: Mapping[str, str], body: Any) -> Any:
     return {}
 
 
+def _stamp(simulation: Simulation, query: Mapping[str, str], body: Any) -> Any:
+    simulation.stamp_by(body["venue"], body["stamp"])
+    return {}
+
+
 def _delist(simulation: Simulation, query: Mapping[str, str], body: Any) -> Any:
     simulation.delist(body["venue"], body["contract"], body.get("at"))
     return {}
@@ -176,6 +181,7 @@ _ROUTES: Mapping[tuple[str, str], Handler] = {
     ("POST", "burst"): _burst,
     ("GET", "bursts"): _bursts,
     ("POST", "skew"): _skew,
+    ("POST", "stamp"): _stamp,
     ("POST", "delist"): _delist,
     ("POST", "relist"): _relist,
     ("POST", "rate"): _rate,

@@ -28,7 +28,7 @@ def published_stamps(
         for stamp in range(end // period * period, begin - 1, -period):
             if len(found) == limit:
                 return found
-            if stamp < latest or market.published(contract, stamp) <= now:
+            if stamp < latest or market.published(contract, stamp, period) <= now:
                 found.append((contract, stamp))
     return found
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import cached_property
+from typing import Literal, get_args
 
 from perptape.simulation import listing
 from perptape.simulation.chance import bits, uniform
@@ -18,11 +19,14 @@ from perptape.simulation.contract import Contract, Flag, Liquidation, Settlement
 from perptape.simulation.course import level, open_size, rounded
 from perptape.simulation.events import liquidated, traded
 
-__all__ = ["SLOT", "Contract", "Flag", "Liquidation", "Market", "Settlement", "Side", "Trade"]
+__all__ = ["SLOT", "Contract", "Flag", "Liquidation", "Market", "Settlement", "Side", "Stamp", "Trade"]
 
 SLOT = 300_000
 """Open interest takes a new course every five minutes, the finest slot that venues publish."""
 _MINUTE = 60_000
+Stamp = Literal["start", "instant", "end"]
+"""A figure is of the end of the bucket that its stamp starts, of its stamp, or of the start of the bucket that its stamp ends."""
+STAMPED_BY: Mapping[str, Stamp] = {"binance": "instant", "bybit": "start", "okx": "start"}
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,8 @@ class Market:
     publication_jitter_ms: int = 180_000
     published_later: Mapping[str, int] = field(default_factory=dict)
     """By venue, how much later than `publication_delay_ms`, ms."""
+    stamped_by: Mapping[str, Stamp] = field(default_factory=lambda: STAMPED_BY)
+    """By venue, of what moment the figures of its history are."""
     liquidation_rates: Mapping[tuple[str, str], float] = field(default_factory=dict)
     """Liquidations per second by (venue, contract id); others have a rate by their base."""
     injected: Mapping[tuple[str, str], tuple[Liquidation, ...]] = field(default_factory=dict)
@@ -145,10 +151,23 @@ class Market:
         turnover = 10 ** (2 * uniform(self.seed, contract.venue, contract.id, "turnover") - 0.5)
         return round(float(self.open_contracts(contract, t) / contract.lot) * turnover) * contract.lot
 
-    def published(self, contract: Contract, stamp: int) -> int:
-        """When the open interest stamped `stamp` (the start of its slot) shows up in the venue's history: late, by a delay of its own."""
+    def figure_of(self, venue: str, stamp: int, period: int) -> int:
+        """The moment of which the figure stamped `stamp` is in the venue's history of this period (ms)."""
+        return stamp + {"start": period, "instant": 0, "end": -period}[self.stamped_by[venue]]
+
+    def restamped(self, venue: str, by: str) -> Market:
+        """The same market where the venue stamps its history so. Raises KeyError where it has none, ValueError for no such way."""
+        ways = {name: name for name in get_args(Stamp)}
+        if by not in ways:
+            raise ValueError(f"history is not stamped by {by!r}: one of {', '.join(ways)}")
+        self.stamped_by[venue]
+        return replace(self, stamped_by={**self.stamped_by, venue: ways[by]})
+
+    def published(self, contract: Contract, stamp: int, period: int = SLOT) -> int:
+        """When the open interest stamped `stamp` shows up in the venue's history of this period: late, by a delay of its own."""
         extra = bits(self.seed, contract.venue, contract.id, "late", stamp) % (self.publication_jitter_ms + 1)
-        return stamp + SLOT + self.publication_delay(contract.venue) + extra
+        ends = period if self.stamped_by[contract.venue] == "start" else SLOT
+        return stamp + ends + self.publication_delay(contract.venue) + extra
 
     def publication_delay(self, venue: str) -> int:
         """The least time from a slot's end to its row in the venue's history, ms."""

@@ -22,7 +22,6 @@ PAGE = 100  # rows of one page, of open interest as of funding rates [D]
 FUNDING_KEPT = 90 * DAY  # "three months" [D]
 LIQUIDATIONS_KEPT = 7 * DAY  # "recent 7 days" [D]
 SETTLED_AFTER = 30_000  # a settlement shows in the history this long after its time [A]
-SLOT = 5 * MINUTE
 
 _SHIFT = 8 * HOUR  # buckets of 6H and up open at 00:00 UTC+8, that is 16:00 UTC, unless the period says utc [D, M]
 PERIODS: Mapping[str, tuple[int, int, int]] = {
@@ -150,8 +149,9 @@ def _open_interest_history(request: Request, market: Market) -> list[Any]:
         newest = (until - 1 + shift) // length * length - shift
         for opened in range(newest, max(start, contract.listed) - 1, -length)[: count - len(answered)]:
             # the bucket that is still open is listed too, and moves with the market until it is final [M 2026-09]
-            final = market.published(contract, opened + length - SLOT) <= request.now
-            answered.append(rows.open_interest_bucket(market, contract, opened if final else request.now, opened))
+            final = market.published(contract, opened, length) <= request.now
+            seen = market.figure_of("okx", opened, length) if final else request.now
+            answered.append(rows.open_interest_bucket(market, contract, seen, opened))
     return answered
 
 

@@ -79,7 +79,7 @@ def open_interest(market: Market, contract: Contract, now: int) -> Row:
 
 
 def open_interest_bucket(market: Market, contract: Contract, seen: int, opened: int) -> list[str]:
-    """A row of the history, [ts, oi, oiCcy, oiUsd], with the open interest that was `seen`: at `opened`, or now while it is not final."""
+    """A row of the history, [ts, oi, oiCcy, oiUsd], with the open interest of the moment `seen`: now while it is not final."""
     return [str(opened), *_held(market, contract, seen)]
 
 

@@ -221,6 +221,10 @@ class Simulation:
         later = self.market.published_later
         self._world.market = replace(self.market, published_later={**later, venue: later.get(venue, 0) + ms})
 
+    def stamp_by(self, venue: str, stamp: str) -> None:
+        """Has a venue stamp its history of open interest otherwise."""
+        self._world.market = self.market.restamped(venue, stamp)
+
     def delist(self, venue: str, contract: str, at: int | None = None) -> None:
         """Ends a contract, now or at a time."""
         self._contract(venue, contract)

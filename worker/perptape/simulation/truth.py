@@ -120,10 +120,11 @@ class Truth:
 
 
 def open_interest(market: Market, venue: str, id: str, start: int, end: int, period: int) -> list[tuple[int, Decimal, Decimal]]:
-    """(stamp, base coin, contracts) for every slot of a period (ms) that starts in [start, end), published or not."""
+    """(stamp, base coin, contracts) for every slot of a period (ms) that is stamped in [start, end), published or not."""
     return [
-        (stamp, market.open_interest(contract, stamp), market.open_contracts(contract, stamp))
+        (stamp, market.open_interest(contract, seen), market.open_contracts(contract, seen))
         for contract, stamp in _stamps(market.lifetimes(venue, id), start, end, period)
+        for seen in [market.figure_of(venue, stamp, period)]
     ]
 
 

@@ -18,6 +18,7 @@ DATA, OWN = "data", "perptape"
 STORE = f"{OWN}/store.json"
 SEGMENTS, COVERAGE, INSTRUMENTS = f"{OWN}/segments", f"{OWN}/coverage", f"{OWN}/instruments"
 REVISIONS, QUARANTINE = f"{OWN}/revisions", f"{OWN}/quarantine"
+SAMPLES = f"{OWN}/samples"
 TEMPORARY, LEASE = f"{OWN}/tmp", f"{OWN}/lease.json"
 DAY_NS = DAY * NS
 LATEST_AFTER_EVENT = DAY + 5 * MINUTE
@@ -112,6 +113,11 @@ def coverage(venue: str | None = None, dataset: str | None = None) -> str:
 def revisions(venue: str, dataset: str, instrument: str, span: Span) -> str:
     """The folder of the rows that lost in one data file."""
     return f"{_below(REVISIONS, venue, dataset)}/{identifier(instrument)}/{span.name}"
+
+
+def samples(venue: str, dataset: str) -> str:
+    """The folder of what audits sampled: no part of the data, and never published."""
+    return _below(SAMPLES, venue, dataset)
 
 
 def quarantine(venue: str, dataset: str) -> str:

@@ -13,7 +13,7 @@ import pyarrow as pa
 from perptape.claims import Claim, Want
 from perptape.datasets.base import Format
 from perptape.errors import FormatConflict, OriginConflict, StoreError
-from perptape.store import layout
+from perptape.store import layout, samples
 from perptape.store.catalog import Catalog
 from perptape.store.deadline import DEADLINE, Bounded, sweep
 from perptape.store.filesystem import FileSystem
@@ -81,6 +81,15 @@ class Tape(Catalog):
         segment = Segment(venue, dataset, name, rows, tuple(claims), tuple(wants), made.origin)
         self.fs.create(layout.segment(venue, dataset, name), encode_segment(segment))
         return name
+
+    def keep_sample(self, venue: str, dataset: str, rows: pa.Table, writer: str, clock: Callable[[], int], since: int) -> None:
+        """Keeps what an audit sampled beside the tape, and removes what was kept before `since` (ms of `clock`)."""
+        made, name = self._still(), layout.segment_name(clock(), writer, next(self._count))
+        samples.keep(self.fs, Segment(venue, dataset, name, rows, (), (), made.origin), since)
+
+    def samples(self, venue: str, dataset: str) -> pa.Table:
+        """The rows of what audits sampled."""
+        return samples.kept(self.fs, venue, dataset)
 
     def _still(self) -> Made:
         """What the store was made for, and is."""

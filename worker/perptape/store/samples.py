@@ -1,0 +1,33 @@
+"""What audits sampled of a venue, kept for a while to measure by. It is no part of the data: nothing reads, claims or publishes it."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from perptape.datasets import DATASETS
+from perptape.errors import Newer
+from perptape.store import layout
+from perptape.store.filesystem import Absent, FileSystem
+from perptape.store.parquet import Unreadable
+from perptape.store.segment import Segment, decode_segment, encode_segment
+
+
+def keep(fs: FileSystem, sample: Segment, since: int) -> None:
+    """Keeps a sample, and removes those that were named before `since` (ms, on the clock that names them)."""
+    folder = layout.samples(sample.venue, sample.dataset)
+    fs.create(f"{folder}/{sample.name}.parquet", encode_segment(sample))
+    for path in (entry.path for entry in fs.list(folder)):
+        if (layout.named_at(layout.name_of(path)) or 0) < since:
+            fs.delete(path)
+
+
+def kept(fs: FileSystem, venue: str, dataset: str) -> pa.Table:
+    """The rows of all samples that can be read."""
+    schema = DATASETS[dataset].schema
+    found = [schema.empty_table()]
+    for entry in fs.list(layout.samples(venue, dataset)):
+        try:
+            found.append(decode_segment(fs.read(entry.path).data, entry.path, schema).rows)
+        except (Absent, Unreadable, Newer):
+            continue
+    return pa.concat_tables(found)
