@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from perptape.cli import left
+from perptape.collect.stamps import Measured
 from perptape.errors import Stopped
 from perptape.settings import Settings as Worker
 from perptape_api.names import WORK_HASH_ANNOTATION
@@ -541,6 +542,9 @@ def test_what_a_check_of_the_store_says_itself_is_told_until_a_later_one_finds_n
     checked(one, 0, "binance funding: 30 rows asked again: 1 revised, in 1 call")
     assert one.condition("StoreReady")["reason"] == "Usable"
     assert "30 rows asked again: 1 revised" in one.condition("StoreReady")["message"]
+    otherwise = Measured("okx", "instant", {"start": 40}).warning
+    checked(one, 0, otherwise)
+    assert (one.condition("StoreReady")["status"], otherwise in one.condition("StoreReady")["message"]) == ("True", True)
 
 
 def test_a_run_that_was_told_to_end_before_it_asked_takes_nothing_back(one: Any) -> None:
