@@ -20,6 +20,8 @@ from perptape.instruments import Instrument
 from perptape.raw import Answer, RawLiquidation
 from perptape.simulation.schedule import Schedule
 from perptape.standing import DOUBTED
+from perptape.store.filesystem import Entry
+from perptape.store.fold import old_enough
 from perptape.store.landing import Place
 from perptape.store.log_record import HEAD as HEAD_OF_RECORD
 from perptape.store.log_record import checksum
@@ -37,6 +39,17 @@ class CoverageFirst(Publisher):
 
 class CoverageFirstTape(Tape):
     publisher = CoverageFirst
+
+
+class Unread(Publisher):
+    """Neither the data files nor the coverage are read back before an old segment goes."""
+
+    def deletable(self, listed: Sequence[Entry], segments: dict[str, Segment]) -> list[str]:
+        return [entry.path for entry in old_enough(listed, self.fs.now(), self.keep) if entry.path in segments]
+
+
+class UnreadTape(Tape):
+    publisher = Unread
 
 
 class Undoubting(Tape):
@@ -220,6 +233,7 @@ class Defect:
 
 DEFECTS = {
     "coverage written before data": Defect(Parts(tape=CoverageFirstTape)),
+    "a segment deleted before it was read back": Defect(Parts(tape=UnreadTape), ("disk full",), store="folder"),
     "a torn tail kept": Defect(Parts(disk=TornKept), ("kill in a write", "power loss"), streams=True),
     "a skipped fsync of the directory": Defect(Parts(disk=NoFolderSync), ("power loss",), store="folder"),
     "DISTINCT instead of ordinals": Defect(Parts(line=DistinctLine), streams=True),

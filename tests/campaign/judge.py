@@ -1,7 +1,8 @@
 """Holds what the tape says against what is true of the market.
 
-At each commit: the claims of a segment are proven by its own rows. After a loss of power: what a commit had returned for is there. In
-the end: every claim is true, nothing is there twice or was never sent, everything obtainable is there, and reasons of holes are true.
+At each commit: the claims of a segment are proven by its own rows. After a loss of power, and after each publisher whom something befell:
+what a commit had returned for is there. In the end: every claim is true, nothing is there twice or was never sent, everything obtainable
+is there, and reasons of holes are true.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ from perptape.collect.run import run
 from perptape.collect.stream_report import Pace
 from perptape.errors import StoreError
 from perptape.interval import HOUR, MINUTE, SECOND
-from perptape.simulation.schedule import STORM, TAIL, Fault, Schedule
+from perptape.simulation.schedule import PROCESS, STORM, TAIL, Fault, Kind, Schedule
 from perptape.store.tape import Tape
 from perptape_api.document import load
 from support.storage import Actor, Bucket, Killed, RecordingDisk
@@ -40,6 +40,8 @@ AFTER_STORM = (60.0, 1.3 * 3600, 25.0 * 3600, TAIL)
 BUDGET = 1_200.0
 PACE = Pace(flush=20.0, roll=900.0, look=600.0)
 """Of streams: a fortieth of the real one and more, since a campaign pays for every look."""
+TROUBLES: tuple[Kind, ...] = ("store away", "disk full", "two publishers", *PROCESS)
+"""Under which a publisher may take away what it should not."""
 RESERVE, SMALL_RESERVE = 2**18, 2**17
 """Bytes that a log has room for; in schedules with a full disk so little that a store that is away uses it up."""
 
@@ -313,6 +315,8 @@ class World:
                 raise actors[0].error
 
         await self._until_over(process, steps(), slow=slow > 1)
+        if any(fault.touches(process.began, self.seconds()) for fault in self.schedule.of(*TROUBLES)):
+            self.judge.survived(Tape(self._plain()), f"after {process.name}, at {self.seconds():.0f} s")
 
     # -- afterwards
 
