@@ -12,6 +12,7 @@ from perptape.collect.audit import Audited
 from perptape.collect.outcome import Outcome
 from perptape.collect.stamps import Measured
 from perptape.settings import Settings
+from perptape.store.replicas import Agreement
 from perptape_api.document import load
 
 
@@ -65,7 +66,8 @@ def test_what_is_wrong_comes_first_and_then_what_a_venue_means_otherwise():
         Outcome("okx", "funding", audited=Audited(3, 30, missing=1)),
     ]
     assert not amiss(audits[1])  # no row is wrong
-    wrong, warning, *right = in_order(audits)
+    agreed = Agreement("binance", 60_000, 10, 1, 12, 2)
+    wrong, warning, replicas, *right = in_order(audits, [agreed])
     assert wrong.startswith("okx funding: ")
-    assert warning == measured.warning
+    assert (warning, replicas) == (measured.warning, str(agreed))
     assert [line.split(":")[0] for line in right] == ["binance open_interest", "okx open_interest"]

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from perptape.cli.order import Order
     from perptape.collect.outcome import Outcome
     from perptape.collect.summary import Summary
+    from perptape.store.replicas import Agreement
     from perptape.store.verify import Finding, Kind
 
 CALLS: Final = 10
@@ -45,6 +46,8 @@ def verify(
     to: options.Output = None,
 ) -> int:
     """Check everything that is kept: order, duplicates, overlaps, hashes, claims against rows. Changes nothing without --repair and FILE.
+
+    Where several replicas of a stream heard the same time within the last hour or so, it is said how often they had something else.
 
     With FILE the venues are asked for a sample of what is final again: where they say otherwise now, that is stored (what was
     kept goes to revisions/ at the next publish), and said. The open interest of as many contracts is sampled, by which in time is
@@ -76,11 +79,14 @@ def verify(
     lines = [] if audit is None else audit.lines(audit.logged)
     wrong = [] if audit is None else [one for one in audit.outcomes if amiss(one)]
     code = PARTLY if found or wrong or (audit is not None and audit.exit_code != OK) else OK
-    told = [] if audit is None else in_order(audit.outcomes)
+    agreed = opened.agreements()
+    if audit is not None:
+        tell(agreed)
+    told = in_order([] if audit is None else audit.outcomes, agreed)
     left.leave(settings, left.verified(settings, code, len(found), now(), told))
     if found or form != options.Format.table:
         output.emit(damage(found), form.value, to)
-    for line in lines:
+    for line in [*lines, *map(str, agreed)]:
         output.note(logs.redacted(line, settings.secrets))
     for line in [] if audit is None else warnings(audit.outcomes):
         output.error(logs.redacted(line, settings.secrets))
@@ -139,10 +145,19 @@ def amiss(one: Outcome) -> bool:
     return bool(one.failed or one.error or (one.audited is not None and (one.audited.missing or one.audited.in_vain)))
 
 
-def in_order(audits: Sequence[Outcome]) -> list[str]:
-    """What audits came to, a line each: what is wrong first, then what perptape takes otherwise than a venue means it. Pure."""
+def tell(agreed: Sequence[Agreement]) -> None:
+    """Logs how replicas agree."""
+    import structlog
+
+    for one in agreed:
+        outcome = "differs" if one.differing else "ok"
+        structlog.get_logger("perptape").info("replicas compared", venue=one.venue, dataset="liquidations", outcome=outcome, **one.fields())
+
+
+def in_order(audits: Sequence[Outcome], agreed: Sequence[Agreement]) -> list[str]:
+    """What is to be said, a line each: what is wrong first, then what perptape takes otherwise than a venue means it. Pure."""
     wrong, right = ([in_short(one) for one in audits if amiss(one) is kind] for kind in (True, False))
-    return [*wrong, *warnings(audits), *right]
+    return [*wrong, *warnings(audits), *map(str, agreed), *right]
 
 
 def warnings(audits: Sequence[Outcome]) -> list[str]:

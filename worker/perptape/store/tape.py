@@ -15,12 +15,14 @@ from perptape.datasets.base import Format
 from perptape.errors import FormatConflict, OriginConflict, StoreError
 from perptape.store import layout, samples
 from perptape.store.catalog import Catalog
+from perptape.store.coverage import segments
 from perptape.store.deadline import DEADLINE, Bounded, sweep
 from perptape.store.filesystem import FileSystem
 from perptape.store.landing import landing, schema
 from perptape.store.looked import Looked
 from perptape.store.made import Made, make, still, stored
 from perptape.store.publish import Publisher, PublishReport
+from perptape.store.replicas import Agreement, agreement
 from perptape.store.segment import Segment, encode_segment
 from perptape.store.usable import usable
 from perptape.store.verify import Finding, findings
@@ -143,6 +145,12 @@ class Tape(Catalog):
         """Everything that is not as it should be; nothing is changed."""
         made = self.made()
         return [] if made is None else findings(self, made.layout)
+
+    def agreements(self) -> list[Agreement]:
+        """How the replicas of each stream agree, by the segments that are still there, where several heard the same time."""
+        venues = [venue for venue, dataset in self.datasets() if dataset == "liquidations"]
+        found = [agreement(one, segments(self.fs, self._landing(one, "liquidations"), one, rows=True)[0]) for one in venues]
+        return [one for one in found if one.together]
 
     def usable(self) -> str:
         """One line on how the store does, after writing, replacing, reading and deleting an object. Raises StoreError."""
