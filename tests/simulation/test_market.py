@@ -94,6 +94,14 @@ def test_a_venue_can_be_made_to_stamp_its_history_otherwise_and_lists_no_bucket_
         market.restamped("deribit", by)
 
 
+@pytest.mark.parametrize("venue", ["hyperliquid", "deribit"])
+def test_of_a_venue_without_a_history_what_was_held_at_each_moment_is_told_too(venue: str) -> None:
+    one, start = MARKET.contracts(venue)[0], START // SLOT * SLOT
+    expected = [(at, MARKET.open_interest(one, at), MARKET.open_contracts(one, at)) for at in (start, start + SLOT)]
+    assert truth.open_interest(MARKET, venue, one.id, start, start + 2 * SLOT, SLOT) == expected
+    assert MARKET.published(one, start) > start + SLOT
+
+
 def test_open_interest_of_an_inverse_contract_in_base_coin_is_its_dollars_over_the_price() -> None:
     inverse = contract("okx", "BTC-USD-SWAP")
     dollars = MARKET.open_contracts(inverse, START) * inverse.contract_size

@@ -152,8 +152,8 @@ class Market:
         return round(float(self.open_contracts(contract, t) / contract.lot) * turnover) * contract.lot
 
     def figure_of(self, venue: str, stamp: int, period: int) -> int:
-        """The moment of which the figure stamped `stamp` is in the venue's history of this period (ms)."""
-        return stamp + {"start": period, "instant": 0, "end": -period}[self.stamped_by[venue]]
+        """The moment of which the figure stamped `stamp` is in the venue's history of this period (ms), or, where it has none, would be."""
+        return stamp + {"start": period, "instant": 0, "end": -period}[self.stamped_by.get(venue, "instant")]
 
     def restamped(self, venue: str, by: str) -> Market:
         """The same market where the venue stamps its history so. Raises KeyError where it has none, ValueError for no such way."""
@@ -166,7 +166,7 @@ class Market:
     def published(self, contract: Contract, stamp: int, period: int = SLOT) -> int:
         """When the open interest stamped `stamp` shows up in the venue's history of this period: late, by a delay of its own."""
         extra = bits(self.seed, contract.venue, contract.id, "late", stamp) % (self.publication_jitter_ms + 1)
-        ends = period if self.stamped_by[contract.venue] == "start" else SLOT
+        ends = period if self.stamped_by.get(contract.venue) == "start" else SLOT
         return stamp + ends + self.publication_delay(contract.venue) + extra
 
     def publication_delay(self, venue: str) -> int:
