@@ -60,6 +60,18 @@ def test_a_delisted_contract_is_skipped_and_never_substituted():
     assert "delisted" in message
 
 
+def test_a_default_perpetual_that_was_delisted_is_skipped_and_takes_no_other_symbol_with_it():
+    """A pod of one venue asks nobody else: a word that no venue knows would end its whole run with exit code 2."""
+    gone = replace(usdc("hyperliquid", "LUNA"), delisted=NOW - DAY)
+    found = resolved(
+        ["LUNAUSDT-PERP", "BTCUSDT-PERP"], {"hyperliquid": [usdc("hyperliquid", "BTC"), gone]}, TRAITS, exact=False, all_reached=True
+    )
+    luna, btc = found["hyperliquid"]
+    assert (luna.instrument, luna.substituted, luna.ended) == (None, False, (gone,))  # what was missed of it is fetched all the same
+    assert luna.message.startswith("hyperliquid has no LUNAUSDT-PERP, and has delisted LUNA-USD-PERP.HYPERLIQUID on 2024")
+    assert btc.instrument is not None
+
+
 def test_a_symbol_that_no_venue_knows_is_an_error_that_names_the_nearest():
     with pytest.raises(UsageError, match=r"binance has no PEPEUSD\b.*nearest: PEPEUSDT-PERP.BINANCE"):
         ids("PEPEUSD")

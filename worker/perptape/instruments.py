@@ -137,17 +137,22 @@ def resolve(
     if found is not None:
         ended = _ended(order, found.id)
         if found.delisted is not None:
-            day = iso(found.delisted)[:10]
-            return Resolution(word, venue, None, f"{venue} has delisted {found.id} on {day}: nothing new to collect", ended=ended)
+            return Resolution(word, venue, None, f"{venue} has {_gone(found, found.delisted)}", ended=ended)
         return Resolution(word, venue, found, ended=ended)
-    if neutral is not None and not exact:
-        substitute = by_word.get(default(neutral[0]) or "")
-        if substitute is not None and substitute.delisted is None:
-            message = f"{venue} has no {word}: collecting {substitute.id} instead"
-            return Resolution(word, venue, substitute, message, substituted=True, ended=_ended(order, substitute.id))
+    if neutral is not None and not exact and (substitute := by_word.get(default(neutral[0]) or "")) is not None:
+        ended = _ended(order, substitute.id)
+        if substitute.delisted is not None:  # it was collected, perhaps: no reason to take the word for a slip of the pen
+            message = f"{venue} has no {word}, and has {_gone(substitute, substitute.delisted)}"
+            return Resolution(word, venue, None, message, ended=ended)
+        message = f"{venue} has no {word}: collecting {substitute.id} instead"
+        return Resolution(word, venue, substitute, message, substituted=True, ended=ended)
     near = nearest(word, known)
     hint = f"; nearest: {', '.join(near)}" if near else ""
     raise UsageError(f"{venue} has no {word}{hint}")
+
+
+def _gone(one: Instrument, at: int) -> str:
+    return f"delisted {one.id} on {iso(at)[:10]}: nothing new to collect"
 
 
 def _ended(known: Iterable[Instrument], id: str) -> tuple[Instrument, ...]:
