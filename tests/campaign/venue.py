@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 TIMEOUT = 10.0
+LOOK_S = 60.0
+"""Seconds between looks whether the offset of a stream is trusted still."""
 LATE = 5 * MINUTE
 """By how much settlements are late at most: what is later than the traits promise nobody could tell from there being none."""
 
@@ -78,8 +81,11 @@ class Line:
     # -- the port
 
     async def now(self) -> int:
-        if self._measured is None:
-            await self._through()
+        known, local = self._measured, self._world.clock(self._process)
+        if known is None or not known.trusted(local):
+            if (left := self._paused_until - self._world.seconds()) > 0.001:
+                raise Retry("the venue must not be asked", left, banned=True)  # as the adapter's turns do
+            await self._apart()
         return self._world.clock(self._process) + self.offset
 
     async def instruments(self) -> tuple[Instrument, ...]:
@@ -109,21 +115,28 @@ class Line:
         return await self._asked(lambda: self._rates.liquidations_page(instrument, window))
 
     async def liquidations(self, instruments: Sequence[Instrument], sink: Sink) -> None:
-        world, paused = self._world, self._paused_until
-        await asyncio.sleep(max(paused - world.seconds(), 0.0))  # the adapter's turns hold a dial back, too
-        try:
-            await self._through()
-        except Retry:
-            self._paused_until = paused  # and hold calls back for what a dial was told
-            raise
+        world = self._world
+        await asyncio.sleep(max(self._paused_until - world.seconds(), 0.0))  # the adapter's turns hold a dial back, too
+        await self._apart()
         if world.meets("no acknowledgement"):
             await asyncio.get_running_loop().create_future()
         self._streams += 1
         connection = Connection(f"{self._process.name}-{self._streams}", self._process, world.seconds())
         clock = lambda: world.clock(self._process) + self.offset  # noqa: E731
-        await world.feed.pump(
-            connection, [one.id for one in instruments], sink, world.schedule.faults, world.met, clock, world.seconds, self._chance
-        )
+        keeping = asyncio.ensure_future(self._keep_measured())
+        try:
+            await world.feed.pump(
+                connection, [one.id for one in instruments], sink, world.schedule.faults, world.met, clock, world.seconds, self._chance
+            )
+        finally:
+            keeping.cancel()
+
+    async def _keep_measured(self) -> None:
+        """As CCXT's adapter does."""
+        while True:
+            with suppress(Retry):
+                await self.now()
+            await asyncio.sleep(LOOK_S)
 
     async def close(self) -> None:
         pass
@@ -142,6 +155,15 @@ class Line:
             again = self._chance.choice(answer.rows)
             answer = replace(answer, rows=[*answer.rows, again])
         return replace(answer, received=self._world.clock(self._process) + self.offset)
+
+    async def _apart(self) -> None:
+        """A dial, or a look at the clock: the adapter's turns hold calls back for what it is told."""
+        paused = self._paused_until
+        try:
+            await self._through()
+        except Retry:
+            self._paused_until = paused
+            raise
 
     async def _through(self) -> str:
         """The way there and back, and which fault of the answer it meets. Raises Retry."""

@@ -77,3 +77,8 @@ def test_dates_of_whole_seconds_narrow_to_less_than_one() -> None:
 def test_a_clock_that_was_set_is_believed_at_once() -> None:
     known = measured(None, 0, 10, 5, 5)
     assert measured(known, 1_000, 1_010, 9_005, 9_005).ms == 8_000
+
+
+def test_an_offset_is_trusted_for_ten_minutes_by_a_clock_that_goes_on() -> None:
+    known = measured(None, 0, 1_000, 500, 500)
+    assert [known.trusted(1_000 + minutes * 60_000) for minutes in (0, 10, 11, -1)] == [True, True, False, False]

@@ -301,6 +301,14 @@ async def test_a_clock_that_is_set_meanwhile_is_noticed(simulation: Simulation, 
     assert abs(await exchange.now() - simulation.now("okx")) < 200
 
 
+async def test_a_clock_that_is_set_back_trusts_no_offset_that_was_measured_later_than_it_says(simulation: Simulation, made: Made) -> None:
+    back = [0]
+    exchange = made("okx", clock=lambda: time.time_ns() - back[0])
+    await exchange.now()
+    back[0] = 800_000_000_000
+    assert abs(await exchange.now() - simulation.now("okx")) < 200
+
+
 async def test_an_answer_without_an_origin_is_live() -> None:
     async def answer(request: web.Request) -> web.Response:
         return web.json_response([])

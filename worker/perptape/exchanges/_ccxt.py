@@ -10,14 +10,16 @@ from typing import Any
 
 from perptape.errors import PerptapeError, Retry, Skip
 from perptape.exchanges._ccxt_client import made
-from perptape.exchanges._ccxt_line import MEASURED_FOR, Line
+from perptape.exchanges._ccxt_line import Line
 from perptape.exchanges._ccxt_stream import Connection, listen
 from perptape.exchanges.base import Access, Sink, Traits
 from perptape.exchanges.calls import Venue
 from perptape.instruments import Instrument
-from perptape.interval import MINUTE, SECOND, Interval
+from perptape.interval import MINUTE, Interval
 from perptape.raw import Answer, RawFill, RawFunding, RawOpenInterest, RawPrediction, RawVolume
 
+LOOK_S = 60.0
+"""Seconds between looks whether the offset of a stream is trusted still."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -109,8 +111,11 @@ class CcxtExchange:
         await self._line.close()
 
     async def _keep_measured(self) -> None:
-        """As long as a stream lasts, its clock is measured now and then; a venue that does not answer is asked again later."""
+        """As long as a stream lasts, its clock is measured now and then; a venue that does not answer is asked again later.
+
+        While the offset is trusted a look costs no call; it is soon trusted no more where somebody sets the machine's clock.
+        """
         while True:
             with suppress(PerptapeError):
                 await self._line.measured()
-            await asyncio.sleep(MEASURED_FOR / SECOND)
+            await asyncio.sleep(LOOK_S)

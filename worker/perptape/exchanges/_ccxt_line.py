@@ -19,13 +19,11 @@ from perptape.exchanges.calls import Call, Conversation, Reply, Rows, Venue
 from perptape.exchanges.host import Shared, place
 from perptape.exchanges.offset import Offset, measured
 from perptape.exchanges.turns import BORNE_S, Turns
-from perptape.interval import LATEST, MINUTE
+from perptape.interval import LATEST
 from perptape.raw import LIVE, Answer
 
 T = TypeVar("T")
 ORIGIN = "x-perptape-origin"
-MEASURED_FOR = 10 * MINUTE
-"""ms: how long a measured offset is trusted without asking again."""
 DOUBT = 250
 """ms: an offset less certain than this (a Date header has whole seconds) is measured by asking the venue's clock."""
 ODD = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError)
@@ -59,7 +57,7 @@ class Line:
         """The venue's clock in ms, asked where it is not known well enough. Raises as any call."""
         local = self._clock() // 1_000_000
         known = self._offset
-        if known is None or known.doubt > DOUBT or local - known.at > MEASURED_FOR:
+        if known is None or known.doubt > DOUBT or not known.trusted(local):
             await self._told(self.venue.clock())
         return self.now() // 1_000_000
 

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from perptape.interval import MINUTE
+
+MEASURED_FOR = 10 * MINUTE
+"""How long an offset is trusted without asking again."""
 DRIFT = 1e-4
 """How fast clocks may run apart (ms per ms): what was measured long ago counts for less."""
 
@@ -24,6 +28,10 @@ class Offset:
     def doubt(self) -> float:
         """How wrong `ms` may be."""
         return (self.high - self.low) / 2
+
+    def trusted(self, local: int) -> bool:
+        """Whether it needs no asking again at this local time; one that was measured later than that was so by a clock set back since."""
+        return 0 <= local - self.at <= MEASURED_FOR
 
 
 def measured(before: Offset | None, sent: int, received: int, earliest: int, latest: int) -> Offset:
