@@ -39,6 +39,8 @@ class Gathered:
     suspended: bool = False
     conflict: Conflict | None = None
     claim: Manifest | None = None
+    foreign: str | None = None
+    """The claim that the spec names: somebody else's, which no list shows."""
     wanted_since: str | None = None
     now: int = 0
     unread: frozenset[Ref] = frozenset()

@@ -15,6 +15,8 @@ class Memory:
 
     waiting_since: dict[SpecKey, dict[str, int]] = field(default_factory=dict)
     """When an object that is to go was first seen, by its UID."""
+    looked_at: dict[SpecKey, int] = field(default_factory=dict)
+    """When a spec was last brought to what it wants, in ms, and nothing stood in the way."""
     told_at: dict[SpecKey, int] = field(default_factory=dict)
     contested_at: dict[SpecKey, int] = field(default_factory=dict)
     """When it was last told of a spec that it belongs to another operator."""
@@ -39,6 +41,6 @@ class Memory:
     """Pods whose reports' rows are in the status that was last written."""
 
     def forget(self, key: SpecKey) -> None:
-        since = (self.waiting_since, self.told_at, self.contested_at, self.troubled_since)
+        since = (self.waiting_since, self.looked_at, self.told_at, self.contested_at, self.troubled_since)
         for kept in (*since, self.due, self.written, self.answered, self.met, self.undeclared, self.whole, self.counted):
             kept.pop(key, None)

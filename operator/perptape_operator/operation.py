@@ -26,6 +26,9 @@ from perptape_operator.settings import Settings
 log = structlog.get_logger("perptape.operator")
 
 TICK_S = 10.0
+LATELY = 0.8
+"""Of the time between two resyncs. Who was looked at within it, and of whom nothing was listed anew, waits for the next one: in the midst
+of much work a resync would have all of it done again."""
 TOLERATED_S = 600.0
 """So long may the API server be away before a restart might help."""
 
@@ -117,18 +120,26 @@ class Operation:
         return not dead and self.seconds() - self.heard < self.settings.resync_s + TOLERATED_S
 
     async def resync(self) -> None:
-        """Lists every kind afresh: a watch does not say what vanished while it was away."""
+        """Lists every kind afresh: a watch does not say what vanished while it was away. Looks at every spec in two resyncs at most."""
         gone: set[SpecKey] = set()
         unlisted: dict[str, str] = {}
         for kind in (COLLECTION, *CHILDREN):
             for namespace in self.settings.namespaces or (None,):
                 gone |= await self._relist(kind, namespace, unlisted)
-        self.reconciler.memory.undeclared.clear()  # the definition may be a newer one by now
-        self.reconciler.memory.unlisted = unlisted  # not before: what is reconciled meanwhile would say that all may be listed
-        for key in {*self.cache.specs(), *gone}:
+        memory = self.reconciler.memory
+        due = {*gone, *memory.undeclared, *self.cache.specs()}
+        if unlisted == memory.unlisted:
+            due -= self._lately() - gone - memory.undeclared.keys()
+        memory.undeclared.clear()  # the definition may be a newer one by now
+        memory.unlisted = unlisted  # not before: what is reconciled meanwhile would say that all may be listed
+        for key in due:
             self.queue.add(key)
         self.heard = self.seconds()
         self.counters.resyncs.inc()
+
+    def _lately(self) -> set[SpecKey]:
+        now, span = self.now(), LATELY * self.settings.resync_s * 1000
+        return {key for key, at in self.reconciler.memory.looked_at.items() if 0 <= now - at < span}
 
     async def _relist(self, kind: Kind, namespace: str | None, unlisted: dict[str, str]) -> set[SpecKey]:
         """What may not be listed is told in status, and the rest goes on, the other namespaces too, for one that is being deleted grants

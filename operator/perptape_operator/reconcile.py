@@ -77,6 +77,10 @@ class Reconciler:
             await self._reported(found, outcome)
         if outcome.trouble is not None:
             raise outcome.trouble  # all else is done, and told; the queue tries this again
+        if outcome == applied.Outcome() and found.foreign is None:  # else each resync tries, and reads, again
+            self.memory.looked_at[key] = self.now()
+        else:
+            self.memory.looked_at.pop(key, None)
         return min(filter(None, (again, self._next(found), self._waits(key, outcome))), default=None)
 
     async def _brought(self, key: SpecKey, collection: Manifest) -> tuple[Gathered, applied.Outcome]:
@@ -126,6 +130,7 @@ class Reconciler:
         self.memory.met[key] = frozenset(probe.at for probe in probes if probe.live is not None or probe.hidden)
         if there:
             found = gathered.gathered(key, collection, parsed, live | there, claim, self.stores.conflict(key), self.settings, self.now())
+        found.foreign = foreign
         found.unread = frozenset(probe.at for probe in probes if probe.hidden)
         found.written = self.memory.written.setdefault(key, {})
         found.counted = self.memory.counted.get(key)

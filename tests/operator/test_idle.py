@@ -60,3 +60,20 @@ def test_requests_grow_with_the_specs_and_no_faster(worlds: Any) -> None:
         many(world, number)
         counts.append(asked[0])
     assert counts[1] <= 4 * counts[0]
+
+
+def test_a_resync_in_the_midst_of_work_does_not_repeat_it_and_the_next_one_looks_at_all(world: Any) -> None:
+    many(world, 10)
+    world.at += 61_000
+    asyncio.run(world.operation.resync())
+    assert world.settle() == 0
+    world.at += 300_000
+    asyncio.run(world.operation.resync())
+    assert world.settle() >= 10
+
+
+def test_a_resync_tries_again_what_could_not_be_done(world: Any) -> None:
+    world.spec(**SMALL, store={"persistentVolumeClaim": {"claimName": "theirs"}})
+    world.settle()
+    asyncio.run(world.operation.resync())
+    assert world.settle() == 1
