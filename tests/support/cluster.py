@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from support import images
 from support.kube import PYTHON_IMAGE, Cluster, CommandFailed, run
 
 BUILD = Path(__file__).resolve().parents[1] / "cluster/build"
@@ -107,19 +108,23 @@ def ready(cluster: Cluster) -> bool:
     return False
 
 
+def named(environ: Mapping[str, str], name: str = NAME) -> Cluster:
+    """kind's cluster of that name, which need not be there."""
+    kubeconfig = cache(environ) / f"{name}.kubeconfig"
+    return Cluster(f"kind-{name}", kubeconfig, name, environ, environ.get("PYTHON_IMAGE", PYTHON_IMAGE))
+
+
 def make(environ: Mapping[str, str], name: str = NAME) -> Cluster:
     """kind's cluster of three nodes; the one that an earlier KEEP=1 left, when it is well."""
-    home = cache(environ)
-    home.mkdir(parents=True, exist_ok=True)
-    kubeconfig, image = home / f"{name}.kubeconfig", environ.get("KIND_NODE_IMAGE", NODE_IMAGE)
-    cluster = Cluster(f"kind-{name}", kubeconfig, name, environ, environ.get("PYTHON_IMAGE", PYTHON_IMAGE))
+    cluster, image = named(environ, name), environ.get("KIND_NODE_IMAGE", NODE_IMAGE)
+    cache(environ).mkdir(parents=True, exist_ok=True)
     if name in run("kind", "get", "clusters", environ=environ).split():
         if ready(cluster):
             return cluster
         delete(cluster)
     try:
         run(
-            *("kind", "create", "cluster", "--name", name, "--image", image, "--kubeconfig", str(kubeconfig)),
+            *("kind", "create", "cluster", "--name", name, "--image", image, "--kubeconfig", str(cluster.kubeconfig)),
             *("--wait", "180s", "--config", "-"),
             environ=environ,
             given=THREE_NODES,
@@ -161,11 +166,9 @@ def find(environ: Mapping[str, str], notes: Path) -> Cluster:
 
 
 def prepare(environ: Mapping[str, str]) -> None:
-    """Sees to it that `find` can make or reach a cluster, without making one. Raises ClusterMissing, or CommandFailed."""
-    if environ.get("PERPTAPE_TEST_CONTEXT"):
-        given(environ)
-    else:
-        equipped(environ)
+    """Sees to it that `find` can make or reach a cluster, without making one, and builds the images that go there. Raises
+    ClusterMissing, or CommandFailed."""
+    images.made(given(environ) if environ.get("PERPTAPE_TEST_CONTEXT") else named(equipped(environ)))
 
 
 def end(cluster: Cluster | None, environ: Mapping[str, str], notes: Path) -> None:

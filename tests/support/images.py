@@ -55,7 +55,7 @@ def built(cluster: Cluster, target: str) -> str:
 
 def minio(cluster: Cluster) -> str:
     """MinIO on our containers' base: tests/cluster/minio builds the program, since no registry has an image of it."""
-    image = "perptape-minio:test"
+    image = f"perptape-minio:test-{hashlib.sha256(cluster.python_image.encode()).hexdigest()[:12]}"
     if not has(cluster, image):
         folder = ROOT / "tests/cluster"
         program = Path(run(str(folder / "minio"), environ=cluster.environ, within=1800).strip())
@@ -72,12 +72,16 @@ def alone(directory: Path) -> Iterator[None]:
         yield
 
 
+def made(cluster: Cluster) -> list[str]:
+    """All images, in the engine: operator, worker, MinIO. No cluster needs to be up yet."""
+    return [built(cluster, "operator"), built(cluster, "worker"), minio(cluster)]
+
+
 def loaded(cluster: Cluster, directory: Path) -> Images:
     """All images, on the nodes. The processes of one test session share `directory`: the first builds and loads."""
     with alone(directory):
-        names = [built(cluster, "operator"), built(cluster, "worker"), minio(cluster)]
         known = directory / f"images.{cluster.context}"
         if not known.exists():
-            (directory / f".images.{os.getpid()}").write_text("\n".join(cluster.load(*names)))
+            (directory / f".images.{os.getpid()}").write_text("\n".join(cluster.load(*made(cluster))))
             (directory / f".images.{os.getpid()}").replace(known)
         return Images(*known.read_text().split("\n"))

@@ -15,6 +15,7 @@ from perptape.simulation.connection import Connection, text
 from perptape.simulation.contract import Contract, Liquidation
 from perptape.simulation.market import Market
 from perptape.simulation.truth import Sent
+from perptape.simulation.venue import Venue
 from perptape.simulation.wire import Topic, Wire
 
 _STEP_S = 0.005
@@ -144,3 +145,19 @@ def _hand_out(topic: Topic, frames: list[Framed], receivers: list[Connection], n
     for connection in receivers:
         if connection.send(data):
             connection.session.remember(sent)
+
+
+async def carried_out(venue: Venue, listed: Sequence[Contract], topics: Iterable[Topic], market: Market, report: Report) -> None:
+    """Frames the report's burst for `topics`, waits for its time, and sends it to whoever follows them by then."""
+    burst, loop = report.burst, asyncio.get_running_loop()
+    first = loop.time() + burst.delay_s
+    begins = venue.clock() + int(burst.delay_s * 1000 * venue.clock.speed)
+    planned = list(events(burst, listed, market, begins))
+    spacing = 1000 * burst.per_frame / burst.rate
+    by_topic = {topic: framed(venue.wire, topic, planned, begins, spacing) for topic in topics}
+    await asyncio.sleep(max(0.0, first - loop.time()))
+
+    def followers(topic: Topic) -> list[Connection]:
+        return [one for one in venue.connections if topic.name in one.following and not one.following[topic.name].record.silent]
+
+    await send(burst, by_topic, followers, venue.clock, report)

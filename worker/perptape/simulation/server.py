@@ -18,7 +18,6 @@ from aiohttp import web
 from perptape.simulation import burst as bursts
 from perptape.simulation import control
 from perptape.simulation.clock import Clock, Millis, system
-from perptape.simulation.connection import Connection
 from perptape.simulation.contract import Contract, Liquidation, Side
 from perptape.simulation.faults import Faults
 from perptape.simulation.limits import Limits
@@ -27,7 +26,7 @@ from perptape.simulation.minimum import limit_time
 from perptape.simulation.settings import Settings
 from perptape.simulation.truth import Truth
 from perptape.simulation.venue import Venue, World
-from perptape.simulation.wire import Request, Topic
+from perptape.simulation.wire import Request
 from perptape.simulation.wires import WIRES
 
 TICK_S = 0.05
@@ -195,22 +194,8 @@ class Simulation:
             raise ValueError(f"nobody is subscribed to liquidations of {', '.join(burst.contracts)} on {burst.venue}")
         report = bursts.Report(burst)
         self.bursts.append(report)
-        self.spawn(self._burst(venue, listed, topics, report))
+        self.spawn(bursts.carried_out(venue, listed, topics, self.market, report))
         return len(self.bursts) - 1
-
-    async def _burst(self, venue: Venue, listed: list[Contract], topics: set[Topic], report: bursts.Report) -> None:
-        burst, loop = report.burst, asyncio.get_running_loop()
-        first = loop.time() + burst.delay_s
-        begins = venue.clock() + int(burst.delay_s * 1000 * venue.clock.speed)
-        planned = list(bursts.events(burst, listed, self.market, begins))
-        spacing = 1000 * burst.per_frame / burst.rate
-        by_topic = {topic: bursts.framed(venue.wire, topic, planned, begins, spacing) for topic in topics}
-        await asyncio.sleep(max(0.0, first - loop.time()))
-
-        def followers(topic: Topic) -> list[Connection]:
-            return [one for one in venue.connections if topic.name in one.following and not one.following[topic.name].record.silent]
-
-        await bursts.send(burst, by_topic, followers, venue.clock, report)
 
     def skew(self, venue: str, ms: float) -> None:
         """Sets a venue's clock ahead of what it shows."""
