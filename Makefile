@@ -22,7 +22,7 @@ QUICK_JOBS ?= 2
 # A few tests at a time, in order: else one process would get all the long ones, which begin first.
 SPREAD := --maxschedchunk=4
 # The cluster's tests wait more than they work. Their folders are named because each job collects for itself.
-E2E_JOBS ?= 3
+E2E_JOBS ?= 4
 ARGS ?=
 # How many schedules `make campaign` carries out, from which one on.
 N ?= $(if $(filter 2,$(LAYER)),16,300)

@@ -55,9 +55,10 @@ def built(cluster: Cluster, target: str) -> str:
 
 def minio(cluster: Cluster) -> str:
     """MinIO on our containers' base: tests/cluster/minio builds the program, since no registry has an image of it."""
-    image = f"perptape-minio:test-{hashlib.sha256(cluster.python_image.encode()).hexdigest()[:12]}"
+    folder = ROOT / "tests/cluster"
+    made_of = cluster.python_image.encode() + (folder / "binary.Dockerfile").read_bytes()
+    image = f"perptape-minio:test-{hashlib.sha256(made_of).hexdigest()[:12]}"
     if not has(cluster, image):
-        folder = ROOT / "tests/cluster"
         program = Path(run(str(folder / "minio"), environ=cluster.environ, within=1800).strip())
         command = ("docker", "build", "--tag", image, "--file", str(folder / "binary.Dockerfile"), "--build-arg", "PROGRAM=minio")
         cluster.docker(*command[1:], "--build-arg", f"DEBIAN={cluster.python_image}", str(program.parent))
