@@ -22,6 +22,7 @@ from perptape_operator.polling import Poller
 from perptape_operator.queue import Queue
 from perptape_operator.reconcile import Reconciler
 from perptape_operator.settings import Settings
+from perptape_operator.stores import Keeping
 
 log = structlog.get_logger("perptape.operator")
 
@@ -64,15 +65,17 @@ class Operation:
         """Learns what there is, then works. Pauses that are known are loaded before any pod is answered."""
         await self._first_resync()
         known: dict[str, int] = {}
+        keeping: dict[SpecKey, Keeping] = {}
         for key in self.cache.specs():
             collection = self.cache.get(COLLECTION, *key)
             if collection is None:
                 continue
             parsed = gathered.parsed(collection)
             if not isinstance(parsed, gathered.Unusable):
-                self.reconciler.stores.put(key, gathered.keeping(key, collection, parsed.spec))
+                keeping[key] = gathered.keeping(key, collection, parsed.spec)
             for pause in standing.earlier(collection).pauses:
                 known[pause.exchange] = max(known.get(pause.exchange, 0), clock.ms(pause.until) or 0)
+        self.reconciler.stores.put_all(keeping)
         self.pauses.start(known)
         self.started = True
         works = (self.queue.run(self.settings.workers), self._resyncs(), self.poller.run())

@@ -25,54 +25,82 @@ class Conflict:
 
 
 @dataclass(slots=True)
+class Place:
+    """A claim, or a server's bucket: only within one can stores meet. What was judged of the specs there, the eldest first."""
+
+    keys: set[SpecKey] = field(default_factory=set)
+    stores: dict[str, SpecKey] = field(default_factory=dict)
+    around: dict[str, SpecKey] = field(default_factory=dict)
+    refused: dict[SpecKey, Conflict] = field(default_factory=dict)
+    youngest: tuple[str, SpecKey] | None = None
+    """The last that was judged; None where one that was not refused is gone since."""
+
+
+@dataclass(slots=True)
 class Stores:
-    """Every spec's store. `put` and `drop` return the other specs that are refused, or refused no more, because of it."""
+    """Every spec's store. `put` and `drop` return the other specs that are refused, or refused no more, because of it.
+
+    Thousands of specs may keep their stores in one bucket: a new one is judged by itself, and none when one goes where nobody is refused.
+    """
 
     _kept: dict[SpecKey, Keeping] = field(default_factory=dict)
-    _by_place: dict[str, set[SpecKey]] = field(default_factory=dict)
-    """By claim, or by server and bucket: only within one can stores meet."""
-    _refused: dict[str, dict[SpecKey, Conflict]] = field(default_factory=dict)
+    _places: dict[str, Place] = field(default_factory=dict)
+
+    def put_all(self, many: Mapping[SpecKey, Keeping]) -> None:
+        """Those that are there when nothing is known yet."""
+        for key, keeping in sorted(many.items(), key=lambda one: (one[1].born, one[0])):
+            self.put(key, keeping)
 
     def put(self, key: SpecKey, keeping: Keeping) -> set[SpecKey]:
         if self._kept.get(key) == keeping:
             return set()
         affected = self.drop(key)
-        place = _place(keeping.store)
+        place = self._places.setdefault(_place(keeping.store), Place())
         self._kept[key] = keeping
-        self._by_place.setdefault(place, set()).add(key)
-        return (affected ^ self._judged(place)) - {key}
+        place.keys.add(key)
+        if place.youngest is None or (keeping.born, key) < place.youngest:
+            return (affected ^ self._judged(place)) - {key}
+        self._judge(place, key)
+        return affected - {key}
 
     def drop(self, key: SpecKey) -> set[SpecKey]:
         keeping = self._kept.pop(key, None)
         if keeping is None:
             return set()
-        place = _place(keeping.store)
-        self._by_place[place].discard(key)
-        affected = self._judged(place)
-        if not self._by_place[place]:
-            del self._by_place[place], self._refused[place]
-        return affected - {key}
+        place = self._places[_place(keeping.store)]
+        place.keys.discard(key)
+        if not place.keys:
+            del self._places[_place(keeping.store)]
+            return set()
+        if place.refused.pop(key, None) is not None:
+            return set()  # it stood in nobody's way
+        if place.refused:
+            return self._judged(place)
+        place.youngest = None
+        return set()
 
     def conflict(self, key: SpecKey) -> Conflict | None:
         """What an elder spec's store has against this one's."""
-        return self._refused[_place(self._kept[key].store)].get(key)
+        return self._places[_place(self._kept[key].store)].refused.get(key)
 
-    def _judged(self, place: str) -> set[SpecKey]:
-        """Judges a place anew, the eldest first; one that is refused stands in nobody's way. Returns whose standing changed."""
-        before = self._refused.get(place, {})
-        stores: dict[str, SpecKey] = {}
-        around: dict[str, SpecKey] = {}
-        refused: dict[SpecKey, Conflict] = {}
-        for key in sorted(self._by_place[place], key=lambda one: (self._kept[one].born, one)):
-            mine = self._kept[key]
-            conflict = self._against(mine, stores, around)
-            if conflict is not None:
-                refused[key] = conflict
-            elif mine.store not in stores:
-                stores[mine.store] = key
-                around |= dict.fromkeys(_outer(mine.store), key)
-        self._refused[place] = refused
-        return {key for key in before.keys() | refused.keys() if before.get(key) != refused.get(key)}
+    def _judged(self, place: Place) -> set[SpecKey]:
+        """Judges a place anew, the eldest first. Returns whose standing changed."""
+        before = place.refused
+        place.stores, place.around, place.refused = {}, {}, {}
+        for key in sorted(place.keys, key=lambda one: (self._kept[one].born, one)):
+            self._judge(place, key)
+        return {key for key in before.keys() | place.refused.keys() if before.get(key) != place.refused.get(key)}
+
+    def _judge(self, place: Place, key: SpecKey) -> None:
+        """The next one; one that is refused stands in nobody's way."""
+        mine = self._kept[key]
+        place.youngest = (mine.born, key)
+        conflict = self._against(mine, place.stores, place.around)
+        if conflict is not None:
+            place.refused[key] = conflict
+        elif mine.store not in place.stores:
+            place.stores[mine.store] = key
+            place.around |= dict.fromkeys(_outer(mine.store), key)
 
     def _against(self, mine: Keeping, stores: Mapping[str, SpecKey], around: Mapping[str, SpecKey]) -> Conflict | None:
         if mine.store in stores:
