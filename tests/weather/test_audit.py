@@ -108,6 +108,41 @@ def test_a_row_that_the_venue_no_longer_has_is_said_and_stays(simulated, kept):
     assert tape.read("funding", BTC).num_rows == rows.num_rows + 1
 
 
+@pytest.fixture
+def of_binance(simulated, tmp_path):
+    """A spec of three contracts and the tape of it, complete."""
+    spec = simulated.spec("binance", symbols="BTCUSDT-PERP, ETHUSDT-PERP, SOLUSDT-PERP", collect=COLLECT)
+    done = simulated.run("run", spec, "--once", "--catalog", tmp_path / "tape")
+    assert done.returncode == 0, done.stderr
+    yield spec, tmp_path / "tape"
+    simulated.calm()
+
+
+def said_of(done, dataset):
+    return next(line for line in done.stderr.splitlines() if line.startswith(f"binance {dataset}: "))
+
+
+def test_a_venue_whose_stamps_cannot_be_measured_is_audited_all_the_same(simulated, of_binance):
+    spec, path = of_binance
+    simulated.fault(kind="status", status=500, path="/fapi/v1/openInterest")  # what it is now, of which the tape has nothing
+    done = simulated.run("verify", spec, "--sample", "3", "--deadline", "20s", "--catalog", path)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("rows asked again: all the same") == 2
+    assert "could not be measured: " in said_of(done, "open_interest")
+    assert "500" in said_of(done, "open_interest")
+    simulated.calm()
+    done = simulated.run("verify", spec, "--sample", "3", "--catalog", path)
+    assert "what it is stamped by cannot be told yet" in said_of(done, "open_interest")
+
+
+def test_where_the_history_cannot_be_asked_for_again_it_is_said_that_its_stamps_could_not_be_measured_either(simulated, of_binance):
+    spec, path = of_binance
+    simulated.fault(kind="status", status=500, path="openInterestHist")  # a call more would be past the deadline
+    done = simulated.run("verify", spec, "--sample", "3", "--deadline", "6s", "--catalog", path)
+    assert done.returncode == 1
+    assert "nothing could be compared; could not be measured: binance: no call before" in said_of(done, "open_interest")
+
+
 @pytest.mark.slow
 def test_a_venue_that_cannot_be_asked_fails_the_check_and_another_origin_is_refused(simulated, kept):
     spec, path = kept

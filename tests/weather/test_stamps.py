@@ -42,7 +42,7 @@ def test_venues_that_stamp_as_perptape_takes_it_are_told_after_some_audits(simul
     said, notes = audited(simulated, spec, tmp_path, 3)
     for venue in VENUES:
         stamp = traits(venue).open_interest_history.stamp
-        (line,) = [line for line in lines(said) if line["event"] == "audited" and line["venue"] == venue]
+        (line,) = [line for line in lines(said) if line["event"] == "stamps measured" and line["venue"] == venue]
         assert (line["stamps"], line["assumed"]) == (stamp, stamp)
         assert line["buckets"][stamp] >= 16
         assert sum(line["buckets"].values()) == line["buckets"][stamp]

@@ -36,7 +36,13 @@ def verify(
         bool, typer.Option("--repair", help="Keep unreadable files aside, and have what is claimed and gone asked for again.")
     ] = False,
     sample: Annotated[
-        int, typer.Option("--sample", metavar="N", min=1, help="With FILE: so many calls of each venue and dataset at most.")
+        int,
+        typer.Option(
+            "--sample",
+            metavar="N",
+            min=1,
+            help="With FILE: so many calls of each venue and dataset at most, and as many contracts' open interest now.",
+        ),
     ] = CALLS,
     exchange: options.Exchanges = None,
     endpoint: options.Endpoints = None,
@@ -51,7 +57,7 @@ def verify(
 
     With FILE the venues are asked for a sample of what is final again: where they say otherwise now, that is stored (what was
     kept goes to revisions/ at the next publish), and said. The open interest of as many contracts is sampled, by which in time is
-    measured what time of its buckets a venue stamps its history by.
+    measured what time of its buckets a venue stamps its history by; where that cannot be done it is said, and is no failure.
     """
     from perptape.cli.tapes import NoTape, reader, tape
 

@@ -59,6 +59,8 @@ class Audited:
     withdrawn: int = 0
     measured: Measured | None = None
     """By what time the venue stamps a history of which samples are had."""
+    unmeasured: str = ""
+    """Why that could not be measured now."""
 
     def count(self, rows: int, found: Iterable[Difference]) -> None:
         self.rows += rows
@@ -79,7 +81,10 @@ class Audited:
         return bool(self.planned) and not (self.rows or self.differs)
 
     def __str__(self) -> str:
-        return self._compared if self.measured is None else f"{self._compared}; {self.measured}"
+        found = [self._compared, *([] if self.measured is None else [str(self.measured)])]
+        if self.unmeasured:
+            found.append(f"could not be measured{' again' if self.measured else ''}: {self.unmeasured}")
+        return "; ".join(found)
 
     @property
     def _compared(self) -> str:

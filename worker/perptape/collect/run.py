@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import product
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -24,6 +25,9 @@ from perptape.collect.venue import Venue
 from perptape.errors import StoreError
 from perptape.store.tape import Tape
 from perptape_api.collect import Funding, Liquidations, OpenInterest
+
+if TYPE_CHECKING:
+    from perptape.collect.auditing import Audit
 
 log = structlog.get_logger("perptape")
 
@@ -156,6 +160,7 @@ class Run:
                 await self.meeting.join(name, failures)
             session = None if name in failures else await self.session_of(venue)
             fetches: list[Fetch] = []
+            audits: list[Audit] = []
             for place, dataset in enumerate(self.request.datasets):
                 settings = wanted[dataset]
                 outcome = Outcome(name, dataset)
@@ -169,13 +174,16 @@ class Run:
                 elif self.request.audit:
                     from perptape.collect.auditing import Audit  # no load for a job that fetches
 
-                    await Audit(venue, outcome, self.request.audit).carry_out(settings, session)
+                    audits.append(Audit(venue, outcome, self.request.audit, settings, session))
+                    await audits[-1].carry_out()
                 else:
                     fetches.append(Fetch(venue, outcome, settings, session, venue.batches(dataset, settings)))
                     waiting = sum(other != "liquidations" or venue.mends for other in self.request.datasets[place:])
                     await fetches[-1].first(waiting)
             for fetch in fetches:
                 await fetch.again()
+            for audit in audits:
+                await audit.measure()
 
         mends = not self.request.audit and "liquidations" in self.request.datasets and any(one.mends for one in self.venues.values())
         unread: StoreError | None = None
