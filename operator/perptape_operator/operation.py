@@ -130,9 +130,8 @@ class Operation:
             for namespace in self.settings.namespaces or (None,):
                 gone |= await self._relist(kind, namespace, unlisted)
         memory = self.reconciler.memory
-        due = {*gone, *memory.undeclared, *self.cache.specs()}
-        if unlisted == memory.unlisted:
-            due -= self._lately() - gone - memory.undeclared.keys()
+        lately = self._lately() if unlisted == memory.unlisted else set()
+        due = {*gone, *memory.undeclared, *(key for key in self.cache.specs() if key not in lately)}
         memory.undeclared.clear()  # the definition may be a newer one by now
         memory.unlisted = unlisted  # not before: what is reconciled meanwhile would say that all may be listed
         for key in due:

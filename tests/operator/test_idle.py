@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
-from perptape_operator.kinds import COLLECTION
+from perptape_operator.cache import SpecKey
+from perptape_operator.cluster import Forbidden
+from perptape_operator.kinds import COLLECTION, CRON_JOB
 
 SPECS = 50
 SMALL = {"venues": [{"exchange": "binance"}], "collect": {"openInterest": {}}}
@@ -70,6 +72,33 @@ def test_a_resync_in_the_midst_of_work_does_not_repeat_it_and_the_next_one_looks
     world.at += 300_000
     asyncio.run(world.operation.resync())
     assert world.settle() >= 10
+
+
+def test_a_resync_brings_back_what_vanished_unseen_of_a_spec_that_was_just_looked_at(world: Any) -> None:
+    many(world, 3)
+    at = (CRON_JOB.name, "trading", "s1-binance-open-interest")
+    del world.cluster.objects[at]
+    asyncio.run(world.operation.resync())
+    world.settle()
+    assert at in world.cluster.objects
+
+
+def test_a_resync_that_shows_other_permissions_or_a_newer_definition_looks_at_whom_it_concerns(world: Any) -> None:
+    many(world, 3)
+    world.cluster.fail = lambda verb, kind, name: Forbidden("no budgets", 403) if (verb, kind) == ("list", "PodDisruptionBudget") else None
+    asyncio.run(world.operation.resync())
+    assert world.settle() >= 3
+    assert world.condition("Ready", "s2")["reason"] == "Forbidden"
+    world.cluster.fail = lambda verb, kind, name: None
+    asyncio.run(world.operation.resync())
+    assert world.settle() >= 3
+    assert world.condition("Ready", "s2")["reason"] == "Starting"
+    asyncio.run(world.operation.resync())
+    assert world.settle() == 0
+    memory = world.operation.reconciler.memory
+    memory.undeclared[SpecKey("trading", "s0")] = frozenset()
+    asyncio.run(world.operation.resync())
+    assert world.settle() == 1
 
 
 def test_a_resync_tries_again_what_could_not_be_done(world: Any) -> None:
