@@ -58,10 +58,11 @@ async def each(
     name the time that was given.
     """
     exchanges: list[Exchange] = []
+    end = asyncio.get_running_loop().time() + timeout  # of all: the first one's connecting imports CCXT, while the others have not begun
 
     async def one(venue: str) -> T | PerptapeError:
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout_at(end):
                 exchange = connect(venue, access[venue])
                 exchanges.append(exchange)
                 return await ask(exchange)
