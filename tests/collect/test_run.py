@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 import pytest
 from structlog.testing import capture_logs
 
+from perptape.collect.figures import Figures
 from perptape.collect.outcome import Outcome
 from perptape.collect.report import standings
 from perptape.collect.stream_batch import Counts
@@ -483,6 +484,15 @@ def test_of_a_stream_events_over_its_connections_are_told_and_no_calls():
     one.stored = 7
     assert Summary("a", "b", outcomes=[one]).lines() == ["okx liquidations: 14 events of 3 instruments over 2 connections, 7 rows stored"]
     assert one.fields().items() >= {"events": 14, "connections": 2, "stored": 7}.items()
+
+
+def test_of_a_stream_that_never_came_about_nothing_is_said_to_be_there():
+    """Its tape has nothing of the time since it was told to listen: what its coverage says is of before."""
+    live = LiveReport("okx", "liquidations", 3, Counts())
+    one = Outcome("okx", "liquidations", instruments=3, live=live, figures=Figures(40, 50))
+    one.listened()
+    (line,) = Summary("a", "b", outcomes=[one]).lines()
+    assert line == "okx liquidations: 0 events of 3 instruments over 0 connections, 0 rows stored; nothing was heard"
 
 
 async def test_rows_that_the_store_refuses_are_told_apart_from_those_that_it_has(world):

@@ -56,7 +56,7 @@ def built(cluster: Cluster, target: str) -> str:
 def minio(cluster: Cluster) -> str:
     """MinIO on our containers' base: tests/cluster/minio builds the program, since no registry has an image of it."""
     folder = ROOT / "tests/cluster"
-    made_of = cluster.python_image.encode() + (folder / "binary.Dockerfile").read_bytes()
+    made_of = cluster.python_image.encode() + (folder / "binary.Dockerfile").read_bytes() + (folder / "minio").read_bytes()
     image = f"perptape-minio:test-{hashlib.sha256(made_of).hexdigest()[:12]}"
     if not has(cluster, image):
         program = Path(run(str(folder / "minio"), environ=cluster.environ, within=1800).strip())

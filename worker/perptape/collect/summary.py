@@ -128,7 +128,9 @@ def _count(number: int, noun: str) -> str:
 
 
 def _standing(one: Outcome) -> str:
-    """What is missing now, and up to when nothing is."""
+    """What is missing now, and up to when nothing is. Of a stream that never came about its tape says nothing yet."""
+    if one.streamed and not one.windows:
+        return "; nothing was heard"
     if one.figures is None:
         return ""
     counts = ((one.figures.open, "open"), (one.figures.lost, "lost"), (one.figures.unproven, "unproven"))

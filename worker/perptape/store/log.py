@@ -177,7 +177,8 @@ class Logs:
                 log.remove()
             if isinstance(error, StoreError):
                 raise
-            message = f"no log can be made in {self.root}: {reserve} bytes ({ENV_LOG_RESERVE}) are not to be had: {error.strerror or error}"
+            why = f"{error.strerror or error}; free some space, or reserve less"
+            message = f"no log can be made in {self.root}: {reserve} bytes ({ENV_LOG_RESERVE}) are not to be had: {why}"
             raise Unwritable(message, _cause(error)) from error
         return log
 
