@@ -1,5 +1,6 @@
 """How often replicas of a stream had something else of a time that several of them claim to have heard whole."""
 
+from dataclasses import replace
 from itertools import combinations, pairwise
 
 from hypothesis import given
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 from perptape.claims import Claim, join
 from perptape.datasets import DATASETS
 from perptape.interval import MINUTE, NS, Interval, intersection, total, union
-from perptape.store.replicas import Agreement, agreement, grouped
+from perptape.store.replicas import Agreement, agreement, grouped, several
 from perptape.store.segment import Segment
 from perptape.store.tape import Tape
 
@@ -62,7 +63,8 @@ def segments_of(number, claims, heard, cuts):
 def test_it_is_what_counting_event_by_event_gives_however_replicas_are_cut_into_segments(data):
     happened = data.draw(events)
     replicas = [data.draw(replica(happened)) for _ in range(data.draw(st.integers(0, 3)))]
-    found = agreement("binance", [one for number, each in enumerate(replicas) for one in segments_of(number, *each)])
+    segments = [one for number, each in enumerate(replicas) for one in segments_of(number, *each)]
+    found = agreement("binance", segments)
     seconds, differing, counted, alone = set(), set(), 0, 0
     for one, time, price in happened:
         claiming = [heard for claims, heard, _ in replicas if any(at(time) in s for s in claims[one])]
@@ -76,6 +78,7 @@ def test_it_is_what_counting_event_by_event_gives_however_replicas_are_cut_into_
     claimed = [[claims[one] for claims, _, _ in replicas] for one in ONES]
     both = union(span for each in claimed for a, b in combinations(each, 2) for span in intersection(a, b))
     assert found == Agreement("binance", total(both), len(seconds), len(differing), counted, alone)
+    assert several([replace(one, rows=one.rows.slice(0, 0)) for one in segments]) == bool(both)  # claims alone tell
 
 
 def test_one_replica_alone_and_what_no_connection_heard_are_held_against_nothing():

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+
+import pyarrow as pa
 
 from perptape.interval import NS, SECOND, Interval, total, union
 from perptape.store.segment import Segment
@@ -51,38 +53,57 @@ class Agreement:
         return {name: getattr(self, name) for name in ("together", "seconds", "differing", "events", "alone")}
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Replica:
-    """By instrument, the time that one replica claims whole, and the events that it has."""
+    """By instrument, the time that one replica claims whole, and the rows that it has."""
 
-    spans: dict[str, tuple[Interval, ...]]
-    events: dict[str, set[Event]]
+    spans: Mapping[str, tuple[Interval, ...]]
+    rows: Mapping[str, pa.Table]
+
+
+@dataclass(frozen=True, slots=True)
+class _Pieces:
+    """The time that several replicas claim, in order: each piece's start, its end, and the places of those who claim it."""
+
+    starts: Sequence[int]
+    ends: Sequence[int]
+    claimed: Sequence[Sequence[int]]
+
+    def at(self, time: int) -> Sequence[int]:
+        """Who claims a time (ms); nobody where it is not several."""
+        place = bisect_right(self.starts, time) - 1
+        return self.claimed[place] if place >= 0 and time < self.ends[place] else ()
+
+
+def several(segments: Iterable[Segment]) -> bool:
+    """Whether several replicas heard the same time; no rows are looked at."""
+    replicas = [_spans(one) for one in grouped(segments)]
+    return any(_pieces([one.get(name, ()) for one in replicas]).starts for name in {name for one in replicas for name in one})
 
 
 def agreement(venue: str, segments: Iterable[Segment]) -> Agreement:
-    """Holds the replicas whose segments these are against one another."""
-    replicas = [_replica(one) for one in grouped(segments)]
+    """Holds the replicas whose segments these are against one another, one instrument at a time: rows of Python's take much memory."""
+    replicas = [_Replica(_spans(one), _rows(one)) for one in grouped(segments)]
     together: list[Interval] = []
-    seconds, differing = set[tuple[str, int]](), set[tuple[str, int]]()
-    events = alone = 0
+    seconds = differing = events = alone = 0
     for instrument in {name for one in replicas for name in one.spans}:
-        pieces = _pieces(instrument, replicas)
-        together += [piece for piece, _ in pieces]
-        starts = [piece.start for piece, _ in pieces]
-        for event in set[Event]().union(*(one.events.get(instrument, ()) for one in replicas)):
-            time = event[0] // NS
-            at = bisect_right(starts, time) - 1
-            if at < 0 or time not in pieces[at][0]:
-                continue
-            had = [event in one.events.get(instrument, ()) for one in pieces[at][1]]
+        pieces = _pieces([one.spans.get(instrument, ()) for one in replicas])
+        if not pieces.starts:
+            continue
+        together += map(Interval, pieces.starts, pieces.ends)
+        heard = [_events(one.rows.get(instrument), pieces) for one in replicas]
+        mine, wrong = set[int](), set[int]()
+        for event in set[Event]().union(*heard):
+            had = [event in heard[place] for place in pieces.at(event[0] // NS)]
             if not any(had):
                 continue
             events += 1
-            seconds.add((instrument, time // SECOND))
+            mine.add(event[0] // NS // SECOND)
             if not all(had):
                 alone += 1
-                differing.add((instrument, time // SECOND))
-    return Agreement(venue, total(union(together)), len(seconds), len(differing), events, alone)
+                wrong.add(event[0] // NS // SECOND)
+        seconds, differing = seconds + len(mine), differing + len(wrong)
+    return Agreement(venue, total(union(together)), seconds, differing, events, alone)
 
 
 def grouped(segments: Iterable[Segment]) -> list[list[Segment]]:
@@ -102,26 +123,42 @@ def grouped(segments: Iterable[Segment]) -> list[list[Segment]]:
     return [members for _, members in groups]
 
 
-def _replica(segments: Sequence[Segment]) -> _Replica:
+def _spans(segments: Sequence[Segment]) -> dict[str, tuple[Interval, ...]]:
     spans: dict[str, list[Interval]] = defaultdict(list)
-    events: dict[str, set[Event]] = defaultdict(set)
     for segment in segments:
         for claim in segment.claims:
             if claim.kind in WHOLE and claim.connections:
                 spans[claim.instrument].append(claim.span)
-        columns = [segment.rows[name].to_pylist() for name in ("instrument_id", "ts_event", *SAID)]
-        for instrument, time, *said in zip(*columns, strict=True):
-            events[instrument].add((time, tuple(said)))
-    return _Replica({one: union(found) for one, found in spans.items()}, events)
+    return {one: union(found) for one, found in spans.items()}
 
 
-def _pieces(instrument: str, replicas: Sequence[_Replica]) -> list[tuple[Interval, list[_Replica]]]:
-    """The time that several replicas claim, in order, each piece with those who do."""
-    spans = [(one, each) for one in replicas for each in one.spans.get(instrument, ())]
-    edges = sorted({edge for _, each in spans for edge in (each.start, each.end)})
-    found = []
-    for start, end in pairwise(edges):
-        here = [one for one, each in spans if each.start <= start and end <= each.end]
-        if len(here) > 1:
-            found.append((Interval(start, end), here))
+def _rows(segments: Sequence[Segment]) -> dict[str, pa.Table]:
+    """What one replica heard, by instrument."""
+    rows = pa.concat_tables([one.rows.select(["instrument_id", "ts_event", *SAID]) for one in segments]).sort_by("instrument_id")
+    found, start = {}, 0
+    for run in rows["instrument_id"].value_counts().to_pylist():  # in the order of the rows
+        found[run["values"]] = rows.slice(start, run["counts"])
+        start += run["counts"]
     return found
+
+
+def _events(rows: pa.Table | None, pieces: _Pieces) -> set[Event]:
+    """The events of one instrument inside the pieces."""
+    if rows is None:
+        return set()
+    times = rows["ts_event"].to_pylist()
+    inside = [place for place, time in enumerate(times) if pieces.at(time // NS)]
+    said = [rows[name].take(pa.array(inside, pa.int64())).to_pylist() for name in SAID]
+    return {(times[place], tuple(words)) for place, *words in zip(inside, *said, strict=True)}
+
+
+def _pieces(spans: Sequence[Sequence[Interval]]) -> _Pieces:
+    """The time that several replicas claim, in order, of the spans of each."""
+    flat = [(place, each) for place, mine in enumerate(spans) for each in mine]
+    edges = sorted({edge for _, each in flat for edge in (each.start, each.end)})
+    found: list[tuple[int, int, list[int]]] = []
+    for start, end in pairwise(edges):
+        here = [place for place, each in flat if each.start <= start and end <= each.end]
+        if len(here) > 1:
+            found.append((start, end, here))
+    return _Pieces([start for start, _, _ in found], [end for _, end, _ in found], [here for _, _, here in found])

@@ -22,7 +22,7 @@ from perptape.store.landing import landing, schema
 from perptape.store.looked import Looked
 from perptape.store.made import Made, make, still, stored
 from perptape.store.publish import Publisher, PublishReport
-from perptape.store.replicas import Agreement, agreement
+from perptape.store.replicas import Agreement, agreement, several
 from perptape.store.segment import Segment, encode_segment
 from perptape.store.usable import usable
 from perptape.store.verify import Finding, findings
@@ -148,9 +148,15 @@ class Tape(Catalog):
 
     def agreements(self) -> list[Agreement]:
         """How the replicas of each stream agree, by the segments that are still there, where several heard the same time."""
-        venues = [venue for venue, dataset in self.datasets() if dataset == "liquidations"]
-        found = [agreement(one, segments(self.fs, self._landing(one, "liquidations"), one, rows=True)[0]) for one in venues]
-        return [one for one in found if one.together]
+        found = [self._agreement(venue) for venue, dataset in self.datasets() if dataset == "liquidations"]
+        return [one for one in found if one is not None and one.together]
+
+    def _agreement(self, venue: str) -> Agreement | None:
+        """By claims alone where they say that there is nothing to compare: most streams have one replica."""
+        place = self._landing(venue, "liquidations")
+        if not several(segments(self.fs, place, venue, rows=False)[0]):
+            return None
+        return agreement(venue, segments(self.fs, place, venue, rows=True)[0])
 
     def usable(self) -> str:
         """One line on how the store does, after writing, replacing, reading and deleting an object. Raises StoreError."""
