@@ -315,6 +315,17 @@ async def test_simulated_and_live_data_never_share_a_catalog(world):
     assert sorted(p.name for p in world.root.rglob("*") if p.is_file()) == before
 
 
+async def test_a_catalog_of_simulated_data_is_refused_also_where_no_real_exchange_answers(world):
+    exchange = world.venue("binance")
+    exchange.origin = "simulated:7"
+    await world.once()
+    before = sorted(p.name for p in world.root.rglob("*") if p.is_file())
+    exchange.will_raise(Retry("no answer") for _ in range(1000))
+    with pytest.raises(OriginConflict, match=r"simulated:7.*live"):
+        await world.once()
+    assert sorted(p.name for p in world.root.rglob("*") if p.is_file()) == before
+
+
 async def test_publishing_changes_nothing_that_is_read(world):
     world.venue("binance")
     await world.once()

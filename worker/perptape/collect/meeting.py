@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
@@ -20,9 +21,10 @@ from perptape.collect.selection import Selection
 from perptape.collect.summary import Summary
 from perptape.collect.targets import followed, resolved
 from perptape.collect.venue import Venue
-from perptape.errors import Fatal, Retry, Skip
+from perptape.errors import Fatal, Retry, Skip, StoreError
 from perptape.exchanges.base import Access, Exchange, Traits, origin_of
 from perptape.instruments import Resolution
+from perptape.raw import LIVE
 from perptape.store.made import one_origin
 from perptape.store.tape import Tape
 
@@ -139,6 +141,9 @@ class Meeting:
         origin = one_origin({name: origin_of(venue.exchange) for name, venue in self.venues.items() if name not in failures})
         if origin is not None:
             await self.environment.aside(partial(self.tape.prepare, origin, self.request.spec.store.format))
+        elif not any(self.request.access.get(name, Access()).endpoint for name in self.venues):
+            with suppress(StoreError):  # what cannot be read yet is held against the first that answers
+                await self.environment.aside(partial(self.tape.prepared, LIVE))
 
     def _resolve(self, failures: Mapping[str, str]) -> None:
         symbols = self.request.spec.symbols
