@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import datetime
+import time
 from typing import Any
 
 from cryptography import x509
@@ -12,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from support import workloads
+from support.kube import CommandFailed
 from support.namespace import Namespace
 
 PORT = 8443
@@ -26,7 +28,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         review = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         request = review["request"]
         answer = {"uid": request["uid"], "allowed": not left}
-        if left:
+        if request.get("dryRun"):
+            answer |= {"allowed": False, "status": {"code": 400, "message": "it is asked"}}
+        elif left:
             code = left.pop(0)
             answer["status"] = {"code": code, "message": "as the test says"}
             print(code, request["operation"], request["kind"]["kind"], request["name"], flush=True)
@@ -69,7 +73,21 @@ def refuse(namespace: Namespace, account: str, *codes: int) -> str:
     )
     namespace.available("refuser")
     namespace.apply(configuration(name, namespace.name, account, _text(certificate)))
+    asked(namespace, account)
     return name
+
+
+def asked(namespace: Namespace, account: str) -> None:
+    """Comes back when the API server asks the webhook: it learns of a configuration, and finds the pod, some time after both are there."""
+    end = time.monotonic() + 60
+    while True:
+        try:
+            namespace.kubectl("create", "configmap", "probe", "--dry-run=server", f"--as={account}")
+        except CommandFailed as refused:
+            if "it is asked" in str(refused):
+                return
+        assert time.monotonic() < end, "the API server does not ask the webhook"
+        time.sleep(0.2)
 
 
 def configuration(name: str, namespace: str, account: str, authority: str) -> dict[str, Any]:
