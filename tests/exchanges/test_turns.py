@@ -95,13 +95,19 @@ async def test_a_tiny_share_lets_somebody_through_all_the_same(tasks):
     assert 3 <= len(gone) <= 26
 
 
-async def test_a_pause_ends_the_wait_of_calls_in_the_queue_with_its_end(tasks):
-    time = Time()
+async def one_waiting(time, tasks):
+    """(turns whose limit is one call a minute, the second call, which waits for its turn since a second)."""
     turns = Turns("x", (CallLimit("ip", 1, 60_000),), monotonic=time, sleep=time.sleep)
     await turns.take({"ip": 1})
     waiting = asyncio.ensure_future(turns.take({"ip": 1}))
     tasks.append(waiting)
     await time.run(101)
+    return turns, waiting
+
+
+async def test_a_pause_ends_the_wait_of_calls_in_the_queue_with_its_end(tasks):
+    time = Time()
+    turns, waiting = await one_waiting(time, tasks)
     assert not waiting.done()
     turns.pause(120)
     await time.run(103)
@@ -116,11 +122,7 @@ async def test_a_pause_ends_the_wait_of_calls_in_the_queue_with_its_end(tasks):
 async def test_who_wakes_late_lets_a_ban_be_read_first_that_came_meanwhile(tasks):
     """A process that stood still has an answer to read that its next call must not overtake."""
     time = Time()
-    turns = Turns("x", (CallLimit("ip", 1, 60_000),), monotonic=time, sleep=time.sleep)
-    await turns.take({"ip": 1})
-    waiting = asyncio.ensure_future(turns.take({"ip": 1}))
-    tasks.append(waiting)
-    await time.run(101)
+    turns, waiting = await one_waiting(time, tasks)
     time.now = 170  # it stood still, and its turn has come
     await time.run(170.04)
     assert not waiting.done()

@@ -46,7 +46,7 @@ class Audit:
     async def carry_out(self) -> None:
         """Everything that goes wrong at the venue is in the outcome. Raises StoreError."""
         self.outcome.audited = audited = Audited()
-        self.outcome.instruments = sum(1 for target in self.venue.targets if target.instrument is not None)
+        self.outcome.instruments = len(self.venue.chosen)
         try:
             for grid in self._grids:
                 if not grid.sampled:
@@ -75,7 +75,7 @@ class Audit:
         rule = paging(venue, grid)
         now = await venue.now()
         known: list[Window] = []
-        for one in [target.instrument for target in venue.targets if target.instrument is not None]:
+        for one in venue.chosen:
             damaged = [damage.over(grid.name) for damage in coverage.damage if damage.instrument == one.id]
             known += pages(one.id, past(complete(coverage, one.id, grid, one.life), damaged, grid, now), grid, rule)
         plan = sample(known, self.windows, venue.asking.environment.chance)

@@ -62,7 +62,7 @@ class Measuring:
         grid = next((one for one in grids if one.dataset == "open_interest" and one.period is not None), None)
         if grid is None or grid.period is None or history is None:
             return
-        few = [target.instrument for target in self.venue.targets if target.instrument is not None][: self.most]
+        few = self.venue.chosen[: self.most]
         if not few:
             return
         sampled_too = any(one.sampled for one in grids)

@@ -89,6 +89,11 @@ class Venue:
         log.info("segment written", venue=self.name, dataset=dataset, outcome="stored", **told)
         return name
 
+    @property
+    def chosen(self) -> list[Instrument]:
+        """The contracts that the symbols asked for came to."""
+        return [target.instrument for target in self.targets if target.instrument is not None]
+
     def keep_sample(self, dataset: str, rows: Any, since: int) -> None:
         """Keeps what an audit sampled, as no part of the tape; what was kept before `since` (ms of this clock) goes. Raises StoreError."""
         self.tape.keep_sample(self.name, dataset, rows, self._writer, self.asking.environment.clock, since)
@@ -114,7 +119,7 @@ class Venue:
         self, outcome: Outcome, settings: Settings, session: Session, batches: Mapping[str, Batch], until: float | None = None
     ) -> None:
         """Obtains what is due of one dataset, up to the monotonic second `until`. Raises StoreError; all else is in `outcome`."""
-        listed = {t.instrument.id for t in self.targets if t.instrument is not None}
+        listed = {one.id for one in self.chosen}
         outcome.instruments = len(listed)
         outcome.skipped.extend(t.message for t in self.targets if t.instrument is None)
         outcome.symbols = symbols(self.targets)
@@ -196,7 +201,7 @@ class Venue:
         grid = stream_grid(self.exchange.traits)
         if grid is None or not self.mends:
             return
-        outcome.instruments, outcome.symbols = sum(1 for t in self.targets if t.instrument is not None), symbols(self.targets)
+        outcome.instruments, outcome.symbols = len(self.chosen), symbols(self.targets)
         environment = self.asking.environment
         batch = Batch(outcome.dataset, self.commit, environment.monotonic, environment.aside)
         if self._looked is None:

@@ -113,7 +113,7 @@ class CcxtExchange:
     async def _keep_measured(self) -> None:
         """As long as a stream lasts, its clock is measured now and then; a venue that does not answer is asked again later.
 
-        While the offset is trusted a look costs no call; it is soon trusted no more where somebody sets the machine's clock.
+        While the offset is known well and trusted a look costs no call; it is soon trusted no more where somebody sets the machine's clock.
         """
         while True:
             with suppress(PerptapeError):

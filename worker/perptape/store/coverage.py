@@ -109,10 +109,15 @@ class Known:
 
 def segments(fs: FileSystem, landing: Landing, venue: str, *, rows: bool) -> tuple[list[Segment], list[str]]:
     """Those that are there and can be read; one that vanishes was folded, and what is read later holds it."""
+    return readable(fs, layout.segments(venue, landing.dataset), landing.schema, rows=rows)
+
+
+def readable(fs: FileSystem, folder: str, schema: pa.Schema, *, rows: bool) -> tuple[list[Segment], list[str]]:
+    """(the segments of a folder that are there and can be read, why others cannot)."""
     found, unreadable = [], []
-    for entry in fs.list(layout.segments(venue, landing.dataset)):
+    for entry in fs.list(folder):
         try:
-            found.append(decode_segment(fs.read(entry.path).data, entry.path, landing.schema, rows=rows))
+            found.append(decode_segment(fs.read(entry.path).data, entry.path, schema, rows=rows))
         except Absent:
             continue
         except (Unreadable, Newer) as error:

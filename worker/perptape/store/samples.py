@@ -5,11 +5,10 @@ from __future__ import annotations
 import pyarrow as pa
 
 from perptape.datasets import DATASETS
-from perptape.errors import Newer
 from perptape.store import layout
-from perptape.store.filesystem import Absent, FileSystem
-from perptape.store.parquet import Unreadable
-from perptape.store.segment import Segment, decode_segment, encode_segment
+from perptape.store.coverage import readable
+from perptape.store.filesystem import FileSystem
+from perptape.store.segment import Segment, encode_segment
 
 
 def keep(fs: FileSystem, sample: Segment, since: int) -> None:
@@ -24,10 +23,5 @@ def keep(fs: FileSystem, sample: Segment, since: int) -> None:
 def kept(fs: FileSystem, venue: str, dataset: str) -> pa.Table:
     """The rows of all samples that can be read."""
     schema = DATASETS[dataset].schema
-    found = [schema.empty_table()]
-    for entry in fs.list(layout.samples(venue, dataset)):
-        try:
-            found.append(decode_segment(fs.read(entry.path).data, entry.path, schema).rows)
-        except (Absent, Unreadable, Newer):
-            continue
-    return pa.concat_tables(found)
+    found, _ = readable(fs, layout.samples(venue, dataset), schema, rows=True)
+    return pa.concat_tables([schema.empty_table(), *(sample.rows for sample in found)])
