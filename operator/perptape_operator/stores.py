@@ -54,14 +54,17 @@ class Stores:
     def put(self, key: SpecKey, keeping: Keeping) -> set[SpecKey]:
         if self._kept.get(key) == keeping:
             return set()
-        affected = self.drop(key)
+        places = {_place(one.store) for one in (self._kept.get(key), keeping) if one is not None}
+        before = {one: why for name in places & self._places.keys() for one, why in self._places[name].refused.items()}
+        touched = self.drop(key)
         place = self._places.setdefault(_place(keeping.store), Place())
         self._kept[key] = keeping
         place.keys.add(key)
         if place.youngest is None or (keeping.born, key) < place.youngest:
-            return (affected ^ self._judged(place)) - {key}
-        self._judge(place, key)
-        return affected - {key}
+            touched |= self._judged(place)
+        else:
+            self._judge(place, key)
+        return {one for one in touched - {key} if before.get(one) != self.conflict(one)}
 
     def drop(self, key: SpecKey) -> set[SpecKey]:
         keeping = self._kept.pop(key, None)

@@ -1,6 +1,6 @@
 """Which spec stands in which one's way, step by step, is what all of them together say."""
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from perptape_operator.cache import SpecKey
@@ -17,6 +17,13 @@ def standing(stores: Stores, kept: dict[SpecKey, Keeping]) -> dict[SpecKey, Conf
 
 
 @given(steps)
+@example(  # refused before and after, and not for the same reason
+    [
+        (KEYS[0], Keeping(PLACES[0], "nautilus2", "2")),
+        (KEYS[1], Keeping(PLACES[0], "nautilus1", "1")),
+        (KEYS[1], Keeping(PLACES[1], "nautilus1", "1")),
+    ]
+)
 def test_each_step_leaves_what_all_together_say_and_names_whose_standing_it_changed(taken: list[tuple[SpecKey, Keeping | None]]) -> None:
     stores, kept = Stores(), dict[SpecKey, Keeping]()
     for key, keeping in taken:
