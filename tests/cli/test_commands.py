@@ -20,6 +20,7 @@ import pytest
 from perptape.claims import Claim
 from perptape.interval import DAY
 from perptape.store.tape import Tape
+from support.slots import in_one_slot
 
 Perptape = Callable[..., Any]
 Environ = dict[str, str]
@@ -189,10 +190,15 @@ def test_a_run_fills_the_catalog_and_every_reader_sees_it(perptape: Perptape, ve
     assert "nothing was left to fold" not in published.err
     assert "nothing was left to fold" in perptape("publish").err
     assert perptape("verify").code == 0
-    status = perptape("status", "-f", "json").rows
+    _, status, gaps = in_one_slot(
+        lambda: (
+            perptape("run", spec, "--once", environ=environ),
+            perptape("status", "-f", "json").rows,
+            perptape("gaps", spec, "--fail", "-f", "json"),
+        )
+    )
     assert {row["grid"] for row in status} == {"5m", "settled", "sample/5m", "sample/1h"}
     assert all(row["open_ms"] == 0 for row in status)
-    gaps = perptape("gaps", spec, "--fail", "-f", "json")
     assert (gaps.code, [row for row in gaps.rows if row["kind"] == "open"]) == (0, [])
     settled = perptape("query", "funding", "BTCUSDT-PERP", "-e", "hyperliquid", "-n", "3", "-f", "json").rows
     assert [row["interval"] for row in settled] == [60, 60, 60]
