@@ -2,12 +2,14 @@
 
 import fcntl
 import json
+import math
 import os
 import secrets
 import sys
 import time
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -55,6 +57,29 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     return report
 
 
+UP = pytest.StashKey[float]()
+"""When (s since 1970) the cluster was up, in the process whose fixture saw it; then the least of all in the one that reports."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A process of xdist tells the one that reports."""
+    if hasattr(session.config, "workeroutput") and UP in session.config.stash:
+        session.config.workeroutput["cluster_up"] = session.config.stash[UP]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    up = getattr(node, "workeroutput", {}).get("cluster_up", math.inf)
+    node.config.stash[UP] = min(up, node.config.stash.get(UP, math.inf))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """What the end-to-end tests took is counted from the cluster's readiness: making one takes longer where nothing is cached."""
+    if (up := config.stash.get(UP, math.inf)) < math.inf:
+        terminalreporter.write_line(f"end-to-end tests: {(time.time() - up) / 60:.1f} min since the cluster was up, with its deletion")
+
+
 @pytest.fixture(scope="session")
 def together(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that all processes of this test session share."""
@@ -63,9 +88,10 @@ def together(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def cluster(together: Path) -> Iterator[Cluster]:
+def cluster(together: Path, pytestconfig: pytest.Config) -> Iterator[Cluster]:
     """The cluster, with the CRD of this checkout in it."""
     with shared(together, os.environ) as found:
+        pytestconfig.stash[UP] = time.time()
         crd = str(ROOT / "crds/collectionspec.yaml")
         found.kubectl("apply", "--server-side", "--force-conflicts", "--filename", crd)
         established(found)
