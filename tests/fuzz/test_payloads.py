@@ -17,7 +17,7 @@ from fuzz.payloads import answers, frames
 from fuzz.tally import Tally
 from perptape.exchanges.registry import VENUES
 
-FEW, MANY, ENOUGH = 300, 1_000, 3_000
+FEW, MANY, ENOUGH = 100, 1_000, 3_000
 """Payloads of each venue in every run, in a thorough one, and in which any careless reader is caught."""
 
 

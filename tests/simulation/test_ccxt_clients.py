@@ -17,6 +17,7 @@ from perptape.simulation.faults import Fault
 from perptape.simulation.market import SLOT, Market
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
+pytestmark = pytest.mark.slow
 SYMBOL = "BTC/USDT:USDT"
 
 

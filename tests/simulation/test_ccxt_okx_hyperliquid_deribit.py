@@ -20,6 +20,7 @@ from perptape.simulation.server import Simulation
 from perptape.simulation.settings import Settings
 
 HOUR, DAY = 3_600_000, 86_400_000
+pytestmark = pytest.mark.slow
 SYMBOLS = {"okx": "BTC/USDT:USDT", "hyperliquid": "BTC/USDC:USDC", "deribit": "BTC/USD:BTC"}
 IDS = {"okx": "BTC-USDT-SWAP", "hyperliquid": "BTC", "deribit": "BTC-PERPETUAL"}
 VENUES = tuple(SYMBOLS)
@@ -154,7 +155,8 @@ async def test_hyperliquid_contexts_and_trades_reach_ccxt_and_no_liquidations() 
 
 @pytest.mark.parametrize(("venue", "kind"), [("okx", RateLimitExceeded), ("hyperliquid", RateLimitExceeded), ("deribit", DDoSProtection)])
 async def test_a_client_that_does_not_wait_is_refused_in_the_venues_words(venue: str, kind: type[Exception]) -> None:
-    async with simulated() as simulation, client(simulation, venue) as exchange:
+    """Limits that refill a tenth as fast: a machine on which 110 calls take seconds would be refused by none otherwise."""
+    async with simulated(compress=0.1) as simulation, client(simulation, venue) as exchange:
         await exchange.load_markets()
         with pytest.raises(kind) as refused:
             await repeated(lambda: exchange.fetch_funding_rate(SYMBOLS[venue]), 110)

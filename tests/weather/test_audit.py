@@ -12,6 +12,8 @@ from perptape.interval import DAY, HOUR, MINUTE, NS, floor
 from perptape.store.tape import Tape
 from support.simulator import simulator
 
+pytestmark = pytest.mark.slow
+
 OI, FUNDING = DATASETS["open_interest"], DATASETS["funding"]
 BTC = "BTCUSDT-LINEAR.BYBIT"
 COLLECT = "{openInterest: {backfill: 3d}, funding: {backfill: 5d}}"

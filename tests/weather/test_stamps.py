@@ -9,6 +9,8 @@ from perptape.interval import MINUTE
 from perptape.store.tape import Tape
 from support.simulator import simulator
 
+pytestmark = pytest.mark.slow
+
 SYMBOLS = ", ".join(f"{base}USDT-PERP" for base in ("BTC", "ETH", "SOL", "XRP", "DOGE", "BNB", "ADA", "LINK", "AVAX", "LTC"))
 VENUES = ("binance", "bybit", "okx")
 
