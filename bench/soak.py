@@ -8,7 +8,7 @@ Three processes beside this one: `perptape simulate` of Bybit and Deribit; the c
 connections to each, every event of which counts; a publisher, which folds the same tape over and over. The simulator drops all
 connections of one venue, then of the other. The first fifth of the time is left out. Memory: the collector's RSS, read four times a second
 from /proc, becomes the mean of each of 24 equal blocks of time; a straight line over (events received, RSS) is fitted to them by least
-squares, and the upper end of the two-sided 95 % interval of its slope (Student's t, 22 degrees of freedom) is what has the limit. Sockets,
+squares, and the upper end of the two-sided 95 % interval of its slope is what has the limit (`tests/support/growth.py`). Sockets,
 files, threads and asyncio tasks: the median of the last fifth of the time against that of the second fifth (holes of Deribit are asked for
 every five minutes, over connections that last a while).
 """
@@ -18,7 +18,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import math
 import os
 import statistics
 import subprocess
@@ -34,6 +33,8 @@ from typing import Any
 
 from measure import against, at_least, compiled, load, running, say
 
+from support.growth import BLOCKS, growth
+
 VENUES = ("bybit", "deribit")
 SPEC = """\
 apiVersion: perptape.io/v1alpha1
@@ -48,7 +49,7 @@ spec:
 LONG_MIN, EVENTS, RECONNECTS, PUBLISHES = 30, 1_000_000, 500, 500
 PER_MILLION_MB = 5.0
 AS_MANY = 4_000_000
-DROPPED, BLOCKS, T_975_22 = 0.2, 24, 2.0739
+DROPPED = 0.2
 LOOK_S = 0.25
 REPLICAS = 10
 PLACES = REPLICAS * len(VENUES)
@@ -221,24 +222,6 @@ def control(endpoint: str, path: str, body: Any = None) -> Any:
         return json.load(reply)
 
 
-def upper(looks: Sequence[Look]) -> tuple[float, float, float]:
-    """(slope, its upper 95 % bound, standard deviation of what the line leaves), in MB per million events and MB."""
-    first, last = looks[0].at, looks[-1].at
-    blocks: list[list[Look]] = [[] for _ in range(BLOCKS)]
-    for one in looks:
-        blocks[min(int((one.at - first) / (last - first) * BLOCKS), BLOCKS - 1)].append(one)
-    if not all(blocks):
-        raise SystemExit("too short a run, or the machine gave no time to look at the collector")
-    x = [statistics.fmean(one.events / 1e6 for one in block) for block in blocks]
-    y = [statistics.fmean(one.rss / 2**20 for one in block) for block in blocks]
-    slope, intercept = statistics.linear_regression(x, y)
-    left = [b - intercept - slope * a for a, b in zip(x, y, strict=True)]
-    sigma = math.sqrt(sum(one * one for one in left) / (BLOCKS - 2))
-    spread = math.sqrt(sum((a - statistics.fmean(x)) ** 2 for a in x))
-    say(f"mean RSS of each block, MB: {' '.join(f'{one:.1f}' for one in y)}")
-    return slope, slope + T_975_22 * sigma / spread, sigma
-
-
 def medians(looks: Sequence[Look], start: float, end: float, of: Callable[[Look], int]) -> float:
     return statistics.median(of(one) for one in looks if start <= one.at <= end)
 
@@ -299,12 +282,14 @@ def watched(collector: Child, endpoints: dict[str, str], seconds: float, share: 
 def verdict(looks: Sequence[Look], last: dict[str, Any], published: int, share: float, minutes: float) -> bool:
     end = looks[-1].at
     judged = [one for one in looks if one.at >= DROPPED * end]
-    slope, bound, sigma = upper(judged)
-    how = f"slope {slope:.2f}, from {judged[0].rss / 2**20:.0f} to {judged[-1].rss / 2**20:.0f} MB, sigma {sigma:.2f} MB; {load()}"
+    found = growth(judged)
+    say(f"mean RSS of each block, MB: {' '.join(f'{one:.1f}' for one in found.means)}")
+    ends = f"from {judged[0].rss / 2**20:.0f} to {judged[-1].rss / 2**20:.0f} MB"
+    how = f"slope {found.slope:.2f}, {ends}, sigma {found.sigma:.2f} MB; {load()}"
     good = at_least("events received", last["events"], EVENTS * share, "events", f"in {minutes:g} minutes, {last['malformed']} malformed")
     good &= at_least("reconnects", last["reconnects"], RECONNECTS * share, "of them", f"of {PLACES} connections")
     good &= at_least("publishes", published, PUBLISHES * share, "of them", "by one process, beside")
-    good &= against("growth of RSS, upper 95 % bound", bound, PER_MILLION_MB, "MB per million events", how)
+    good &= against("growth of RSS, upper 95 % bound", found.upper, PER_MILLION_MB, "MB per million events", how)
     for name in ("sockets", "files", "threads", "tasks"):
         before = medians(looks, DROPPED * end, 2 * DROPPED * end, lambda one, name=name: getattr(one, name))  # type: ignore[misc]
         after = medians(looks, (1 - DROPPED) * end, end, lambda one, name=name: getattr(one, name))  # type: ignore[misc]

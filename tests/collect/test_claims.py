@@ -62,6 +62,7 @@ def test_coarse_asking_times_still_join(a, b):
         return [replace(c, asked_first=c.asked_first * 7_000_000, asked_last=c.asked_last * 30_000_000).coarse() for c in some]
 
     assert join([*coarse(a), *coarse(b)]) == join([*join(coarse(a)), *join(coarse(b))])
+    assert join(c.coarse() for c in join([*a, *b])) == join(c.coarse() for c in [*a, *b])
 
 
 def test_an_end_beats_later_assertions_of_its_session():

@@ -14,6 +14,7 @@ from perptape.collect.stream_batch import Counts, Intake
 from perptape.collect.stream_sink import AHEAD, ConnectionSink
 from perptape.exchanges.base import Feed
 from perptape.interval import HOUR, MINUTE, NS, SECOND, Interval, gaps, intersection, union
+from perptape.store.coverage import Sayings
 from perptape.store.log_record import Mark
 
 A, B = "A-PERP.FAKE", "B-PERP.FAKE"
@@ -277,3 +278,21 @@ def test_a_clock_that_is_set_forward_for_a_while_proves_no_feed_that_died(ahead:
         proofs.see(mark)
     proven = [claim for claim in proofs.claims(start + 4_200 * SECOND) if claim.kind == "complete"]
     assert start < max(claim.end for claim in proven) <= start + died * SECOND + AHEAD
+
+
+def test_of_a_stream_whose_replicas_dial_again_and_again_the_coverage_stays_as_small_as_it_was() -> None:
+    """Three connections, each cut off every quarter of a minute at a time of its own, for half an hour: somebody always hears."""
+    marks, every = list[Mark](), 15_000
+    for number in range(120):
+        for place in range(3):
+            name, start = f"{place}-{number}", number * every + place * 4_000
+            marks += [*speaking(name, start, start + 14_000, A, B), Mark("closed", name, start + 14_500)]
+    marks.sort(key=lambda mark: mark.time)
+    proofs, kept, sizes = Proofs(SYMBOL, 0, {}), Sayings(), list[int]()
+    for number, mark in enumerate(marks):
+        proofs.see(mark)
+        if number % 1_000 == 999:
+            kept = kept.joined([Sayings(proofs.claims(mark.time))])
+            sizes.append(len(kept.claims))
+    assert len(sizes) > 10
+    assert max(sizes) == sizes[0] == 6, "of each instrument: what it missed at the start, the connection's time, and the feed's"

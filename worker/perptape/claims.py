@@ -75,15 +75,16 @@ class Claim:
         return Interval(self.start, self.end)
 
     def coarse(self) -> Claim:
-        """The same claim with its asking times floored to the day, for kinds whose minute matters to nobody.
+        """The same claim with its asking times floored to the day and without who heard it, for kinds whose minute matters to nobody.
 
-        Flooring commutes with least and greatest, so joining stays a join, and neighbouring claims merge: coverage stays small.
-        It errs to the safe side: damage masks claims last asked before it, and of the day of the damage itself that is all of them.
+        Flooring commutes with least and greatest, so joining stays a join, and neighbouring claims merge: coverage stays small. It errs
+        to the safe side: damage masks claims last asked before it, and of the day of the damage itself that is all of them. Connections
+        are held against one another by their segments; kept in the coverage, each reconnect of each replica would split it for ever.
         """
         first, last = floor(self.asked_first, DAY), floor(self.asked_last, DAY)
-        if self.kind in ("asked", "hole") or (first, last) == (self.asked_first, self.asked_last):
+        if self.kind in ("asked", "hole") or (first, last, frozenset()) == (self.asked_first, self.asked_last, self.connections):
             return self
-        return replace(self, asked_first=first, asked_last=last)
+        return replace(self, asked_first=first, asked_last=last, connections=frozenset())
 
 
 _Value = tuple[str, int, int, frozenset[str], str]

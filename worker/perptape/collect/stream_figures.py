@@ -43,7 +43,7 @@ class Followed:
     def put(self, name: str, venue: str, dataset: str, rows: pa.Table, claims: tuple[Claim, ...], wants: tuple[Want, ...]) -> None:
         self.segments.put(name, venue, dataset, rows, claims, wants)
         self._count(rows["ts_received"])
-        self._claims += claims
+        self._claims += (claim.coarse() for claim in claims)
         self._wants += wants
         self._look()
 

@@ -32,6 +32,7 @@ from perptape.errors import StoreError, Unwritable
 from perptape.store.folder import Folder
 from perptape.store.log import Logs, Owner
 from perptape.store.log_disk import LocalLogDisk, LogDisk
+from perptape.store.looked import Looked
 from perptape.store.tape import Tape
 from perptape.store.usable import there
 from perptape.times import iso
@@ -152,18 +153,22 @@ async def _streamed(
     reserve: int,
 ) -> None:
     """Begins once the store says what is known, which a stop does not wait for. Raises StoreError when it cannot begin."""
-    known: list[tuple[Logs, Coverage]] = []
+    known: list[tuple[Logs, Looked, Coverage]] = []
 
     async def look() -> None:
         logs = await venue.asking.environment.aside(lambda: logs_of(venue.tape, state, venue.asking.environment.log_disk))
         if logs is None:
             raise StoreError(f"{venue.tape.location} is not prepared: an origin and a format come first")
-        known.append((logs, await venue.asking.environment.aside(lambda: venue.tape.coverage(venue.name, "liquidations"))))
+        known.append((logs, *await venue.asking.environment.aside(read)))
+
+    def read() -> tuple[Looked, Coverage]:
+        looked = venue.tape.looked(venue.name, "liquidations")
+        return looked, looked.coverage()
 
     await until(stop, look())
     if not known:
         return
-    ((logs, coverage),) = known
+    ((logs, looked, coverage),) = known
     unlogged.since = {**stopped(coverage, session.spec), **unlogged.since} if begins else unlogged.since
     targets = [target for target in venue.targets if target.instrument is not None]
     instruments = [target.instrument for target in targets if target.instrument is not None]
@@ -177,7 +182,7 @@ async def _streamed(
         TapeSegments(venue.tape, environment.clock),
         outcome,
         coverage,
-        read=lambda: venue.tape.coverage(venue.name, "liquidations"),
+        read=looked.coverage,
         judge=lambda known: venue.figures(session, venue.standings(session, "liquidations", known)),
         monotonic=environment.monotonic,
     )

@@ -33,34 +33,39 @@ class Looked:
     def coverage(self) -> Coverage:
         """As the catalog has it now. Raises StoreError."""
         dataset = self.landing.dataset
-        segments, said = self._new(layout.segments(self.venue, dataset))
-        files, more = self._new(layout.coverage(self.venue, dataset))
+        segments, read, said = self._new(layout.segments(self.venue, dataset), self._said)
+        files, more, said = self._new(layout.coverage(self.venue, dataset), said)
         gone = self._seen - segments - files
         if gone and kept(self.fs, self.venue, dataset, gone):  # whose claims were its own cannot be told from what is left
             self._seen, self._said = set(), Sayings()
             return self.coverage()
-        if not (self._seen & (segments | files)):  # the store was made anew
-            self._said = Sayings()
-        self._seen = self._seen & (segments | files) | said.keys() | more.keys()
-        self._said = self._said.joined([*said.values(), *more.values()])
+        if self._seen and not (self._seen & (segments | files)):  # the store was made anew
+            self._seen, self._said = set(), Sayings()
+            return self.coverage()
+        self._seen = self._seen & (segments | files) | read | more
+        self._said = said
         if not self._seen & files and (files or self._any_rows()):  # no coverage can be read: what is claimed is what rows prove
             return known(self.fs, self.landing, self.venue).coverage
         damage, garbled = damage_records(self.fs, self.venue, dataset)
         return Coverage.of(self._said.claims, self._said.wants, damage, trusted=not garbled)
 
-    def _new(self, folder: str) -> tuple[set[str], dict[str, Sayings]]:
-        """(the paths of all that are there, what those say that were not read before)."""
-        there, found = {entry.path for entry in self.fs.list(folder)}, dict[str, Sayings]()
+    def _new(self, folder: str, said: Sayings) -> tuple[set[str], set[str], Sayings]:
+        """(the paths of all that are there, of those that were not read before, what is said with what they say).
+
+        One after the other: coverage files say nearly the same, and there are as many as an hour has publishers' runs.
+        """
+        there, read = {entry.path for entry in self.fs.list(folder)}, set[str]()
         for path in sorted(there - self._seen):
             try:
                 data = self.fs.read(path).data
                 if folder.startswith(layout.COVERAGE):
-                    found[path] = decode_coverage(data, path)
+                    said = said.joined([decode_coverage(data, path)])
                 else:
-                    found[path] = of_segment(decode_segment(data, path, self.landing.schema, rows=False))
+                    said = said.joined([of_segment(decode_segment(data, path, self.landing.schema, rows=False))])
             except (Absent, Unreadable, Newer):
                 continue
-        return there, found
+            read.add(path)
+        return there, read, said
 
     def _any_rows(self) -> bool:
         return isinstance(self.landing, DataFiles) and bool(self.fs.list(self.landing.folder))
