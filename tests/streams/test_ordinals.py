@@ -9,8 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from perptape.collect.ordinals import Ordinals
+from perptape.collect.stream_batch import Counts, Intake
+from perptape.collect.stream_sink import ConnectionSink
 from perptape.datasets import LIQUIDATIONS
 from perptape.datasets.base import join
+from perptape.interval import DAY, NS
 from support.fake_exchange import START
 
 EVENTS = st.lists(st.integers(0, 5), max_size=40)
@@ -47,3 +50,22 @@ def test_what_is_long_past_is_forgotten_so_that_a_month_of_events_fits_into_memo
     assert len(ordinals._now) + len(ordinals._before) <= 20
     assert ordinals.count(9_999) == 1
     assert ordinals.count(0) == 0
+
+
+def test_what_is_long_past_is_forgotten_in_a_quiet_market_too() -> None:
+    ordinals = Ordinals(lasting=600)
+    for event in range(10_000):
+        assert ordinals.count(event, event) == 0
+        assert ordinals.count(event, event) == 1
+    assert len(ordinals._now) + len(ordinals._before) <= 1_300
+    assert ordinals.count(9_500, 10_000) == 2, "what came within that time is known"
+    assert ordinals.count(0, 10_000) == 0
+
+
+def test_a_connection_counts_by_when_its_events_came(kit) -> None:
+    """Weeks of one connection: what a quiet day brought is not kept until the next busy one."""
+    sink = ConnectionSink(Intake(10_000, Counts()), "base", market=True, on_row=None, on_malformed=lambda *told: None, clock=lambda: 0.0)
+    sink.acknowledged("c", START * NS)
+    for day in range(100):
+        sink.liquidation("c", kit.event(START, str(60_000 + day)), (START + day * DAY) * NS)
+    assert len(sink._ordinals._now) + len(sink._ordinals._before) <= 2

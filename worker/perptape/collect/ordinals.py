@@ -7,23 +7,30 @@ their counts and never the sum.
 from __future__ import annotations
 
 from collections.abc import Hashable
+from typing import Final
+
+from perptape.interval import MINUTE, NS
+
+LASTING: Final = 10 * MINUTE * NS
 
 
 class Ordinals:
     """Counts of one subscription. Make a new one at every acknowledgement.
 
-    A connection may live for weeks, so events are forgotten once more than `limit` different ones came after them: equal events
-    carry the same time and come together.
+    A connection may live for weeks, so that only the last two spells are kept, of `limit` different events or `lasting` ns each: equal
+    events carry the same time and come together.
     """
 
-    def __init__(self, limit: int = 100_000) -> None:
-        self._limit = limit
+    def __init__(self, limit: int = 100_000, lasting: int = LASTING) -> None:
+        self._limit, self._lasting = limit, lasting
+        self._since = 0
+        """When the first of those that are counted now came."""
         self._now: dict[Hashable, int] = {}
         self._before: dict[Hashable, int] = {}
 
-    def count(self, key: Hashable) -> int:
+    def count(self, key: Hashable, received: int = 0) -> int:
         """0 for the first event with this key, 1 for the second, and so on; 0 for one with a list or a block in place of a value, which is
-        no row."""
+        no row. `received`: ns."""
         now = self._now
         try:
             seen = now.get(key)
@@ -31,8 +38,8 @@ class Ordinals:
             return 0
         if seen is None:
             seen = self._before.get(key, 0)
-            if len(now) >= self._limit:
-                self._before, self._now = now, {}
+            if len(now) >= self._limit or received - self._since > self._lasting:
+                self._before, self._now, self._since = now, {}, received
                 now = self._now
         now[key] = seen + 1
         return seen

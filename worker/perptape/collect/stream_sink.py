@@ -136,7 +136,7 @@ class ConnectionSink:
         if connection != self.counted:
             self.counted, self._ordinals = connection, Ordinals()
         try:
-            made = row(event, self._unit, self._ordinals.count(key(event)), received)
+            made = row(event, self._unit, self._ordinals.count(key(event), received), received)
         except Invalid as error:
             self.malformed(connection, f"{error}: {event}", received)
             return
