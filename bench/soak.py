@@ -53,6 +53,8 @@ DROPPED = 0.2
 LOOK_S = 0.25
 REPLICAS = 10
 PLACES = REPLICAS * len(VENUES)
+KEPT_S = 120
+"""What is folded goes after two minutes in place of an hour: there is no more of it after half an hour than after months."""
 STEADY_S = 5.0
 """A connection that lived so long forgives the failures before it, since none lives for the product's minute here."""
 
@@ -137,13 +139,20 @@ class Keeping:
 
 def publish(catalog: str, every: float) -> None:
     """Publishes again and again until stdin ends; a line of JSON after each."""
+    from perptape.interval import SECOND
+    from perptape.store.publish import Publisher
     from perptape.store.tape import Tape
 
+    class Hastened(Publisher):
+        keep = KEPT_S * SECOND
+
+    tape = Tape.open(catalog)
+    tape.publisher = Hastened
     over = threading.Event()
     threading.Thread(target=lambda: (sys.stdin.read(), over.set()), daemon=True).start()
     due, done = time.monotonic(), 0
     while not over.is_set():
-        failed = [report.error for report in Tape.open(catalog).publish() if report.error]
+        failed = [report.error for report in tape.publish() if report.error]
         done += not failed
         sys.stdout.write(json.dumps({"published": done, "failed": failed, "rss": rss(os.getpid())}) + "\n")
         sys.stdout.flush()

@@ -581,16 +581,15 @@ async def test_an_interval_that_shortens_is_asked_for_by_the_next_run(world):
 
 
 class AwayAtFirst(Tape):
-    """A store that does not say once what it knows of liquidations."""
+    """A store that does not say at first what it knows of liquidations."""
 
     asked = 0
 
-    def coverage(self, venue, dataset):
-        if dataset == "liquidations":
-            self.asked += 1
-            if self.asked == 1:
-                raise StoreError("the store is away")
-        return super().coverage(venue, dataset)
+    def looked(self, venue, dataset):
+        self.asked += 1
+        if self.asked == 1:
+            raise StoreError("the store is away")
+        return super().looked(venue, dataset)
 
 
 async def test_a_stream_that_cannot_begin_because_the_store_is_away_tries_again(world):
