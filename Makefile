@@ -24,7 +24,7 @@ SPREAD := --maxschedchunk=4
 # The cluster's tests wait more than they work. Their folders are named because each job collects for itself.
 E2E_JOBS ?= 4
 ARGS ?=
-# How many schedules `make campaign` carries out, from which one on.
+# How many schedules `make campaign` carries out, from which one on; SEED=fresh: such as nobody has seen.
 N ?= $(if $(filter 2,$(LAYER)),16,300)
 SEED ?= 0
 # 1: in process, on a virtual clock. 2: real processes and sockets, four schedules a minute.
@@ -44,7 +44,7 @@ DONE = [ -n "$${KEEP:-}" ] || tests/cluster/build stop
 help: ## what there is
 	@echo 'perptape: an honest tape of the crypto-derivatives market'
 	@sed -n 's/^\([a-z0-9]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
-	@echo 'Variables: PYTHON=python3.12, WITHOUT=cluster,nautilus,s3 (make test), JOBS=3, ARGS=... (simulate, bench), N=300 (16 with LAYER=2), SEED=0 (campaign).'
+	@echo 'Variables: PYTHON=python3.12, WITHOUT=cluster,nautilus,s3 (make test), JOBS=3, ARGS=... (simulate, bench), N=300 (16 with LAYER=2), SEED=0 or fresh (campaign).'
 
 quickstart: $(MADE) ## five simulated venues, a tape of them in ./tape, and what is in it; a few minutes
 	@.venv/bin/python examples/quickstart.py

@@ -1,4 +1,5 @@
 """`python -m campaign [N] [SEED]`: carries out N schedules from SEED on, and says what went wrong and how many met each fault.
+SEED `fresh`: such as nobody has seen, by the time of day; the last line names them.
 
 On a terminal one line shows how far it is; piped, it says a line for each hundred. Exit 1 when anything went wrong.
 """
@@ -8,6 +9,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 
 from campaign.world import lived, quiet
 from perptape.simulation.schedule import schedule
@@ -52,5 +54,11 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
+def asked(words: Sequence[str], count: int, now: float) -> tuple[int, int]:
+    """How many schedules, and from which seed on. `now`: seconds since the epoch, a thousand fresh seeds for each."""
+    many, first = [*words, *(str(count), "0")[len(words) :]]
+    return int(many), int(now) * 1000 if first == "fresh" else int(first)
+
+
 if __name__ == "__main__":
-    raise SystemExit(main(*(int(word) for word in (sys.argv[1:] + ["300", "0"][len(sys.argv[1:3]) :])[:2])))
+    raise SystemExit(main(*asked(sys.argv[1:], 300, time.time())))

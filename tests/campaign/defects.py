@@ -212,9 +212,9 @@ class HtmlIsEmpty(Line):
             await self._through()
         return self._world.clock(self._process) + self.offset
 
-    async def _asked(self, call: Callable[[], Awaitable[Answer[Any]]]) -> Answer[Any]:
+    async def _asked(self, call: Callable[[], Awaitable[Answer[Any]]], **more: Any) -> Answer[Any]:
         try:
-            return await super()._asked(call)
+            return await super()._asked(call, **more)
         except Retry as error:
             if "HTML" not in str(error):
                 raise

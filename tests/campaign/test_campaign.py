@@ -13,6 +13,7 @@ from typing import get_args
 import pyarrow as pa
 import pytest
 
+from campaign.__main__ import asked
 from campaign.defects import DEFECTS
 from campaign.world import lived, quiet
 from perptape.simulation.schedule import STORM, Kind, schedule
@@ -35,6 +36,13 @@ def test_each_schedule_holds_five_faults_of_three_kinds_and_each_fault_is_in_one
     assert all(len(one.faults) >= 5 and len(one.kinds) >= 3 and one.faults[-1].end <= STORM for one in schedules)
     met = Counter(kind for one in schedules for kind in one.kinds)
     assert {kind: met[kind] for kind in get_args(Kind) if met[kind] < FIXED / 20} == {}
+
+
+def test_fresh_seeds_are_of_the_time_of_day_and_none_of_the_fixed_ones():
+    assert asked([], 300, 1_800_000_000.7) == (300, 0)
+    assert asked(["50"], 300, 1_800_000_000.7) == (50, 0)
+    assert asked(["50", "900000000000"], 300, 1_800_000_000.7) == (50, 900_000_000_000)
+    assert asked(["50", "fresh"], 300, 1_800_000_000.7) == (50, 1_800_000_000_000)
 
 
 @pytest.mark.slow

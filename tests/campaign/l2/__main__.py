@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from campaign.__main__ import say, table
+from campaign.__main__ import asked, say, table
 from campaign.l2.life import Life, lived
 from campaign.world import quiet
 from perptape.simulation.schedule import schedule
@@ -57,4 +57,4 @@ def main(count: int, first: int) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(*(int(word) for word in (sys.argv[1:] + ["8", "0"][len(sys.argv[1:3]) :])[:2])))
+    raise SystemExit(main(*asked(sys.argv[1:], 8, time.time())))
