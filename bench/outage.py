@@ -1,0 +1,267 @@
+"""What a streamer keeps while its store is away, and while its disk is full: ten minutes of each, during a burst.
+
+    python bench/outage.py [--minutes 10] [--only s3|disk] [--rate 300] [--reserve 8388608]
+
+The streamer is `perptape run` as a pod starts it, of one simulated venue (Bybit), which sends a burst of frames of one length all the
+while. S3: MinIO is ended, and started again over the same folder. Disk: catalog and log are on a small file system that somebody else
+fills, and empties again (needs root or user namespaces: `unshare`, `mount`). Neither is helped by a hand.
+
+Judged by the simulator's record of what was sent: what had room is in the tape once, what had none is within one hole `lost: disk full`,
+nothing else is missing. What had room: the reserve's bytes, within one write to the log (the largest that was seen before).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from measure import against, at_least, compiled, load, say
+
+from perptape_api import names
+from support import minio
+from support.simulator import Simulator, simulator
+
+TOLD_S = 60.0
+"""How long until the status tells of the trouble, and until it is over after the store's (the disk's) return."""
+PER_FRAME = 3
+BEFORE_S, AFTER_S = 75.0, 75.0
+"""Of the burst, on both sides of the trouble: a segment is put once a minute."""
+FIGURE = re.compile(r"^perptape_(stream_\w+)\{[^}]*\} (\S+)$", re.MULTILINE)
+Event = tuple[int, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Streamer:
+    """A running collector, seen through its port."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+
+    def get(self, path: str) -> str:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as answer:
+            return str(answer.read().decode())
+
+    def figures(self) -> dict[str, float]:
+        """Its metrics of the stream by name, without `perptape_stream_`."""
+        return {name.removeprefix("stream_"): float(value) for name, value in FIGURE.findall(self.get(names.METRICS_PATH))}
+
+    def told(self) -> tuple[str, str]:
+        """(what its status says of the store, what its line says)."""
+        status = json.loads(self.get(names.STATUS_PATH))
+        (line,) = status["collections"]
+        return str(status.get("store_error") or ""), str(line.get("error") or "")
+
+    def until(self, such: Callable[[], bool], seconds: float, what: str) -> float:
+        """How long it took."""
+        began = time.monotonic()
+        while not such():
+            if self.process.poll() is not None or time.monotonic() - began > seconds:
+                raise SystemExit(f"{what}: not within {seconds:g} s; {self.told() if self.process.poll() is None else 'it ended'}")
+            time.sleep(0.2)
+        return time.monotonic() - began
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Where the tape is, and how the trouble begins and ends."""
+
+    name: str
+    catalog: str
+    environ: Mapping[str, str]
+    options: Any
+    begin: Callable[[], None]
+    end: Callable[[], None]
+
+
+@contextmanager
+def store_away(folder: Path) -> Iterator[Trouble]:
+    """A bucket of a MinIO that can be ended and started again."""
+    (folder / "data").mkdir()
+    server = minio.Minio(f"http://127.0.0.1:{minio.free_port()}", "outage-access", "outage-secret-key")
+    port = int(server.endpoint.rpartition(":")[2])
+    running: list[Any] = []
+
+    def begin() -> None:
+        running.pop().__exit__(None, None, None)
+
+    def end() -> None:
+        running.append(minio.process(minio.program(), folder, port, server))
+        if not minio.ready(server, running[-1].__enter__(), time.monotonic() + minio.READY_WITHIN):
+            raise SystemExit("MinIO does not start")
+
+    end()
+    from perptape.store.catalog import StoreOptions
+
+    options = StoreOptions(server.endpoint, server.access_key, server.secret_key, server.region)
+    try:
+        yield Trouble("S3 away", f"s3://{server.bucket()}/tape", server.environ(), options, begin, end)
+    finally:
+        while running:
+            begin()
+
+
+@contextmanager
+def disk_full(folder: Path, reserve: int) -> Iterator[Trouble]:
+    """A small file system in this process' own mount namespace, with room for the tape until others fill it."""
+    small = folder / "disk"
+    small.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={reserve + 128 * 2**20}", "tmpfs", str(small)], check=True)
+
+    def begin() -> None:
+        with (small / "others").open("wb", buffering=0) as others:
+            try:
+                while others.write(bytes(4096)):
+                    pass
+            except OSError:
+                return
+
+    try:
+        yield Trouble("disk full", str(small / "tape"), {}, None, begin, (small / "others").unlink)
+    finally:
+        subprocess.run(["umount", "--lazy", str(small)], check=True)
+
+
+@contextmanager
+def streaming(venues: Simulator, trouble: Trouble, reserve: int) -> Iterator[Streamer]:
+    port = minio.free_port()
+    environ = venues.environ(**trouble.environ) | {
+        names.ENV_PORT: str(port),
+        names.ENV_CATALOG: trouble.catalog,
+        names.ENV_WRITER: "outage-0",
+        names.ENV_LOG_RESERVE: str(reserve),
+        names.ENV_LOG_FORMAT: "json",
+    }
+    spec = venues.spec("bybit", collect="{liquidations: {replicas: 1}}")
+    command = [sys.executable, "-m", "perptape", "run", str(spec), "--exchange", "bybit", "--dataset", "liquidations"]
+    with (venues.folder / "streamer.log").open("wb") as log:
+        process = subprocess.Popen(command, env=environ, stdout=log, stderr=log)
+    try:
+        yield Streamer(process, port)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def listening(one: Streamer) -> bool:
+    try:
+        return one.figures().get("connections", 0) == 1
+    except OSError:
+        return False
+
+
+def largest_write(one: Streamer, seconds: float) -> float:
+    """The most that one write added to the log: looked at more often than it is written to."""
+    end, seen, most = time.monotonic() + seconds, one.figures()["log_bytes"], 0.0
+    while time.monotonic() < end:
+        time.sleep(0.1)
+        now = one.figures()["log_bytes"]
+        most, seen = max(most, now - seen), now
+    return most
+
+
+def through(trouble: Trouble, venues: Simulator, minutes: float, rate: int, reserve: int) -> bool:
+    with streaming(venues, trouble, reserve) as one:
+        one.until(lambda: listening(one), 60, "listening")
+        seconds = BEFORE_S + minutes * 60 + TOLD_S + AFTER_S
+        burst = {"venue": "bybit", "contracts": ["BTCUSDT"], "rate": rate, "seconds": seconds, "per_frame": PER_FRAME}
+        venues.control("POST", "burst", burst)
+        time.sleep(BEFORE_S)
+        say(
+            f"{trouble.name}: {minutes:g} minutes of it, {rate} events/s, {PER_FRAME} to a frame, reserve {reserve / 2**20:g} MiB; {load()}"
+        )
+        trouble.begin()
+        began = time.monotonic()
+        told = one.until(lambda: any(one.told()), 2 * TOLD_S, "the trouble is told")
+        batch = largest_write(one, 10)
+        time.sleep(max(0.0, began + minutes * 60 - time.monotonic()))
+        used, full, words = one.figures()["log_bytes"], one.figures()["log_failing"] == 1, one.told()
+        trouble.end()
+        calm = one.until(
+            lambda: (seen := one.figures())["segments_waiting"] == 0 and not seen["log_failing"] and not any(one.told()),
+            10 * TOLD_S,
+            "recovery",
+        )
+        dropped = one.figures()["overflowed_total"]
+        time.sleep(AFTER_S)
+        one.process.send_signal(signal.SIGTERM)
+        code = one.process.wait(30)
+    say(f"  told as: {' | '.join(filter(None, words))}")
+    good = against("until the status tells it", told, TOLD_S, "s", "after it began")
+    good &= against("until it is over", calm, TOLD_S, "s", "after its end: all is in the store, and the status says nothing more of it")
+    good &= against("exit code", code, 0, "", "of the streamer, told to end")
+    good &= at_least("the log was full", full, 1, "", f"{used:.0f} of {reserve} bytes: more minutes or events fill a larger reserve")
+    good &= against("room left in the log then", reserve - used, batch, "bytes", "the limit is the largest write to it that was seen")
+    return judged(trouble, venues, dropped) and good
+
+
+def judged(trouble: Trouble, venues: Simulator, dropped: float) -> bool:
+    """Whether the tape is what was sent, but for one hole."""
+    from perptape.collect.report import standings
+    from perptape.store.tape import Tape
+
+    tape = Tape.open(trouble.catalog) if trouble.options is None else Tape.open(trouble.catalog, options=trouble.options)
+    for report in tape.publish():
+        assert not report.error, report.error
+    sent = Counter[Event]()
+    sessions = venues.control("GET", "truth", venue="bybit")
+    for session in sessions:
+        sent |= Counter((one["time"], float(one["base"])) for push in session["sent"] for one in push["liquidations"])
+    rows = tape.read("liquidations")
+    times, sizes = rows["ts_event"].to_pylist(), rows["quantity"].to_pylist()
+    got = Counter((at // 1_000_000, float(size)) for at, size in zip(times, sizes, strict=True))
+    last = max(session["closed"] for session in sessions) - 1000
+    (line,) = standings(tape, last, ["bybit"], ["liquidations"])
+    lost = [(span, reason) for span, reason in line.holes("lost") if span.start < last]
+    holes = [span for span, _ in lost]
+    missing = Counter({one: count for one, count in (sent - got).items() if one[0] < last})
+    outside = [one for one in missing if not any(span.start <= one[0] < span.end for span in holes)]
+    say(f"  {sent.total()} events sent, {got.total()} in the tape; holes: {[(len(span), reason) for span, reason in lost]} (ms)")
+    good = against("events that were never sent, or are there twice", (got - sent).total(), 0, "", "of the tape")
+    good &= against("missing events outside of the hole", len(outside), 0, "", f"of {missing.total()} missing ones")
+    good &= against("dropped by its own count, but in the tape, or the other way round", abs(dropped - missing.total()), 0, "", "events")
+    good &= against("holes", len(lost), 1, "", "all of them `lost`")
+    good &= at_least("of them `disk full`", sum(reason == "disk full" for _, reason in lost), len(lost) or 1, "", "the reason")
+    good &= against("what verify finds", len(tape.verify()), 0, "", "of the whole tape")
+    return good
+
+
+def carried_out(only: str, minutes: float, rate: int, reserve: int) -> bool:
+    with tempfile.TemporaryDirectory(prefix="perptape-outage-") as name:
+        folder = Path(name)
+        with simulator(folder, "-e", "bybit", "--unlimited") as venues:
+            opened = store_away(folder) if only == "s3" else disk_full(folder, reserve)
+            with opened as trouble:
+                return through(trouble, venues, minutes, rate, reserve)
+
+
+def main() -> int:
+    options = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    options.add_argument("--minutes", type=float, default=10.0)
+    options.add_argument("--only", choices=("s3", "disk"))
+    options.add_argument("--rate", type=int, default=300, help="events a second")
+    options.add_argument("--reserve", type=int, default=8 * 2**20, help="bytes that the log owns")
+    chosen = options.parse_args()
+    if not chosen.only:
+        compiled()
+        again = [sys.executable, __file__, *sys.argv[1:], "--only"]
+        apart = ["unshare", "--user", "--map-root-user", "--mount"]  # a file system of its own, seen by nobody else
+        done = [subprocess.run(command, check=False).returncode for command in ([*again, "s3"], [*apart, *again, "disk"])]
+        return max(done)
+    return 0 if carried_out(chosen.only, chosen.minutes, chosen.rate, chosen.reserve) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
