@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -25,6 +27,7 @@ from perptape.simulation.faults import Fault
 from perptape.simulation.market import Market
 from perptape.simulation.server import Simulation
 from perptape.simulation.settings import Settings
+from support.simulator import simulator
 
 STREAMING = ("binance", "bybit", "okx", "deribit")
 
@@ -114,6 +117,33 @@ async def test_a_malformed_frame_is_told_and_the_events_after_it_come(scene: Sce
     assert not stream.done()
     stream.cancel()
     await asyncio.gather(stream, return_exceptions=True)
+
+
+@pytest.mark.slow
+async def test_what_was_sent_before_the_venue_heard_of_our_end_is_told(tmp_path: Path) -> None:
+    """A process that was held up has seconds of events in its sockets when it is told to end."""
+    venues = ("binance", "bybit", "okx")
+    with simulator(tmp_path, "--unlimited", "--symbols", "2") as served:
+        ears, streams, exchanges = {venue: Ear() for venue in venues}, [], []
+        for venue, ear in ears.items():
+            exchange = connect(venue, Access(served.endpoints[venue], timeout=5.0, speed=100))
+            exchanges.append(exchange)
+            listed = [one for one in await exchange.instruments() if one.delisted is None]
+            for one in listed:
+                served.control("POST", "rate", {"venue": venue, "contract": one.venue_id, "per_second": 50})
+            streams.append(asyncio.create_task(exchange.liquidations(listed, ear)))
+        for ear in ears.values():
+            await ear.until("liquidation")
+        time.sleep(1)  # noqa: ASYNC251 - nothing of this process runs meanwhile, as on a busy machine
+        for stream in streams:
+            stream.cancel()
+        await asyncio.gather(*streams, return_exceptions=True)
+        for exchange in exchanges:
+            await exchange.close()
+        for venue, ear in ears.items():
+            (session,) = served.control("GET", "truth", venue=venue)
+            sent = sum(len(push["liquidations"]) for push in session["sent"])
+            assert (venue, len(ear.events), ear.reason) == (venue, sent, "ended by us")
 
 
 @pytest.mark.slow

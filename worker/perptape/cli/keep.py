@@ -43,7 +43,9 @@ def publish(
             raise
         return unused(settings, left.published(settings, OK, (), now()))
     reports = tape(where).publish(writer=settings.writer)
-    output.emit(published(reports, now()), form.value, to)
+    shown = [one for one in reports if notable(one)] if form == options.Format.table else reports
+    if shown or form != options.Format.table:
+        output.emit(published(shown, now()), form.value, to)
     for report in reports:
         for line in report.damaged:
             output.error(f"{report.venue} {report.dataset}: {line}; a copy is in {layout.quarantine(report.venue, report.dataset)}")
@@ -51,7 +53,7 @@ def publish(
             output.error(f"{report.venue} {report.dataset}: {report.error}")
     if reports and not any(report.lease for report in reports):
         output.note("another publisher is at work on this tape: it does it")
-    elif not any(report.files or report.unfolded or report.error for report in reports):
+    elif not any(map(notable, reports)):
         output.note("nothing was left to fold: all that was collected is in the data files")
     failed = [report for report in reports if report.error is not None]
     code = OK if not failed else FAILED if len(failed) == len(reports) else PARTLY
@@ -74,6 +76,11 @@ def place(catalog: str | None, settings: Settings, spec: Path = MOUNTED) -> plac
 
     found = collection(spec)
     return places.place(catalog, found.spec.store if found is not None else None, settings)
+
+
+def notable(report: PublishReport) -> bool:
+    """Whether there is something to say of it to a person: twenty lines of noughts would hide what there is. Pure."""
+    return bool(report.files or report.unfolded or report.revised or report.damaged or report.error)
 
 
 def published(reports: Sequence[PublishReport], at: int) -> Listing:

@@ -16,7 +16,7 @@ class Pace:
     roll: float = 60.0
     steady: float = 60.0
     """A connection that lived this long forgives the failures before it."""
-    farewell: float = 1.5
+    farewell: float = 2.5
     """How long a connection may take to close."""
     stop: float = 9.0
     """A graceful stop takes no longer, wherever the store is."""

@@ -19,8 +19,10 @@ from perptape.exchanges.pauses import PAUSE, Pauses
 
 KEEP_ALIVE = 15_000
 """ms between pings: a socket from which nothing came for two of them is dead (CCXT's own: up to 9 minutes on Binance)."""
-CLOSING = 1.0
+CLOSING = 2.0
 """Seconds that a closing handshake may take."""
+GOING = (1000).to_bytes(2, "big")
+"""A close frame's code: we have no further use for the connection (RFC 6455, 7.4.1)."""
 
 Heard = Callable[[Sequence[str | bytes]], None]
 """Is told the messages that were read at once, in their order. It must not raise."""
@@ -46,7 +48,7 @@ def socket_class() -> type[Any]:
     theirs = import_module("ccxt.async_support.base.ws.client")
     base: type[Any] = theirs.Client
     overhead: int = theirs.MSG_SIZE_OVERHEAD
-    text, binary, ping, pong = WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.PING, WSMsgType.PONG
+    text, binary, ping, pong, close = WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.PING, WSMsgType.PONG, WSMsgType.CLOSE
 
     def drain(waiting: deque[tuple[Any, int]], texts: list[str | bytes]) -> None:
         """Takes texts as CCXT's own loop does, without a coroutine for each: all but the last, which tells aiohttp of their sizes."""
@@ -126,8 +128,9 @@ def socket_class() -> type[Any]:
                 self.ended.set_result(reason)
 
         async def leave(self) -> None:
-            """Closes the socket; one whose other side is gone is dropped."""
+            """Closes the socket, when all that the venue sent before it heard of it was read; one whose other side is gone is dropped."""
             self.end("closed here")
+            await self.part()
             tasks = [task for task in (self.ping_looper, self.reading) if task is not None]
             for task in tasks:
                 task.cancel()
@@ -135,10 +138,16 @@ def socket_class() -> type[Any]:
             if self.resuming is not None:
                 self.resuming.cancel()
             if self.connection is not None:
-                with suppress(TimeoutError, OSError, RuntimeError):
-                    async with asyncio.timeout(CLOSING):
-                        await self.connection.close()
                 self.connection._response.close()
+
+        async def part(self) -> None:
+            """Says that we close, and reads on until the venue says so too: on a busy machine seconds of events lie in the socket."""
+            if self.reading is None or self.reading.done():
+                return
+            with suppress(TimeoutError, OSError, RuntimeError):
+                async with asyncio.timeout(CLOSING):
+                    await self.connection.send_frame(GOING, close)
+                    await asyncio.wait({self.reading})
 
     base_now: Callable[[], int] = import_module("ccxt.base.exchange").Exchange.milliseconds
     return Socket
