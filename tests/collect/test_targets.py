@@ -109,6 +109,17 @@ def test_samples_go_on_where_the_unended_session_before_stopped():
     assert other.start == NOW
 
 
+@pytest.mark.parametrize(("took", "kept"), [(SECOND, False), (CONNECTING, False), (CONNECTING + 1, True)])
+def test_the_slot_that_ended_while_a_session_connected_as_fast_as_may_be_expected_is_not_wanted(took, kept):
+    since = NOW + 43 * MINUTE - 500  # half a second before the hour
+    session = Session("f:n", "s", since)
+    first = session.want(PREDICTED, BTC, since + took, Coverage())
+    assert first.start == (since if kept else NOW + 43 * MINUTE)
+    later = session.want(PREDICTED, BTC, since + DAY, Coverage.of([], [first]))
+    assert later.start == first.start
+    assert session.want(PREDICTED, BTC, since + 400, Coverage()).start == since, "that slot is not over yet"
+
+
 STREAM = stream_grid(TRAITS["binance"])
 
 

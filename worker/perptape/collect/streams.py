@@ -16,7 +16,7 @@ import pyarrow as pa
 import structlog
 
 from perptape.claims import STREAM, Claim, Want
-from perptape.collect.figures import symbols
+from perptape.collect.figures import Figures, symbols
 from perptape.collect.grids import Grid, stream_grid
 from perptape.collect.live import LiveStream
 from perptape.collect.outcome import Outcome
@@ -177,13 +177,17 @@ async def _streamed(
         mine = [session.want_stream(grid, target, now, coverage, first) for target in targets]
         return (*mine, *session.given_up(coverage, [one.id for one in instruments], [grid], now))
 
+    def judged(known: Coverage) -> Figures | None:
+        now = venue.clock()
+        return venue.figures(session, venue.standings(session, "liquidations", known, now), now)
+
     environment = venue.asking.environment
     followed = Followed(
         TapeSegments(venue.tape, environment.clock),
         outcome,
         coverage,
         read=looked.coverage,
-        judge=lambda known: venue.figures(session, venue.standings(session, "liquidations", known)),
+        judge=judged,
         monotonic=environment.monotonic,
     )
     live = LiveStream(

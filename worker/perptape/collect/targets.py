@@ -98,6 +98,8 @@ class Session:
         if grid.sampled or (grid.period is None and not grid.backfill):
             came = ceil(resolution.since, grid.every) if grid.sampled else resolution.since  # of a slot under way nobody owes a row
             start = max(min(start, self._resumed(mine, grid)), came)
+        if grid.sampled and start == self.since:
+            start = self._first_slot(grid, now, mine)
         return Want(self.spec, self._life(mine), one, grid.name, start, now, None, resolution.asked)
 
     def want_stream(self, grid: Grid, resolution: Resolution, now: int, coverage: Coverage, first: int | None) -> Want:
@@ -113,6 +115,16 @@ class Session:
         if asserted:  # by a process of this session before this one
             return replace(want, start=max(want.start, *asserted))
         return replace(want, start=first) if first is not None and 0 < first - want.start <= CONNECTING else want
+
+    def _first_slot(self, grid: Grid, now: int, mine: Sequence[Want]) -> int:
+        """Where samples of a session that goes on for no other are wanted from: the slot in which it began, unless that ended while its
+        first process was connecting, as fast as may be expected: then nobody could sample in it.
+        """
+        asserted = [w.start for w in mine if w.session == self._life(mine)]
+        if asserted:
+            return max(self.since, *asserted)
+        following = ceil(self.since, grid.every)
+        return following if following <= now <= self.since + CONNECTING else self.since
 
     def _slot(self, grid: Grid, one: str, asked: str, now: int, mine: Sequence[Want]) -> Want:
         """A once run's sample is wanted for its own slot only; slots that adjoin are one want, so that wants stay few."""

@@ -129,7 +129,7 @@ class Venue:
                 self._advanced(self.name, outcome.dataset, done, total, rows)
 
         fill = Backfill(self.exchange, self.asking, session, self.targets, outcome, dict(batches), advanced, until)
-        ended, known = False, dict[str, Coverage]()
+        ended, known, begun = False, dict[str, Coverage](), self.clock()
         try:
             await self._fill(fill, settings, session, batches, known)
             ended = True
@@ -146,26 +146,28 @@ class Venue:
                 await commit_all(batches.values())
             finally:
                 outcome.unstored = sum(batch.held for batch in batches.values())
-            self._judge(outcome, session, batches, known)
+            self._judge(outcome, session, batches, known, begun)
         log.info("collected", outcome=outcome.state, **{name: value for name, value in outcome.fields().items() if name != "state"})
 
-    def _judge(self, outcome: Outcome, session: Session, batches: Mapping[str, Batch], known: Mapping[str, Coverage]) -> None:
-        """How far the collection is: by the coverage that was read and what this run added."""
+    def _judge(self, outcome: Outcome, session: Session, batches: Mapping[str, Batch], known: Mapping[str, Coverage], now: int) -> None:
+        """How far the collection was at `now`: by the coverage that was read and what this run added. A fetch is judged as of its
+        beginning: what fell due since is the next one's, and would stand as a hole until then.
+        """
         found: list[Standing] = []
         for name, read in known.items():
             batch = batches[name]
             coverage = Coverage.of((*read.claims, *batch.said), (*read.wants, *batch.asserted), read.damage, trusted=read.trusted)
-            found += self.standings(session, name, coverage)
-        outcome.figures = self.figures(session, found)
+            found += self.standings(session, name, coverage, now)
+        outcome.figures = self.figures(session, found, now)
 
-    def standings(self, session: Session, dataset: str, coverage: Coverage) -> list[Standing]:
-        """How what the session's spec wants of a dataset stands now."""
-        return wanted_by(session.spec, self.name, dataset, coverage, self._seen, self.clock())
+    def standings(self, session: Session, dataset: str, coverage: Coverage, now: int) -> list[Standing]:
+        """How what the session's spec wants of a dataset stands at `now`."""
+        return wanted_by(session.spec, self.name, dataset, coverage, self._seen, now)
 
-    def figures(self, session: Session, found: Sequence[Standing]) -> Figures | None:
+    def figures(self, session: Session, found: Sequence[Standing], now: int) -> Figures | None:
         over = [life.seen.instrument for life in self._lives]
         gone = {one.id for one in over if one.delisted is not None} - {one.id for one in over if one.delisted is None}
-        return figures(found, self.clock(), session.since, gone)
+        return figures(found, now, session.since, gone)
 
     @property
     def _seen(self) -> tuple[SeenInstrument, ...]:
@@ -206,6 +208,7 @@ class Venue:
         batch = Batch(outcome.dataset, self.commit, environment.monotonic, environment.aside)
         if self._looked is None:
             self._looked = self.tape.looked(self.name, outcome.dataset)
+        begun = self.clock()
         known = await self.asking.environment.aside(self._looked.coverage)
         try:
             await Mending(self.exchange, self.asking, session, self.targets, outcome, {outcome.dataset: batch}).mend(grid, known)
@@ -215,7 +218,7 @@ class Venue:
             outcome.failed.append(str(error))
         finally:
             await commit_all([batch])
-        self._judge(outcome, session, {outcome.dataset: batch}, {outcome.dataset: known})
+        self._judge(outcome, session, {outcome.dataset: batch}, {outcome.dataset: known}, begun)
 
     async def end(self, outcome: Outcome, settings: Settings, session: Session, batches: Mapping[str, Batch]) -> None:
         """Ends what the session wanted of a dataset: after a clean stop nothing more is missed. `outcome` says how the store has it then.
@@ -230,4 +233,4 @@ class Venue:
             wants = [session.want(grid, target, now, coverage) for grid, target in mine]
             batch.want(replace(want, ended=now) for want in wants if want.ended is None)
         await commit_all(batches.values())
-        self._judge(outcome, session, batches, known)
+        self._judge(outcome, session, batches, known, now)
