@@ -69,6 +69,19 @@ def test_a_run_killed_at_any_moment_is_completed_by_the_next(simulated, tmp_path
         whole(simulated, str(catalog), HISTORIES)
 
 
+def left_alone(process, logs, seconds=3.0):
+    """Waits until the machine let a streamer, its disk and this process go on for so long: what it read, it can have written then."""
+    end = time.monotonic() + 60
+    since = looked = time.monotonic()
+    while looked - since < seconds:
+        assert looked < end, "its logs are not written once a second"
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+        before, looked = looked, time.monotonic()
+        if looked - before > 0.3 or any(time.time() - log.stat().st_mtime > 1 for log in logs):
+            since = looked
+
+
 def test_a_killed_streamer_keeps_what_it_read_a_second_before_and_records_the_rest_as_a_hole(simulated, tmp_path):
     spec = simulated.spec("bybit", "binance", symbols="BTCUSDT-PERP, ETHUSDT-PERP", collect="{liquidations: {replicas: 1}}")
     for venue in ("bybit", "binance"):
@@ -84,6 +97,9 @@ def test_a_killed_streamer_keeps_what_it_read_a_second_before_and_records_the_re
 
     process = simulated.start("run", spec, "--catalog", catalog)
     heard(150)
+    logs = list(catalog.glob("perptape/log/*/records"))
+    assert len(logs) == 2
+    left_alone(process, logs)
     killed_at = simulated.control("GET", "clock")["bybit"]
     process.send_signal(signal.SIGKILL)
     process.communicate()

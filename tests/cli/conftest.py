@@ -14,7 +14,7 @@ import pytest
 
 from perptape.cli.shell import run
 
-READY_WITHIN = 30.0
+READY_WITHIN = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,4 +74,14 @@ def endpoints(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, st
 @pytest.fixture
 def venues(endpoints: dict[str, str]) -> dict[str, str]:
     """The environment that leads to the simulated venues."""
+    return _led(endpoints)
+
+
+def _led(endpoints: Mapping[str, str]) -> dict[str, str]:
     return {f"PERPTAPE_{venue.upper()}_ENDPOINT": url for venue, url in endpoints.items()}
+
+
+@pytest.fixture(scope="session")
+def warm(endpoints: dict[str, str]) -> None:
+    """This process has imported what asking takes, CCXT above all: whoever measures afterwards measures the asking."""
+    assert run(["fetch-oi", "BTCUSDT-PERP", "--timeout", "60"], _led(endpoints)) == 0

@@ -62,7 +62,7 @@ class Ear:
 
     async def until(self, wanted: Callable[[Ear], bool]) -> None:
         """Waits until what was told is as wanted."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not wanted(self):
                 self.news.clear()
                 await self.news.wait()
@@ -114,7 +114,7 @@ def _shown(fake: FakeExchange, one: Instrument, window: Interval) -> list[tuple[
 async def _simulated(venue: str) -> AsyncIterator[Subject]:
     settings = Settings(venues=(venue,), unlimited=True, ticking=False)
     async with Simulation(Market.standard(seed=7, symbols=3), settings) as simulation:
-        exchange = connect(venue, Access(endpoint=simulation.endpoints[venue], timeout=5.0, speed=100))
+        exchange = connect(venue, Access(endpoint=simulation.endpoints[venue], timeout=10.0, speed=100))
         try:
             live = tuple(one for one in await exchange.instruments() if one.delisted is None)
 

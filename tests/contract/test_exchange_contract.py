@@ -31,7 +31,10 @@ def _page(times: list[int], history: History) -> list[int]:
 
 
 async def test_the_clock_is_the_venues(subject: Subject) -> None:
-    assert abs(await subject.exchange.now() - subject.now()) < 500
+    before = subject.now()
+    now, after = await subject.exchange.now(), subject.now()
+    unsure = 500 + (after - before) // 2  # nobody knows on which half of the way an answer was held up
+    assert before - unsure < now < after + unsure
 
 
 async def test_instruments_are_told_apart_and_named_as_nautilus_names_them(subject: Subject) -> None:
@@ -43,16 +46,18 @@ async def test_instruments_are_told_apart_and_named_as_nautilus_names_them(subje
 
 
 async def test_current_open_interest_of_many_is_a_row_each_and_now(subject: Subject) -> None:
+    before = subject.now()
     answer = await subject.exchange.open_interest(subject.live)
+    after = subject.now()
     assert [one.id for one in (row.instrument for row in answer.rows)].count(subject.live[0].id) == 1
     assert {row.instrument.id for row in answer.rows} == {one.id for one in subject.live}
     for row in answer.rows:
         assert row.time is not None
-        assert abs(row.time - subject.now()) < 3_000, "not the bucket of an hour ago"
+        assert before - 3_000 < row.time < after + 3_000, "not the bucket of an hour ago"
         assert any(value is not None for value in (row.contracts, row.base, row.usd))
         assert row.usd is not None or row.mark is not None, "USD is sent, or can be derived"
     assert answer.origin == subject.origin == subject.exchange.origin
-    assert abs(answer.received - subject.now()) < 1_500
+    assert before - 1_500 < answer.received < after + 1_500
     if subject.exchange.traits.open_interest_calls == "one":
         assert answer.calls <= len({one.settle for one in subject.live})
 
@@ -84,12 +89,13 @@ async def test_a_days_volume_of_many_is_a_row_each_in_usd(subject: Subject) -> N
 
 
 async def test_predictions_are_of_a_settlement_that_is_ahead(subject: Subject) -> None:
+    before = subject.now()
     answer = await subject.exchange.funding(subject.live)
     assert {row.instrument.id for row in answer.rows} == {one.id for one in subject.live}
     for row in answer.rows:
         assert row.rate is not None
         assert row.next_time is not None
-        assert subject.now() - 1_000 < row.next_time <= subject.now() + 8 * HOUR
+        assert before - 1_000 < row.next_time <= subject.now() + 8 * HOUR
         assert row.interval_minutes is None or row.interval_minutes in (60, 120, 240, 480)
 
 

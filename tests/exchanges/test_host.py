@@ -107,7 +107,7 @@ def test_who_was_stopped_with_the_lock_is_not_waited_for(tmp_path):
         mine.buckets["ip"] = (1.0, 1.0)
         with other.held() as state:
             assert state == State()
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 10, "it would be waited for without an end"
 
 
 def test_a_torn_file_and_one_from_before_the_last_boot_say_nothing():

@@ -14,6 +14,7 @@ from aiohttp import ClientSession, WSMsgType, web
 from perptape.exchanges._ccxt_lite import errors
 from perptape.exchanges._ccxt_pro import CLOSING, socket_class
 from perptape.exchanges.pauses import DENSE, FULL, LONE, PAUSE, Pauses
+from support.heldup import waited
 
 
 def test_lone_messages_never_lead_to_a_pause() -> None:
@@ -64,7 +65,7 @@ class Ear:
         return [text for batch in self.batches for text in batch]
 
     async def until(self, count: int) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while len(self.texts) < count:
                 self.news.clear()
                 await self.news.wait()
@@ -149,10 +150,11 @@ async def test_more_than_buffers_hold_comes_through_at_the_senders_pace() -> Non
         await rest(response)
 
     async with dialled(venue) as (_, ear):
-        began = time.monotonic()
+        began, worked, held_up = time.monotonic(), time.process_time(), waited()
         await ear.until(20_000)
+        busy = time.process_time() - worked + waited() - held_up
+        assert time.monotonic() - began - busy < 5, "20 MB: pauses do not hold up one that is behind"
         assert [int(heard.split()[0]) for heard in ear.texts] == list(range(20_000))
-        assert time.monotonic() - began < 5, "20 MB: pauses do not hold up one that is behind"
 
 
 async def test_what_came_before_the_venues_close_is_heard_and_the_close_is_noticed_though_nothing_is_read() -> None:
@@ -161,7 +163,7 @@ async def test_what_came_before_the_venues_close_is_heard_and_the_close_is_notic
         await response.close(code=1001)
 
     async with dialled(venue) as (socket, ear):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             reason = await socket.ended
         assert reason == "closed by the venue (1001)"
         assert ear.texts == [str(number) for number in range(100)]
@@ -175,7 +177,7 @@ async def test_a_socket_that_is_cut_amid_dense_traffic_ends() -> None:
         response._req.transport.abort()
 
     async with dialled(venue) as (socket, _):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             assert await socket.ended
 
 
@@ -192,7 +194,7 @@ async def test_pings_of_the_venue_are_answered_amid_dense_traffic() -> None:
                 await response.close()
 
     async with dialled(venue) as (socket, ear):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await socket.ended
         assert [bytes(answer) for answer in answers] == [b"there?"]
         assert ear.texts == [str(number) for number in range(100)]
@@ -211,11 +213,11 @@ async def test_leaving_while_nothing_is_read_takes_no_longer_and_the_venue_notic
     async with dialled(venue) as (socket, ear):
         await ear.until(50)
         assert socket.resuming is not None
-        began = time.monotonic()
+        began, held_up = time.monotonic(), waited()
         await socket.leave()
-        assert time.monotonic() - began < CLOSING
+        assert time.monotonic() - began - (waited() - held_up) < CLOSING
         heard = len(ear.texts)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await left.wait()
         await asyncio.sleep(2 * PAUSE)
         assert len(ear.texts) == heard, "nothing is told after the end"

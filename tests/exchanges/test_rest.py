@@ -27,6 +27,7 @@ from perptape.simulation.faults import Fault
 from perptape.simulation.market import Market
 from perptape.simulation.server import Simulation
 from perptape.simulation.settings import Settings
+from support.heldup import waited
 
 Made = Callable[..., Exchange]
 
@@ -128,13 +129,12 @@ async def test_its_turns_know_of_a_venue_that_answers_nothing_useful_until_it_do
 
 
 async def test_a_venue_that_never_answers_is_given_up_after_the_timeout(simulation: Simulation, made: Made) -> None:
+    instruments = await live(made("bybit"))  # who has a fifth of a second is refused by a busy machine, too
     exchange = made("bybit", timeout=0.2)
-    instruments = await live(exchange)
     simulation.faults.add([Fault("blackhole", venue="bybit")])
-    began = time.monotonic()
-    with pytest.raises(Retry):
-        await exchange.open_interest(instruments)
-    assert time.monotonic() - began < 1.0
+    async with asyncio.timeout(5):  # CCXT's own time would be ten seconds
+        with pytest.raises(Retry):
+            await exchange.open_interest(instruments)
 
 
 async def test_a_failed_call_is_made_once_because_ccxt_would_repeat_even_a_ban(simulation: Simulation, made: Made) -> None:
@@ -162,6 +162,7 @@ async def test_during_a_ban_nothing_is_sent(simulation: Simulation, made: Made) 
     exchange = made("binance")
     instruments = await live(exchange)
     simulation.faults.add([Fault("status", venue="binance", status=418, retry_after=120)])
+    told = time.monotonic()
     with pytest.raises(Retry) as banned:
         await exchange.funding_page(instruments[0], Interval(0, DAY))
     assert (banned.value.banned, banned.value.after) == (True, 120)
@@ -169,7 +170,7 @@ async def test_during_a_ban_nothing_is_sent(simulation: Simulation, made: Made) 
     with pytest.raises(Retry) as again:
         await exchange.open_interest(instruments)
     assert again.value.banned
-    assert 119 < (again.value.after or 0) <= 120
+    assert 120 - (time.monotonic() - told) <= (again.value.after or 0) <= 120
     assert len(simulation.truth.requests("binance")) == before
 
 
@@ -177,10 +178,11 @@ async def test_a_call_that_has_no_time_for_a_pause_is_told_how_long_it_lasts(sim
     exchange = made("binance", timeout=5.0)
     (one, *_) = await live(exchange)
     simulation.faults.add([Fault("status", venue="binance", status=429, retry_after=4, count=1)])
+    began = time.monotonic()
     for _ in range(2):
         with pytest.raises(Retry) as told:
             await exchange.funding_page(one, Interval(0, DAY))
-        assert 3 < (told.value.after or 0) <= 4
+        assert 4 - (time.monotonic() - began) <= (told.value.after or 0) <= 4
 
 
 async def test_each_of_several_calls_at_once_reads_its_own_retry_after() -> None:
@@ -287,19 +289,27 @@ async def test_numbers_are_the_text_that_was_sent(made: Made) -> None:
 @pytest.mark.parametrize("venue", VENUES)
 async def test_times_are_the_venues_when_the_local_clock_is_five_seconds_off(simulation: Simulation, made: Made, venue: str) -> None:
     exchange = made(venue, clock=lambda: time.time_ns() + 5_000_000_000)
-    assert abs(await exchange.now() - simulation.now(venue)) < 200
-    assert abs(exchange.offset + 5_000) < 200
-    answer = await exchange.open_interest((await live(exchange))[:1])
-    assert abs(answer.received - simulation.now(venue)) < 500
+    before = simulation.now(venue)
+    now, after = await exchange.now(), simulation.now(venue)
+    unsure = 200 + (after - before) // 2  # nobody knows on which half of the way an answer was held up
+    assert before - unsure <= now <= after + unsure
+    assert abs(exchange.offset + 5_000) <= unsure
+    instruments, asked = await live(exchange), simulation.now(venue)
+    answer = await exchange.open_interest(instruments[:1])
+    assert asked - unsure <= answer.received <= simulation.now(venue) + unsure
 
 
 async def test_a_clock_that_is_set_meanwhile_is_noticed(simulation: Simulation, made: Made) -> None:
     exchange = made("okx")
     await exchange.now()
     simulation.skew("okx", 60_000)
+    before = simulation.now("okx")
     await exchange.open_interest(await live(exchange))
-    assert abs(exchange.offset - 60_000) < 1_500, "by the Date of any answer"
-    assert abs(await exchange.now() - simulation.now("okx")) < 200
+    assert abs(exchange.offset - 60_000) < 1_500 + simulation.now("okx") - before, "by the Date of any answer"
+    before = simulation.now("okx")
+    now, after = await exchange.now(), simulation.now("okx")
+    unsure = 200 + (after - before) // 2
+    assert before - unsure <= now <= after + unsure
 
 
 async def test_a_clock_that_is_set_back_trusts_no_offset_that_was_measured_later_than_it_says(simulation: Simulation, made: Made) -> None:
@@ -307,7 +317,10 @@ async def test_a_clock_that_is_set_back_trusts_no_offset_that_was_measured_later
     exchange = made("okx", clock=lambda: time.time_ns() - back[0])
     await exchange.now()
     back[0] = 800_000_000_000
-    assert abs(await exchange.now() - simulation.now("okx")) < 200
+    before = simulation.now("okx")
+    now, after = await exchange.now(), simulation.now("okx")
+    unsure = 200 + (after - before) // 2
+    assert before - unsure <= now <= after + unsure
 
 
 async def test_an_answer_without_an_origin_is_live() -> None:
@@ -337,10 +350,10 @@ async def test_many_symbols_are_asked_for_at_the_venues_pace_and_never_refused()
         try:
             instruments = await live(exchange)
             now = await exchange.now()
-            began = time.monotonic()
+            began, held_up = time.monotonic(), waited()
             pages = [exchange.funding_page(instruments[n % 3], Interval(now - 3 * DAY, now)) for n in range(120)]
             await asyncio.gather(*pages)
-            took = time.monotonic() - began
+            took = time.monotonic() - began - (waited() - held_up)
         finally:
             await exchange.close()
         calls = [call for call in simulation.truth.requests("binance") if call.path == "/fapi/v1/fundingRate"]

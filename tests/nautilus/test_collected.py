@@ -1,5 +1,7 @@
 """A catalog that `perptape run` made: both NautilusTrader versions load every row of it, from a folder and from S3."""
 
+import signal
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
@@ -12,7 +14,7 @@ import pytest
 from perptape.store.catalog import Catalog, StoreOptions
 from support.minio import Minio
 from support.nautilus_load import load, paid_funding
-from support.simulator import Simulator, simulator
+from support.simulator import Simulator, ended, simulator
 
 pytestmark = [pytest.mark.nautilus, pytest.mark.slow]
 
@@ -39,10 +41,24 @@ class Collected:
 
 def collected(simulated: Simulator, form: str, location: str, **environ: str) -> None:
     spec = simulated.spec(collect=COLLECT, form=form)
-    for last in (("--once",), ("--deadline", "6s")):
-        done = simulated.run("run", spec, "--catalog", location, *last, **environ)
-        assert done.returncode == 0, done.stderr
+    done = simulated.run("run", spec, "--catalog", location, "--once", **environ)
+    assert done.returncode == 0, done.stderr
+    staying = simulated.start("run", spec, "--catalog", location, **environ)
+    end = time.monotonic() + 60
+    while not streamed(simulated):
+        assert time.monotonic() < end, simulated.control("GET", "truth", events=0)
+        assert staying.poll() is None, staying.communicate()
+        time.sleep(0.2)
+    staying.send_signal(signal.SIGTERM)
+    done = ended(staying, 30)
+    assert done.returncode == 0, done.stderr
     assert simulated.run("publish", "--catalog", location, **environ).returncode == 0
+
+
+def streamed(simulated: Simulator) -> bool:
+    """Whether each venue that tells of nothing else has told its two listeners of some liquidations."""
+    told = [one["venue"] for one in simulated.control("GET", "truth", events=0) if one["closed"] is None and one["liquidations"] >= 5]
+    return all(told.count(venue) == 2 for venue in ("binance", "bybit", "okx"))
 
 
 def rows(catalog: Catalog) -> dict[str, dict[str, pa.Table]]:

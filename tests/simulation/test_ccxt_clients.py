@@ -38,7 +38,7 @@ async def client() -> AsyncIterator[Callable[[str, str], Any]]:
 
         def make(name: str, endpoint: str) -> Any:
             options = {"fetchMarkets": {"types": ["linear"]}, "ws": {"compress": 0}}
-            made = getattr(ccxt.pro, name)({"enableRateLimit": False, "options": options, "timeout": 3000})
+            made = getattr(ccxt.pro, name)({"enableRateLimit": False, "options": options, "timeout": 20_000})
             made.urls["api"] = redirected(made.urls["api"], endpoint)
             stack.push_async_callback(made.close)
             return made
@@ -149,9 +149,11 @@ async def test_ccxt_meets_each_fault_as_the_error_that_the_real_venue_would_caus
     simulation = await serve(venues=("binance",), ticking=False)
     ex = client("binanceusdm", simulation.endpoints["binance"])
     await ex.load_markets()
-    ex.timeout = 300
+    if fault["kind"] == "blackhole":
+        ex.timeout = 300
     simulation.faults.add([Fault.of({**fault, "path": "openInterest"})])
     with pytest.raises(error):
         await ex.fetch_open_interest(SYMBOL)
     simulation.faults.clear()
+    ex.timeout = 20_000
     assert (await ex.fetch_open_interest(SYMBOL))["openInterestAmount"] > 0

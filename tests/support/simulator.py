@@ -46,6 +46,9 @@ class Simulator(Control):
     endpoints: dict[str, str]
     folder: Path
     process: Started = field(repr=False)
+    begun: dict[str, int] = field(default_factory=dict)
+    """Each venue's clock, ms, when `perptape run` was last started: what was due by then that run must have, and what falls due later
+    it need not."""
 
     def control(self, method: str, name: str, body: Any = None, **query: Any) -> Any:
         """One request of the control API; query values as they are."""
@@ -81,6 +84,8 @@ class Simulator(Control):
         anew: by an interpreter of its own, where its start belongs to what is tested.
         """
         words, environ = list(map(str, arguments)), self.environ(**more)
+        if words[0] == "run":
+            self.begun = self.control("GET", "clock")
         if not anew:
             return Forked(words, environ, self.folder, largest=largest)
         assert largest is None, "only forked ones are limited"

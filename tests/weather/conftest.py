@@ -86,15 +86,15 @@ def _close(got, expected):
 
 @pytest.fixture(scope="session")
 def whole():
-    """Asserts that a catalog has no open hole, that no check finds fault with it, and that its history is the truth, all of it."""
+    """Asserts that a catalog has no hole that was open when the last run began, that no check finds fault with it, and that its history is
+    the truth, all of it."""
     from perptape.collect.report import standings
 
     def check(simulated, catalog, names, datasets=("open_interest", "funding"), unread=0):
         tape = Tape.open(str(catalog))
         assert len(found := tape.verify()) == unread, found
         for venue in names:
-            now = simulated.now(venue)
-            for state in standings(tape, now - MINUTE, [venue], list(datasets)):
+            for state in standings(tape, simulated.begun[venue], [venue], list(datasets)):
                 assert state.length("open") == 0, state
                 if state.grid not in ("5m", "settled"):
                     continue

@@ -150,7 +150,7 @@ def test_a_venue_that_cannot_be_asked_fails_the_check_and_another_origin_is_refu
     spec, path = kept
     simulated.fault(kind="maintenance", venue="bybit", path="funding")
     try:
-        done = simulated.run("verify", spec, "--deadline", "3s", "--catalog", path)
+        done = simulated.run("verify", spec, "--deadline", "6s", "--catalog", path)
     finally:
         simulated.calm()
     assert done.returncode == 1

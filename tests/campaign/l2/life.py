@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import resource
 import signal
+import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -274,7 +275,7 @@ class Life:
     def _ended(self, one: Lived) -> None:
         try:
             code = one.process.wait(60)
-        except TimeoutError:
+        except subprocess.TimeoutExpired:
             self.findings.append(f"{one.name} does not end")
             return
         one.died = self.now()
