@@ -84,39 +84,6 @@ async def test_a_later_run_asks_only_for_what_is_new(world):
     assert standing(world, "binance", "open_interest").length("open", "lost") == 0
 
 
-@pytest.mark.parametrize(
-    ("collect", "falls_due"), [("{openInterest: {backfill: 1d}}", FIVE), ("{funding: {every: 8h, backfill: 9d}}", 8 * HOUR)]
-)
-async def test_what_falls_due_while_a_run_is_under_way_is_the_next_ones(world, collect, falls_due):
-    """Told as a hole it would stand in the status until then, after each run that is under way at the end of a slot."""
-    passing = iter([falls_due])
-
-    def slow(truth):
-        def answered(one, time):
-            world.clock.forward(next(passing, 0))
-            return truth(one, time)
-
-        return answered
-
-    world.venue("binance", ["BTC"], open_interest_at=slow(open_interest_of)).rate_at = slow(rate_of)
-    summary = await world.once(collect, "BTCUSDT-PERP")
-    dataset = summary.outcomes[0].dataset
-    assert standing(world, "binance", dataset).length("open") > 0, "by now"
-    assert (summary.exit_code, summary.outcomes[0].figures.open) == (0, 0), summary.lines()
-
-
-async def test_samples_of_a_session_that_began_at_the_end_of_a_slot_lack_nothing(world):
-    world.venue("hyperliquid", ["BTC"])
-    world.clock.forward(FIVE - world.clock.ms % FIVE - 200)
-    began = world.clock.ms
-    world.clock.forward(3 * SECOND)  # a pod that starts
-    for _ in range(2):  # it is ended, and another one follows
-        await world.stay(6 * MINUTE, "{openInterest: {every: 5m}}", "BTCUSDT-PERP", since=began, namespace="n", session="s")
-    found = standing(world, "hyperliquid", "open_interest")
-    assert found.length("lost", "open") == 0
-    assert found.length("complete") >= 10 * MINUTE
-
-
 async def test_an_outage_is_caught_up_by_the_next_run(world):
     world.venue("bybit", ["BTC"])
     await world.once(symbols="BTCUSDT-PERP")

@@ -119,6 +119,30 @@ class Away:
         return self._tape.commit(venue, dataset, *more, **named)
 
 
+@pytest.mark.parametrize(("collect", "passes"), [("{openInterest: {backfill: 1d}}", FIVE), ("{funding: {backfill: 9d}}", 8 * HOUR)])
+async def test_what_falls_due_while_a_run_is_under_way_is_the_next_ones(world, collect, passes):
+    """Told as a hole it would stand in the status until then, after each run that meets the end of a slot."""
+    world.venue("binance", ["BTC"])
+    writing = iter([0, passes])  # the list of contracts, and what was fetched
+    world.opened = Away(Tape.open(str(world.root)), lambda dataset: world.clock.forward(next(writing, 0)))
+    summary = await world.once(collect, BTC)
+    (one,) = summary.outcomes
+    assert standing(world, "binance", one.dataset, "BTC").length("open") > 0, "by now"
+    assert (summary.exit_code, one.figures.open) == (0, 0), summary.lines()
+
+
+async def test_samples_of_a_session_that_began_at_the_end_of_a_slot_lack_nothing(world):
+    world.venue("hyperliquid", ["BTC"])
+    world.clock.forward(FIVE - world.clock.ms % FIVE - 200)
+    began = world.clock.ms
+    world.clock.forward(3 * SECOND)  # a pod that starts
+    for _ in range(2):  # it is ended, and another one follows
+        await world.stay(6 * MINUTE, "{openInterest: {every: 5m}}", BTC, since=began, session="s", namespace="n")
+    found = standing(world, "hyperliquid", "open_interest", "BTC")
+    assert found.length("lost", "open") == 0
+    assert found.length("complete") >= 10 * MINUTE
+
+
 async def test_a_dead_ones_log_is_brought_in_within_a_minute_of_the_stores_return(world):
     venue, since = world.venue("binance", ["BTC"]), world.clock.ms
     world.tape.prepare("live", "nautilus1")
