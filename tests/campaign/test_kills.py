@@ -73,12 +73,16 @@ def left_alone(process, logs, seconds=3.0):
     """Waits until the machine let a streamer, its disk and this process go on for so long: what it read, it can have written then."""
     end = time.monotonic() + 60
     since = looked = time.monotonic()
+    written = {log: (0, looked) for log in logs}
     while looked - since < seconds:
         assert looked < end, "its logs are not written once a second"
         assert process.poll() is None, process.communicate()
         time.sleep(0.05)
         before, looked = looked, time.monotonic()
-        if looked - before > 0.3 or any(time.time() - log.stat().st_mtime > 1 for log in logs):
+        for log, (last, _) in written.items():
+            if (now := log.stat().st_mtime_ns) != last:
+                written[log] = (now, looked)
+        if looked - before > 0.3 or any(looked - at > 1 for _, at in written.values()):
             since = looked
 
 
