@@ -73,7 +73,7 @@ def left_alone(process, logs, seconds=3.0):
     """Waits until the machine let a streamer, its disk and this process go on for so long: what it read, it can have written then."""
     end = time.monotonic() + 60
     since = looked = time.monotonic()
-    written = {log: (0, looked) for log in logs}
+    written = dict.fromkeys(logs, (0, looked))
     while looked - since < seconds:
         assert looked < end, "its logs are not written once a second"
         assert process.poll() is None, process.communicate()
