@@ -360,7 +360,7 @@ async def test_many_symbols_are_asked_for_at_the_venues_pace_and_never_refused()
     assert len(calls) == 120
     assert not [call for call in calls if call.status != 200]
     least = (120 - 500 * BURST) / (500 * (1 - BURST) / 300 * 25)  # s: what the burst leaves, at the limit's steady rate
-    assert least * 0.95 < calls[-1].at_mono - calls[0].at_mono
+    assert least * 0.95 < calls[-1].at_mono - began  # the first may come late, after its turn
     assert took < least * 1.3 + 0.5
 
 
