@@ -52,4 +52,5 @@ def test_a_socket_that_says_nothing_any_more_is_dialled_again_within_a_minute_an
         holes = [one for one in known.of_grid(name, STREAM) if one.kind == "hole" and one.end > silent[venue]]
         assert [one.cause for one in holes] == ["disconnected"], venue
         assert silent[venue] - 5 * SECOND <= holes[0].start <= silent[venue] + 4 * SECOND
-        assert opened[venue] <= holes[0].end <= opened[venue] + 10 * SECOND
+        unsure = SECOND // 2  # a clock is known to half the time that an answer took
+        assert opened[venue] - unsure <= holes[0].end <= opened[venue] + 10 * SECOND
