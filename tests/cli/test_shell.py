@@ -136,6 +136,13 @@ def test_an_output_that_takes_nothing_is_said_in_a_line(words: str) -> None:
     assert (found.returncode, found.stderr) == (3, "error: the output cannot be written: the disk is full\n")
 
 
+@pytest.mark.parametrize(("words", "code"), [("venues", 0), ("nonsense", 2), ("status --catalog ./nothing", 2), ("verify --sample x", 2)])
+def test_a_log_that_takes_nothing_changes_no_exit_code(words: str, code: int, tmp_path: Path) -> None:
+    command = f"{shlex.quote(sys.executable)} -m perptape {words} 2> /dev/full"
+    found = subprocess.run(["sh", "-c", command], cwd=tmp_path, capture_output=True, timeout=60)
+    assert found.returncode == code
+
+
 @pytest.mark.parametrize("closed", ["1>&-", "2>&-", "1>&- 2>&-"])
 def test_a_stream_that_was_closed_before_the_start_is_no_failure(closed: str) -> None:
     command = f"{shlex.quote(sys.executable)} -m perptape venues -f csv {closed}"

@@ -57,17 +57,18 @@ def line(text: str = "") -> None:
 
 def error(text: str) -> None:
     """What went wrong and what to do, on one line of stderr."""
-    _write(f"error: {_one_line(text)}", sys.stderr)
+    raw(f"error: {_one_line(text)}")
 
 
 def note(text: str) -> None:
     """Something to know, on one line of stderr."""
-    _write(_one_line(text), sys.stderr)
+    raw(_one_line(text))
 
 
 def raw(text: str) -> None:
-    """Text for stderr as it is (a traceback)."""
-    _write(text, sys.stderr)
+    """Text for stderr as it is (a traceback). Where that takes nothing (a log on a full disk) the command ends as it would have."""
+    with contextlib.suppress(OSError):
+        _write(text, sys.stderr)
 
 
 def _write(text: str, stream: TextIO) -> None:
