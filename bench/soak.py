@@ -263,7 +263,7 @@ def soak(minutes: float, events: int, leak: int, folder: Path) -> bool:
                     raise SystemExit(f"the collector did not begin: {(folder / 'collector.log').read_text()[-2000:]}")
                 time.sleep(0.1)
             publisher = Child.begun(folder / "publisher.log", "--publish", str(catalog), str(seconds / (PUBLISHES * share * 1.2)))
-            looks = watched(collector, endpoints, seconds, share)
+            looks = watched(collector, endpoints, seconds)
         finally:
             last = dict(collector.told)
             code = collector.end()
@@ -272,10 +272,10 @@ def soak(minutes: float, events: int, leak: int, folder: Path) -> bool:
         return verdict(looks, last, published, share, minutes) and code == 0
 
 
-def watched(collector: Child, endpoints: dict[str, str], seconds: float, share: float) -> list[Look]:
+def watched(collector: Child, endpoints: dict[str, str], seconds: float) -> list[Look]:
     """Looks at the collector for so long, and cuts it off all the while."""
     began, looks, drops = time.monotonic(), list[Look](), 0
-    every = seconds / (RECONNECTS * share * 1.25 / (PLACES / len(VENUES)))
+    every = (1 - DROPPED) * seconds / BLOCKS / len(VENUES)  # each block of the regression has one reconnect of each connection
     while (at := time.monotonic() - began) < seconds:
         if collector.process.poll() is not None:
             raise SystemExit("the collector died")

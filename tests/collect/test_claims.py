@@ -5,9 +5,10 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perptape.claims import KINDS, Claim, Want, join, join_wants
+from perptape.claims import KINDS, NOBODY, Claim, Want, join, join_wants
 from perptape.coverage import Coverage
 from perptape.damage import Damage
+from perptape.store.record import claims_of_text, claims_text
 
 claims = st.lists(
     st.builds(
@@ -80,3 +81,11 @@ def test_damage_masks_what_was_last_asked_before_it_and_nothing_else():
     coverage = Coverage.of([old, asked_again, hole], damage=[Damage("A", 20, 80, 200)])
     assert [(c.start, c.end) for c in coverage.of_grid("A", "5m") if c.kind == "complete"] == [(0, 20), (40, 60), (80, 100)]
     assert [(c.start, c.end) for c in coverage.of_grid("A", "5m") if c.kind == "hole"] == [(0, 100)]
+
+
+def test_claims_that_no_connection_made_share_the_set_of_none():
+    """A new empty one would take more than the claim itself."""
+    heard = Claim("A", "stream", "live", 0, 10, "connection", 0, 10, frozenset({"c"}))
+    again = [heard.coarse(), replace(heard, start=5, end=15).coarse()]
+    read = claims_of_text(claims_text(join(again)))
+    assert {id(claim.connections) for claim in (*again, *join(again), *read, Claim("A", "5m", "asked", 0, 1))} == {id(NOBODY)}

@@ -19,6 +19,7 @@ from perptape.collect.outcome import Outcome
 from perptape.collect.stream_adopt import Segments
 from perptape.coverage import Coverage
 from perptape.errors import StoreError
+from perptape.store.coverage import Sayings
 
 READ_AGAIN_S: Final = 300.0
 """What other replicas put is read so often; holes are told as of the last reading, since another may have what this one missed."""
@@ -34,8 +35,8 @@ class Followed:
     read: Callable[[], Coverage]
     judge: Callable[[Coverage], Figures | None]
     monotonic: Callable[[], float]
-    _claims: list[Claim] = field(default_factory=list)
-    _wants: list[Want] = field(default_factory=list)
+    _put: Sayings = field(default_factory=Sayings)
+    """What this process has put since."""
     _at: float | None = None
     _received: int = -1
     """When the newest row that the store has was received, ns."""
@@ -43,8 +44,7 @@ class Followed:
     def put(self, name: str, venue: str, dataset: str, rows: pa.Table, claims: tuple[Claim, ...], wants: tuple[Want, ...]) -> None:
         self.segments.put(name, venue, dataset, rows, claims, wants)
         self._count(rows["ts_received"])
-        self._claims += (claim.coarse() for claim in claims)
-        self._wants += wants
+        self._put = self._put.joined([Sayings(claims, wants)])
         self._look()
 
     def _count(self, received: pa.ChunkedArray) -> None:
@@ -58,8 +58,8 @@ class Followed:
         if fresh:
             with suppress(StoreError):  # told where it matters: when a segment is not taken
                 self.known = self.read()
-                self._claims, self._wants, self._at = [], [], now
-        all_known = Coverage.of((*self.known.claims, *self._claims), (*self.known.wants, *self._wants), self.known.damage)
+                self._put, self._at = Sayings(), now
+        all_known = Coverage.of((*self.known.claims, *self._put.claims), (*self.known.wants, *self._put.wants), self.known.damage)
         found, before = self.judge(all_known), self.outcome.figures
         if found is not None and before is not None and not fresh:
             found = replace(found, open=before.open, lost=before.lost, unproven=before.unproven)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from perptape.claims import Claim, Want
+from perptape.claims import NOBODY, Claim, Want
 from perptape.errors import StoreError
 
 CLAIMS = pa.schema(
@@ -41,7 +41,7 @@ def _row(c: Claim) -> tuple[str, str, str, int, int, str, int, int, str, str]:
 
 def _claim(row: Sequence[Any]) -> Claim:
     instrument, grid, kind, start, end, basis, first, last, connections, cause = row
-    return Claim(instrument, grid, kind, start, end, basis, first, last, frozenset(connections.split()), cause)
+    return Claim(instrument, grid, kind, start, end, basis, first, last, frozenset(connections.split()) or NOBODY, cause)
 
 
 def claims_text(claims: Iterable[Claim]) -> str:
