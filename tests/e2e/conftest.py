@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import pytest
 
@@ -21,6 +21,7 @@ from support.cluster import shared
 from support.images import Images
 from support.kube import Cluster, CommandFailed
 from support.namespace import Namespace
+from support.node import losable
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 1800
@@ -30,7 +31,7 @@ PATIENCE = 1800
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "alone: a test that changes what all share, so that no other may run beside it")
     config.addinivalue_line("markers", "waits: a long test that mostly waits: begun first, so that the others pass beside it")
-    config.addinivalue_line("markers", "apart: a test of a node's loss, so that its venues and its S3 server are on another")
+    config.addinivalue_line("markers", "apart: a test of a node's loss, on a node that nothing else is on; alone where there is none")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -118,7 +119,9 @@ def images(cluster: Cluster, together: Path) -> Images:
 
 
 @pytest.fixture
-def namespaces(request: pytest.FixtureRequest, cluster: Cluster, images: Images, tests_at_once: None) -> Iterator[Callable[..., Namespace]]:
+def namespaces(
+    request: pytest.FixtureRequest, cluster: Cluster, images: Images, tests_at_once: TextIO
+) -> Iterator[Callable[..., Namespace]]:
     """Makes namespaces for one test, which no operator serves; their end is asked for, not waited for. One that has to have a certain
     name is there only once, and nobody else's is touched: what an earlier session left is deleted first."""
     names: list[str] = []
@@ -142,7 +145,7 @@ def namespace(namespaces: Callable[..., Namespace]) -> Namespace:
 
 
 @pytest.fixture
-def home(request: pytest.FixtureRequest, cluster: Cluster, images: Images, together: Path, tests_at_once: None) -> Iterator[Namespace]:
+def home(request: pytest.FixtureRequest, cluster: Cluster, images: Images, together: Path, tests_at_once: TextIO) -> Iterator[Namespace]:
     """A namespace for one test that an operator already serves."""
     name = served.pool(cluster, images, together).take()
     yield Namespace(cluster, name, images)
@@ -156,8 +159,16 @@ def ended(request: pytest.FixtureRequest, cluster: Cluster, *names: str) -> None
 
 
 @pytest.fixture
-def tests_at_once(request: pytest.FixtureRequest, together: Path) -> Iterator[None]:
-    """Tests run beside one another, but for those marked `alone`, which change what all share."""
+def tests_at_once(request: pytest.FixtureRequest, cluster: Cluster, together: Path) -> Iterator[TextIO]:
+    """Tests run beside one another, but for those that change what all share: marked `alone`, or `apart` where no node may be lost."""
+    marked = {mark.name for mark in request.node.iter_markers()}
+    alone = ("alone" in marked and "by_itself" not in request.fixturenames) or ("apart" in marked and not losable(cluster))
     with (together / "tests.lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX if request.node.get_closest_marker("alone") else fcntl.LOCK_SH)
-        yield
+        fcntl.flock(lock, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        yield lock
+
+
+@pytest.fixture
+def by_itself(tests_at_once: TextIO) -> Callable[[], None]:
+    """From its call on no other test runs. What an `alone` test makes ready before, it makes ready beside others."""
+    return lambda: fcntl.flock(tests_at_once, fcntl.LOCK_EX)

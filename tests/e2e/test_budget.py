@@ -75,12 +75,14 @@ def without_operator(namespace: Namespace, document: dict[str, Any]) -> None:
 
 
 @pytest.mark.alone
-def test_two_specs_share_a_limit_that_they_would_break_alone(namespaces: Callable[..., Namespace]) -> None:
+def test_two_specs_share_a_limit_that_they_would_break_alone(namespaces: Callable[..., Namespace], by_itself: Callable[[], None]) -> None:
     """Alone, because a machine that is busy with other tests would not reach the limit. Many coins and one short page of each: a
     call that costs little, so that the limit is what the workers wait for."""
     one, two = namespaces(), namespaces()
     shares = Shares.of("deribit", 900, "one", "two")
     simulated = one.venues("--symbols", "900")
+    one.operator(f"watch.namespaces={{{one.name},{two.name}}}")
+    by_itself()
 
     for namespace, name in ((one, "one"), (two, "two")):  # enough of it for ten refusals: each of them stops a worker for seconds
         without_operator(namespace, shares.spec(name, simulated, {"funding": {"every": "1h", "backfill": "90d"}}))
@@ -94,7 +96,6 @@ def test_two_specs_share_a_limit_that_they_would_break_alone(namespaces: Callabl
         namespace.kubectl("delete", "pod", "alone", "--now")
 
     simulated.control("POST", "forget")
-    one.operator(f"watch.namespaces={{{one.name},{two.name}}}")
     for namespace, name in ((one, "one"), (two, "two")):
         namespace.apply(shares.spec(name, simulated, {"funding": {"every": "1h", "backfill": "1d"}}))
     for namespace, name in ((one, "one"), (two, "two")):

@@ -12,7 +12,7 @@ import pytest
 from support import reader
 from support.inside import Inside
 from support.namespace import Namespace, ending, line
-from support.node import restarted
+from support.node import PAIR, losable, restarted
 from support.specs import collection, some
 
 RATE = 20
@@ -144,15 +144,19 @@ def heard(status: dict[str, Any]) -> int:
 
 @pytest.fixture
 def streaming(request: pytest.FixtureRequest, home: Namespace) -> Streaming:
-    """Both streamers at work, each on a node of its own. A test of a node's loss has all else on another (`apart`)."""
+    """Both streamers at work, each on a node of its own. A test of a node's loss (`apart`) has nothing else on one of them."""
     simulated, s3 = home.venues("--symbols", "3"), home.bucket()
-    if request.node.get_closest_marker("apart"):
+    where: dict[str, Any] = {}
+    apart = request.node.get_closest_marker("apart") is not None
+    if apart and losable(home.cluster):
+        where = {"worker": {"nodeSelector": {PAIR: "yes"}, "tolerations": [{"key": PAIR, "operator": "Exists"}]}}
+    elif apart:
         (minio,) = home.get("pods", "--selector", "app=minio")["items"]  # what it holds goes with its pod
         there = {"spec": {"template": {"spec": {"nodeSelector": {NODE: minio["spec"]["nodeName"]}}}}}
         home.kubectl("patch", "deployment", "venues", "--patch", json.dumps(there))
         home.available("venues")
     name = f"kept-{home.name[-2:]}"
-    document = collection(name, some(simulated.endpoints, "bybit"), {"liquidations": {"replicas": 2}}, {"s3": s3})
+    document = collection(name, some(simulated.endpoints, "bybit"), {"liquidations": {"replicas": 2}}, {"s3": s3}, **where)
     home.apply(document)
     status = home.until_told(name, flowing, 240)
     assert line(status, "bybit", "liquidations")["redundancy"] == "node"
@@ -245,15 +249,16 @@ def test_a_silent_topic_while_the_control_topic_flows_is_listened_to_anew_and_it
     ]
 
 
-@pytest.mark.alone
 @pytest.mark.apart
 def test_a_node_that_restarts_in_a_burst_takes_nothing_with_it(streaming: Streaming) -> None:
     home = streaming.home
     (venues,) = home.get("pods", "--selector", "app=venues")["items"]
-    (lost,) = [pod for pod in streaming.pods() if pod["spec"]["nodeName"] != venues["spec"]["nodeName"]]
+    others = {pod["spec"]["nodeName"] for pod in streaming.pods()} - {venues["spec"]["nodeName"]}
+    node = losable(home.cluster) or others.pop()
+    (lost,) = [pod for pod in streaming.pods() if pod["spec"]["nodeName"] == node]
     streaming.burst(seconds=900)
     home.until_told(streaming.name, lambda told: heard(told) >= RATE, 180)
-    restarted(home.cluster, home.images.worker, lost["spec"]["nodeName"])
+    restarted(home.cluster, home.images.worker, node)
     streaming.again(lost)
     home.until("deployment", streaming.deployment, lambda one: one["status"].get("readyReplicas") == 2, 240)
     home.until_told(streaming.name, flowing, 120)

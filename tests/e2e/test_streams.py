@@ -6,6 +6,7 @@ from typing import Any
 from support import reader
 from support.control import Control
 from support.namespace import Namespace, condition, ending, line
+from support.node import PAIR
 from support.reader import Reader
 from support.specs import VOLUME, collection, some
 
@@ -60,7 +61,9 @@ def test_the_drain_of_a_node_ends_its_streamer_and_another_takes_over(home: Name
     assert line(status, "bybit", "liquidations")["redundancy"] == "node"
     assert f"PodDisruptionBudget/{name}-bybit-liquidations" in home.children(name)
     labels = f"perptape.io/spec={name},perptape.io/dataset=liquidations"
-    first, second = home.get("pods", "--selector", labels)["items"]
+    pair = home.cluster.kubectl("get", "nodes", "--selector", PAIR, "--output", "jsonpath={.items[*].metadata.name}").split()
+    found = home.get("pods", "--selector", labels)["items"]
+    first, second = sorted(found, key=lambda pod: pod["spec"]["nodeName"] in pair)  # another test has both streamers on the pair
     node = first["spec"]["nodeName"]
     assert second["spec"]["nodeName"] != node
     try:

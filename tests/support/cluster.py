@@ -1,4 +1,4 @@
-"""One Kubernetes cluster of three nodes for all tests that need one: the one that is given, one that kind makes, or one built from nothing.
+"""One Kubernetes cluster for all tests that need one: the one that is given, one that kind makes, or one built from nothing.
 
 In this order: the context that PERPTAPE_TEST_CONTEXT names; kind, where it, a Docker engine and a node image are to be had;
 tests/cluster/build, which needs root, Debian and Go. KEEP=1 leaves the cluster there for looking around.
@@ -14,20 +14,31 @@ from pathlib import Path
 
 from support import images
 from support.kube import PYTHON_IMAGE, Cluster, CommandFailed, run
+from support.node import PAIR
 
 BUILD = Path(__file__).resolve().parents[1] / "cluster/build"
 NAME = "perptape-test"
 NODE_IMAGE = "kindest/node:v1.34.0"
+# The last node is for whoever tolerates it: a test may lose it while others run.
 # Without an election, which nobody contests: on a busy machine they would lose it, and the cluster its controllers for minutes.
-THREE_NODES = """
+NODES = f"""
 kind: Cluster
 apiVersion: kind.x-k8s.io/v1alpha4
-nodes: [{role: control-plane}, {role: worker}, {role: worker}]
+nodes:
+  - {{role: control-plane}}
+  - {{role: worker}}
+  - {{role: worker, labels: {{{PAIR}: "yes"}}}}
+  - role: worker
+    labels: {{{PAIR}: "yes"}}
+    kubeadmConfigPatches:
+      - |
+        kind: JoinConfiguration
+        nodeRegistration: {{taints: [{{key: {PAIR}, effect: NoSchedule}}]}}
 kubeadmConfigPatches:
   - |
     kind: ClusterConfiguration
-    controllerManager: {extraArgs: {leader-elect: "false"}}
-    scheduler: {extraArgs: {leader-elect: "false"}}
+    controllerManager: {{extraArgs: {{leader-elect: "false"}}}}
+    scheduler: {{extraArgs: {{leader-elect: "false"}}}}
 """
 MISSING = """no Kubernetes cluster for the tests: any one of these will do, and WITHOUT=cluster leaves such tests out.
   - A cluster of your own: PERPTAPE_TEST_CONTEXT=<context of your kubeconfig>, with kubectl and helm on PATH (it is not set).
@@ -115,7 +126,7 @@ def named(environ: Mapping[str, str], name: str = NAME) -> Cluster:
 
 
 def make(environ: Mapping[str, str], name: str = NAME) -> Cluster:
-    """kind's cluster of three nodes; the one that an earlier KEEP=1 left, when it is well."""
+    """kind's cluster of three nodes, and one that may be lost; the one that an earlier KEEP=1 left, when it is well."""
     cluster, image = named(environ, name), environ.get("KIND_NODE_IMAGE", NODE_IMAGE)
     cache(environ).mkdir(parents=True, exist_ok=True)
     if name in run("kind", "get", "clusters", environ=environ).split():
@@ -127,7 +138,7 @@ def make(environ: Mapping[str, str], name: str = NAME) -> Cluster:
             *("kind", "create", "cluster", "--name", name, "--image", image, "--kubeconfig", str(cluster.kubeconfig)),
             *("--wait", "180s", "--config", "-"),
             environ=environ,
-            given=THREE_NODES,
+            given=NODES,
             within=400,
         )
         cluster.kubectl("wait", "--for=condition=Ready", "nodes", "--all", "--timeout=120s", within=130)

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from support.kube import Cluster, CommandFailed
 
 NAMESPACE = "kube-system"
+PAIR = "perptape.io/test-pair"
+"""The label of two nodes, and the taint of that one of them which a test may lose while others run beside it."""
 
 
 def on_node(cluster: Cluster, image: str, node: str, script: str, within: int = 90) -> str:
@@ -50,6 +52,13 @@ def on_node(cluster: Cluster, image: str, node: str, script: str, within: int = 
         raise
     finally:
         cluster.kubectl("--namespace", NAMESPACE, "delete", "pod", name, "--wait=false")
+
+
+def losable(cluster: Cluster) -> str:
+    """The name of the node that a test may lose while others run; "" where the cluster has none."""
+    nodes = json.loads(cluster.kubectl("get", "nodes", "--selector", PAIR, "--output", "json"))["items"]
+    found = [one["metadata"]["name"] for one in nodes if any(taint["key"] == PAIR for taint in one["spec"].get("taints", ()))]
+    return found[0] if found else ""
 
 
 def restarted(cluster: Cluster, image: str, node: str) -> None:
