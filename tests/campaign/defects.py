@@ -207,8 +207,8 @@ class NoPause(Line):
 class HtmlIsEmpty(Line):
     """HTML tells the time, too (its Date header): the clock is asked no more once it is known."""
 
-    async def now(self) -> int:
-        if self._measured is None:
+    async def now(self, *, anew: bool = False) -> int:
+        if anew or self._measured is None:
             await self._through()
         return self._world.clock(self._process) + self.offset
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
@@ -16,6 +15,7 @@ from campaign.feed import Connection
 from campaign.market import AFTER, Market, keeps
 from perptape.errors import Retry
 from perptape.exchanges.base import Sink, Traits
+from perptape.exchanges.clock_watch import kept_measured
 from perptape.exchanges.offset import Offset, measured
 from perptape.instruments import Instrument
 from perptape.interval import MINUTE, SECOND, Interval
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 TIMEOUT = 10.0
-LOOK_S = 60.0
-"""Seconds between looks whether the offset of a stream is trusted still."""
 LATE = 5 * MINUTE
 """By how much settlements are late at most: what is later than the traits promise nobody could tell from there being none."""
 
@@ -80,9 +78,9 @@ class Line:
 
     # -- the port
 
-    async def now(self) -> int:
+    async def now(self, *, anew: bool = False) -> int:
         known, local = self._measured, self._world.clock(self._process)
-        if known is None or not known.trusted(local):
+        if anew or known is None or not known.trusted(local):
             if (left := self._paused_until - self._world.seconds()) > 0.001:
                 raise Retry("the venue must not be asked", left, banned=True)  # as the adapter's turns do
             await self._apart()
@@ -123,20 +121,13 @@ class Line:
         self._streams += 1
         connection = Connection(f"{self._process.name}-{self._streams}", self._process, world.seconds())
         clock = lambda: world.clock(self._process) + self.offset  # noqa: E731
-        keeping = asyncio.ensure_future(self._keep_measured())
+        keeping = asyncio.ensure_future(kept_measured(self.now, lambda: world.clock(self._process) / SECOND))
         try:
             await world.feed.pump(
                 connection, [one.id for one in instruments], sink, world.schedule.faults, world.met, clock, world.seconds, self._chance
             )
         finally:
             keeping.cancel()
-
-    async def _keep_measured(self) -> None:
-        """As CCXT's adapter does."""
-        while True:
-            with suppress(Retry):
-                await self.now()
-            await asyncio.sleep(LOOK_S)
 
     async def close(self) -> None:
         pass

@@ -5,21 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Any
 
-from perptape.errors import PerptapeError, Retry, Skip
+from perptape.errors import Retry, Skip
 from perptape.exchanges._ccxt_client import made
 from perptape.exchanges._ccxt_line import Line
 from perptape.exchanges._ccxt_stream import Connection, listen
 from perptape.exchanges.base import Access, Sink, Traits
 from perptape.exchanges.calls import Venue
+from perptape.exchanges.clock_watch import kept_measured
 from perptape.instruments import Instrument
 from perptape.interval import MINUTE, Interval
 from perptape.raw import Answer, RawFill, RawFunding, RawOpenInterest, RawPrediction, RawVolume
 
-LOOK_S = 60.0
-"""Seconds between looks whether the offset of a stream is trusted still."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -94,7 +92,7 @@ class CcxtExchange:
         connection = Connection(self._ids(), instruments, sink, self._line.now)
         ids = [one.venue_id for one in instruments]
         await self._line.turns.dial()
-        keeping = asyncio.create_task(self._keep_measured())
+        keeping = asyncio.create_task(kept_measured(self._line.measured, lambda: self._clock() / 1e9))
         line, began = self._line, self._clock() // 1_000_000
         try:
             await listen(self._streaming, stream, control, ids, connection, self._access.timeout, lambda shaken: line.met(shaken, began))
@@ -109,13 +107,3 @@ class CcxtExchange:
         if self._streaming is not None:
             await self._streaming.close()
         await self._line.close()
-
-    async def _keep_measured(self) -> None:
-        """As long as a stream lasts, its clock is measured now and then; a venue that does not answer is asked again later.
-
-        While the offset is known well and trusted a look costs no call; it is soon trusted no more where somebody sets the machine's clock.
-        """
-        while True:
-            with suppress(PerptapeError):
-                await self._line.measured()
-            await asyncio.sleep(LOOK_S)

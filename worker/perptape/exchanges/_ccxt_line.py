@@ -53,11 +53,11 @@ class Line:
         """The venue's clock in ns, as far as it is known."""
         return self._clock() + self._shift
 
-    async def measured(self) -> int:
-        """The venue's clock in ms, asked where it is not known well enough. Raises as any call."""
+    async def measured(self, *, anew: bool = False) -> int:
+        """The venue's clock in ms, asked where it is not known well enough, or `anew`. Raises as any call."""
         local = self._clock() // 1_000_000
         known = self._offset
-        if known is None or known.doubt > DOUBT or not known.trusted(local):
+        if anew or known is None or known.doubt > DOUBT or not known.trusted(local):
             await self._told(self.venue.clock())
         return self.now() // 1_000_000
 

@@ -1,0 +1,36 @@
+"""Keeps the offset to a venue's clock measured for as long as a stream lasts, also where somebody sets the machine's clock meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Protocol
+
+from perptape.errors import PerptapeError
+
+LOOK_S = 60.0
+"""Seconds between looks whether the offset of a stream is trusted still."""
+SET_S = 1.0
+"""By how many seconds the wall clock and the loop's, which nobody sets, may come apart between two looks."""
+
+
+class Measure(Protocol):
+    """Measures the offset where it is not known well enough, or `anew`. Raises PerptapeError."""
+
+    async def __call__(self, *, anew: bool = False) -> object: ...
+
+
+async def kept_measured(measure: Measure, clock: Callable[[], float]) -> None:
+    """Looks once a minute, for ever. `clock`: the local wall clock, in seconds.
+
+    While the offset is known well and trusted a look costs no call. A venue that does not answer is asked again at the next one.
+    """
+    loop = asyncio.get_running_loop()
+    apart = clock() - loop.time()
+    while True:
+        now_apart = clock() - loop.time()
+        with suppress(PerptapeError):
+            await measure(anew=abs(now_apart - apart) > SET_S)
+            apart = now_apart
+        await asyncio.sleep(LOOK_S)
