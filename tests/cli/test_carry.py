@@ -1,15 +1,21 @@
 """What a run is asked to do, out of the file, the options and the environment."""
 
+import asyncio
+import gc
+import os
+import signal
 from dataclasses import replace
 
 import pytest
 
+from perptape.cli import _stop
+from perptape.cli.carry import carried_out
 from perptape.cli.daemon import document, every, made, wanting
 from perptape.cli.order import Order, overridden, request
 from perptape.cli.present import verdict
 from perptape.cli.streaming import Streaming
 from perptape.collect.current import Said
-from perptape.errors import Retry, UsageError
+from perptape.errors import Retry, Stopped, UsageError
 from perptape.instruments import Resolution
 from perptape.settings import settings
 from perptape_api.document import parse
@@ -52,6 +58,25 @@ def test_the_reserve_of_a_streams_log_is_what_the_environment_says(said: str, si
 def test_a_reserve_that_is_none_is_refused(said: str) -> None:
     with pytest.raises(UsageError, match=r"PERPTAPE_LOG_RESERVE=.* write it as 64Mi"):
         settings({"PERPTAPE_LOG_RESERVE": said})
+
+
+def test_a_run_that_is_told_to_end_before_it_is_under_way_ends_without_a_word_of_what_was_at_work(caplog: pytest.LogCaptureFixture) -> None:
+    async def asked_ahead() -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    async def run() -> None:
+        asking = asyncio.ensure_future(asked_ahead())
+        await carried_out(ORDER, replace(settings({}), start_delay_s=60))
+        await asking
+
+    before = signal.signal(signal.SIGTERM, _stop)
+    try:
+        with pytest.raises(Stopped):
+            asyncio.run(run())
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    gc.collect()
+    assert [record.getMessage() for record in caplog.records] == []
 
 
 @pytest.mark.parametrize("environ", [{"PERPTAPE_WANTED_SINCE": "noon"}, {"PERPTAPE_TIME_BUDGET": "soon"}])

@@ -47,7 +47,8 @@ def test_venues_that_stamp_as_perptape_takes_it_are_told_after_some_audits(simul
         (line,) = [line for line in lines(said) if line["event"] == "stamps measured" and line["venue"] == venue]
         assert (line["stamps"], line["assumed"]) == (stamp, stamp)
         assert line["buckets"][stamp] >= 16
-        assert sum(line["buckets"].values()) == line["buckets"][stamp]
+        by_chance = sum(line["buckets"].values()) - line["buckets"][stamp]  # a sample is milliseconds off, and two curves may cross there
+        assert by_chance <= 2
         assert any(f"stamped by {stamp} (" in note for note in notes if note.startswith(venue))
     assert "report it" not in said
     tape = Tape.open(str(tmp_path / "tape"))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from perptape import logs, output
 from perptape.cli import left, places
 from perptape.cli.order import Order, overridden, request
-from perptape.errors import StoreError
+from perptape.errors import Stopped, StoreError
 from perptape.settings import Settings
 
 if TYPE_CHECKING:
@@ -83,7 +83,27 @@ def _imported() -> None:
 
 
 async def carried_out(order: Order, settings: Settings) -> Summary | None:
-    """The run; one that stays in a pod tells how it stands from here on. None: it is suspended."""
+    """The run. None: it is suspended. Raises Stopped when it is told to end before it is under way: here and not in whatever task is at
+    work just then, which nobody would ask what became of it."""
+    loop, mine, told = asyncio.get_running_loop(), asyncio.current_task(), asyncio.Event()
+
+    def end() -> None:
+        told.set()
+        if mine is not None:
+            mine.cancel()
+
+    if signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:  # of a command that ends cleanly from its first moment on
+        loop.add_signal_handler(signal.SIGTERM, end)
+    try:
+        return await _served(order, settings)
+    except asyncio.CancelledError:
+        if told.is_set():
+            raise Stopped from None
+        raise
+
+
+async def _served(order: Order, settings: Settings) -> Summary | None:
+    """One that stays in a pod tells how it stands from here on."""
     if settings.port is None or order.once:
         return await _begun(order, settings, None)
     from perptape.pod.server import Board, serve
