@@ -58,7 +58,7 @@ def collected(simulated: Simulator, form: str, location: str, **environ: str) ->
 def streamed(simulated: Simulator) -> bool:
     """Whether each venue that tells of nothing else has told its two listeners of some liquidations."""
     told = [one["venue"] for one in simulated.control("GET", "truth", events=0) if one["closed"] is None and one["liquidations"] >= 5]
-    return all(told.count(venue) == 2 for venue in ("binance", "bybit", "okx"))
+    return all(told.count(venue) >= 2 for venue in ("binance", "bybit", "okx"))
 
 
 def rows(catalog: Catalog) -> dict[str, dict[str, pa.Table]]:

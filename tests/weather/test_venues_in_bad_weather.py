@@ -211,17 +211,18 @@ def test_a_second_run_in_the_same_slot_asks_for_no_data_and_a_later_one_only_for
     spec = simulated.spec(collect=BOTH)
     run = partial(simulated.run, "run", spec, "--once", "--catalog", "tape")
     slot = time.time() // 300
-    assert run().returncode == 0
+    first = run()
+    assert first.returncode == 0, first.stdout + first.stderr
     simulated.control("POST", "forget")
     again = run()
-    assert again.returncode == 0
+    assert again.returncode == 0, again.stdout + again.stderr
     if time.time() // 300 == slot:
         asked = [one for venue in simulated.endpoints for one in simulated.data_requests(venue)]
         assert {one["path"] for one in asked} <= LISTING
         assert not [one for one in asked if one["path"] == "/info" and "fundingHistory" in str(one["body"])]
     simulated.skew(**dict.fromkeys(simulated.endpoints, 20 * 60_000))
     later = run()
-    assert later.returncode == 0
+    assert later.returncode == 0, later.stdout + later.stderr
     (rows,) = re.findall(r"^binance open_interest: (\d+) rows", later.stdout, re.MULTILINE)
     assert 4 <= int(rows) <= 7, "the buckets of twenty minutes and those that were late before"
     whole(simulated, simulated.folder / "tape", simulated.endpoints)
