@@ -36,11 +36,12 @@ RUN python3 -m pip --python /opt/perptape/bin/python install --quiet --no-cache-
 
 FROM base AS worker-environment
 COPY requirements/worker.txt /requirements.txt
-# pyarrow's headers and tests, 30 MB, serve who compiles against it.
+# What no worker uses, 70 MB: pyarrow's headers and tests, its Flight (gRPC), CCXT's tests.
 RUN python3 -m venv --without-pip /opt/perptape \
  && python3 -m pip --python /opt/perptape/bin/python install --quiet --no-cache-dir --no-compile --disable-pip-version-check \
       --require-hashes -r /requirements.txt \
- && rm -rf /opt/perptape/lib/python3*/site-packages/pyarrow/include /opt/perptape/lib/python3*/site-packages/pyarrow/tests \
+ && cd /opt/perptape/lib/python3*/site-packages \
+ && rm -rf pyarrow/include pyarrow/tests pyarrow/libarrow_flight* pyarrow/libarrow_python_flight* pyarrow/_flight* ccxt/test \
  && /opt/perptape/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/perptape/lib
 COPY --from=wheel /wheels /wheels
 RUN python3 -m pip --python /opt/perptape/bin/python install --quiet --no-cache-dir --no-compile --disable-pip-version-check \

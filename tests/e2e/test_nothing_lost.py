@@ -193,6 +193,7 @@ def test_a_replica_that_is_killed_in_a_burst_is_not_missed(streaming: Streaming)
     streaming.whole()
 
 
+@pytest.mark.waits
 def test_what_is_heard_while_the_store_is_away_is_told_and_kept_until_it_is_back(streaming: Streaming) -> None:
     home = streaming.home
     streaming.burst(seconds=600)

@@ -3,6 +3,8 @@
 import itertools
 from typing import Any
 
+import pytest
+
 from perptape.simulation.market import Market
 from support import reader, served
 from support.control import Control
@@ -76,6 +78,7 @@ def test_a_volume_is_filled_by_an_operator_of_one_namespace(namespace: Namespace
     assert row.split()[:3] == ["majors", "True", "2/2"]
 
 
+@pytest.mark.waits
 def test_a_bucket_is_filled_by_runs_that_the_controller_starts(home: Namespace) -> None:
     """The one test that waits for a CronJob's own run."""
     simulated, s3 = home.venues("--symbols", "3"), home.bucket()
@@ -121,6 +124,7 @@ def test_a_spec_of_five_hundred_symbols_works(home: Namespace) -> None:
     assert line(status, "bybit", "open_interest")["instruments"]["collected"] == 500
 
 
+@pytest.mark.waits
 def test_a_resident_collector_follows_what_is_selected_and_all_of_it_is_scraped(home: Namespace) -> None:
     simulated = home.venues("--symbols", "6")
     document = collection("chosen", some(simulated.endpoints, "bybit"), {"funding": {"every": "1m", "backfill": "1d"}}, VOLUME)
