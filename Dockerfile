@@ -36,7 +36,7 @@ RUN python3 -m pip --python /opt/perptape/bin/python install --quiet --no-cache-
 
 FROM base AS worker-environment
 COPY requirements/worker.txt /requirements.txt
-# What no worker uses, 70 MB: pyarrow's headers and tests, its Flight (gRPC), CCXT's tests.
+# What no worker uses, 65 MB: pyarrow's headers and tests, its Flight (gRPC), CCXT's tests.
 RUN python3 -m venv --without-pip /opt/perptape \
  && python3 -m pip --python /opt/perptape/bin/python install --quiet --no-cache-dir --no-compile --disable-pip-version-check \
       --require-hashes -r /requirements.txt \
