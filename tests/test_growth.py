@@ -9,6 +9,8 @@ import pytest
 
 from support.growth import BLOCKS, MB, Growth, growth
 
+pytestmark = pytest.mark.slow
+
 LIMIT = 5.0
 EVENTS = 3_400_000
 """In the four fifths of the long soak that count."""

@@ -22,6 +22,8 @@ from perptape.interval import DAY
 from perptape.store.tape import Tape
 from support.slots import in_one_slot
 
+pytestmark = pytest.mark.slow
+
 Perptape = Callable[..., Any]
 Environ = dict[str, str]
 THREE = ("-e", "binance", "-e", "bybit", "-e", "hyperliquid")

@@ -9,6 +9,8 @@ import pytest
 
 from support.simulator import Simulator
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(params=[False, True], ids=["forked", "anew"])
 def start(request, endpoints, tmp_path):

@@ -14,6 +14,8 @@ import pytest
 from perptape.cli.app import COMMANDS
 from perptape.simulation.faults import KINDS
 
+pytestmark = pytest.mark.slow
+
 Perptape = Callable[..., Any]
 ROOT = Path(__file__).resolve().parents[2]
 

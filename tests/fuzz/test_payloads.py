@@ -17,6 +17,8 @@ from fuzz.payloads import answers, frames
 from fuzz.tally import Tally
 from perptape.exchanges.registry import VENUES
 
+pytestmark = pytest.mark.slow
+
 FEW, MANY, ENOUGH = 100, 1_000, 3_000
 """Payloads of each venue in every run, in a thorough one, and in which any careless reader is caught."""
 
