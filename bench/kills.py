@@ -51,10 +51,7 @@ class Place:
         return str(self.venues.folder / name) if self.server is None else f"s3://{self.bucket}/{name}"
 
     def options(self) -> Any:
-        from perptape.store.catalog import StoreOptions
-
-        server = self.server
-        return None if server is None else StoreOptions(server.endpoint, server.access_key, server.secret_key, server.region)
+        return None if self.server is None else self.server.options()
 
     def commands(self, name: str) -> tuple[tuple[str | Path, ...], ...]:
         spec = self.venues.spec(*VENUES, collect=COLLECT)

@@ -23,12 +23,12 @@ import time
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from measure import against, at_least, compiled, load, say
+from measure import against, at_least, compiled, load, running, say
 
 from perptape_api import names
 from support import minio
@@ -92,25 +92,16 @@ def store_away(folder: Path) -> Iterator[Trouble]:
     (folder / "data").mkdir()
     server = minio.Minio(f"http://127.0.0.1:{minio.free_port()}", "outage-access", "outage-secret-key")
     port = int(server.endpoint.rpartition(":")[2])
-    running: list[Any] = []
 
-    def begin() -> None:
-        running.pop().__exit__(None, None, None)
+    with ExitStack() as servers:
 
-    def end() -> None:
-        running.append(minio.process(minio.program(), folder, port, server))
-        if not minio.ready(server, running[-1].__enter__(), time.monotonic() + minio.READY_WITHIN):
-            raise SystemExit("MinIO does not start")
+        def start() -> None:
+            keeper = servers.enter_context(minio.process(minio.program(), folder, port, server))
+            if not minio.ready(server, keeper, time.monotonic() + minio.READY_WITHIN):
+                raise SystemExit("MinIO does not start")
 
-    end()
-    from perptape.store.catalog import StoreOptions
-
-    options = StoreOptions(server.endpoint, server.access_key, server.secret_key, server.region)
-    try:
-        yield Trouble("S3 away", f"s3://{server.bucket()}/tape", server.environ(), options, begin, end)
-    finally:
-        while running:
-            begin()
+        start()
+        yield Trouble("S3 away", f"s3://{server.bucket()}/tape", server.environ(), server.options(), servers.close, start)
 
 
 @contextmanager
@@ -146,13 +137,8 @@ def streaming(venues: Simulator, trouble: Trouble, reserve: int) -> Iterator[Str
     }
     spec = venues.spec("bybit", collect="{liquidations: {replicas: 1}}")
     command = [sys.executable, "-m", "perptape", "run", str(spec), "--exchange", "bybit", "--dataset", "liquidations"]
-    with (venues.folder / "streamer.log").open("wb") as log:
-        process = subprocess.Popen(command, env=environ, stdout=log, stderr=log)
-    try:
+    with running(command, venues.folder / "streamer.log", environ) as process:
         yield Streamer(process, port)
-    finally:
-        process.kill()
-        process.wait()
 
 
 def listening(one: Streamer) -> bool:

@@ -286,13 +286,20 @@ async def test_numbers_are_the_text_that_was_sent(made: Made) -> None:
         assert isinstance(held.usd if held.base is None else held.base, str | int)
 
 
-@pytest.mark.parametrize("venue", VENUES)
-async def test_times_are_the_venues_when_the_local_clock_is_five_seconds_off(simulation: Simulation, made: Made, venue: str) -> None:
-    exchange = made(venue, clock=lambda: time.time_ns() + 5_000_000_000)
+async def tells_the_time(exchange: Exchange, simulation: Simulation) -> int:
+    """Asserts that it knows the venue's clock as well as can be; how well that is, ms."""
+    venue = exchange.traits.venue
     before = simulation.now(venue)
     now, after = await exchange.now(), simulation.now(venue)
     unsure = 200 + (after - before) // 2  # nobody knows on which half of the way an answer was held up
     assert before - unsure <= now <= after + unsure
+    return unsure
+
+
+@pytest.mark.parametrize("venue", VENUES)
+async def test_times_are_the_venues_when_the_local_clock_is_five_seconds_off(simulation: Simulation, made: Made, venue: str) -> None:
+    exchange = made(venue, clock=lambda: time.time_ns() + 5_000_000_000)
+    unsure = await tells_the_time(exchange, simulation)
     assert abs(exchange.offset + 5_000) <= unsure
     instruments, asked = await live(exchange), simulation.now(venue)
     answer = await exchange.open_interest(instruments[:1])
@@ -306,10 +313,7 @@ async def test_a_clock_that_is_set_meanwhile_is_noticed(simulation: Simulation, 
     before = simulation.now("okx")
     await exchange.open_interest(await live(exchange))
     assert abs(exchange.offset - 60_000) < 1_500 + simulation.now("okx") - before, "by the Date of any answer"
-    before = simulation.now("okx")
-    now, after = await exchange.now(), simulation.now("okx")
-    unsure = 200 + (after - before) // 2
-    assert before - unsure <= now <= after + unsure
+    await tells_the_time(exchange, simulation)
 
 
 async def test_a_clock_that_is_set_back_trusts_no_offset_that_was_measured_later_than_it_says(simulation: Simulation, made: Made) -> None:
@@ -317,10 +321,7 @@ async def test_a_clock_that_is_set_back_trusts_no_offset_that_was_measured_later
     exchange = made("okx", clock=lambda: time.time_ns() - back[0])
     await exchange.now()
     back[0] = 800_000_000_000
-    before = simulation.now("okx")
-    now, after = await exchange.now(), simulation.now("okx")
-    unsure = 200 + (after - before) // 2
-    assert before - unsure <= now <= after + unsure
+    await tells_the_time(exchange, simulation)
 
 
 async def test_an_answer_without_an_origin_is_live() -> None:

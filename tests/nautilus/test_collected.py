@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from perptape.store.catalog import Catalog, StoreOptions
+from perptape.store.catalog import Catalog
 from support.minio import Minio
 from support.nautilus_load import load, paid_funding
 from support.simulator import Simulator, ended, simulator
@@ -109,8 +109,7 @@ def test_every_row_of_a_collected_folder_is_loaded(folder_made: Callable[[str], 
 def test_every_row_of_a_collected_bucket_is_loaded(simulated: Simulator, form: str, minio: Minio) -> None:
     location = f"s3://{minio.bucket()}/prod"
     collected(simulated, form, location, **minio.environ())
-    options = StoreOptions(minio.endpoint, minio.access_key, minio.secret_key, minio.region)
-    judged(Collected(location, Catalog.open(location, options=options), minio), form)
+    judged(Collected(location, Catalog.open(location, options=minio.options()), minio), form)
 
 
 def test_a_backtest_on_a_collected_tape_pays_exactly_the_settled_rates(folder_made: Callable[[str], str]) -> None:

@@ -14,12 +14,8 @@ from support.tapes import KINDS, missing, write
 pytestmark = pytest.mark.s3
 
 
-def options(minio: Minio) -> StoreOptions:
-    return StoreOptions(minio.endpoint, minio.access_key, minio.secret_key, minio.region)
-
-
 def test_a_tape_is_written_published_read_and_verified(minio: Minio) -> None:
-    tape = Tape.open(f"s3://{minio.bucket()}/prod/tape", options=options(minio))
+    tape = Tape.open(f"s3://{minio.bucket()}/prod/tape", options=minio.options())
     done = list(write(tape, lambda: 20_010 * DAY, "w", ["binance"]))
     assert missing(tape, done) == []
     first = tape.publish()
@@ -40,7 +36,7 @@ def test_what_consoles_put_in_place_of_folders_is_no_object(minio: Minio) -> Non
 
 
 def test_while_one_holds_the_lease_another_does_nothing_and_says_so(minio: Minio) -> None:
-    tape = Tape.open(f"s3://{minio.bucket()}", options=options(minio))
+    tape = Tape.open(f"s3://{minio.bucket()}", options=minio.options())
     list(write(tape, lambda: 20_010 * DAY, "w", ["binance"]))
     with tape.fs.lease("somebody else"):
         reports = tape.publish()
@@ -51,7 +47,7 @@ def test_while_one_holds_the_lease_another_does_nothing_and_says_so(minio: Minio
 
 def test_a_missing_bucket_is_named(minio: Minio) -> None:
     with pytest.raises(NoBucket, match=r"there is no bucket 'nowhere'.*create it"):
-        Tape.open("s3://nowhere/tape", options=options(minio)).prepare("live", "nautilus1")
+        Tape.open("s3://nowhere/tape", options=minio.options()).prepare("live", "nautilus1")
 
 
 def test_a_wrong_secret_is_said_without_being_shown(minio: Minio) -> None:

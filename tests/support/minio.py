@@ -13,11 +13,14 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
 
 import pytest
+
+if TYPE_CHECKING:
+    from perptape.store.catalog import StoreOptions
 
 BUILD = Path(__file__).resolve().parents[1] / "cluster/minio"
 READY_WITHIN = 30.0
@@ -63,6 +66,12 @@ class Minio:
             "AWS_REGION": self.region,
             "AWS_ENDPOINT_URL": self.endpoint,
         }
+
+    def options(self) -> "StoreOptions":
+        """For a tape or a catalog on it."""
+        from perptape.store.catalog import StoreOptions  # not for every test session: Arrow comes with it
+
+        return StoreOptions(self.endpoint, self.access_key, self.secret_key, self.region)
 
     def s3fs_options(self) -> dict[str, Any]:
         """For s3fs, and so for NautilusTrader 1.x's `fs_storage_options`."""
