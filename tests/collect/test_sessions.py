@@ -282,3 +282,17 @@ async def test_what_a_killed_run_wanted_beyond_its_end_is_over_when_the_next_run
     found = standing(world, "hyperliquid", "open_interest", "BTC")
     assert found.length("open", "lost") == 0
     assert stopped <= found.wanted[-1].end < stopped + FIVE
+
+
+async def test_what_a_session_wants_is_known_to_the_store_before_the_venue_is_asked(world):
+    """Killed while a venue keeps it waiting, its successor's backfill begins later: the time between would be nobody's."""
+    exchange = world.venue("binance", ["BTC"])
+    truth, since, wanted = exchange.open_interest_page, world.clock.ms, []
+
+    async def asked(*question):
+        wanted.append(world.tape.coverage("binance", "open_interest").wants)
+        return await truth(*question)
+
+    exchange.open_interest_page = asked
+    await world.stay(MINUTE, "{openInterest: {every: 5m, backfill: 1d}}", BTC)
+    assert [want.start for want in wanted[0]] == [since - DAY]

@@ -169,6 +169,11 @@ class Want:
     asked: str = ""
     """The symbol asked for, so that all pods agree on what it resolved to."""
 
+    @property
+    def key(self) -> tuple[str, str, str, str]:
+        """What later assertions of the same want share with it."""
+        return self.spec, self.session, self.instrument, self.grid
+
     def reach(self, horizon: int) -> int:
         """Where the want ends for now."""
         return self.ended if self.ended is not None else self.asserted_at + horizon
@@ -178,8 +183,7 @@ def join_wants(wants: Iterable[Want]) -> tuple[Want, ...]:
     """Per (spec, session, instrument, grid): the least start, the greatest assertion, the greatest end, which beats assertions."""
     out: dict[tuple[str, str, str, str], Want] = {}
     for want in wants:
-        key = (want.spec, want.session, want.instrument, want.grid)
-        other = out.get(key)
+        other = out.get(want.key)
         if other is not None:
             ends = [end for end in (want.ended, other.ended) if end is not None]
             want = replace(
@@ -189,8 +193,8 @@ def join_wants(wants: Iterable[Want]) -> tuple[Want, ...]:
                 ended=max(ends) if ends else None,
                 asked=max(want.asked, other.asked),
             )
-        out[key] = want
-    return tuple(sorted(out.values(), key=lambda w: (w.spec, w.session, w.instrument, w.grid)))
+        out[want.key] = want
+    return tuple(sorted(out.values(), key=lambda want: want.key))
 
 
 def reaches(wants: Iterable[Want], horizon: int) -> Iterator[tuple[Want, int]]:

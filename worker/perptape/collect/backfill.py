@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
@@ -27,7 +28,7 @@ from perptape.collect.targets import Session, former
 from perptape.coverage import Coverage
 from perptape.damage import Damage, repaired
 from perptape.datasets import funding
-from perptape.errors import Doubtful, Retry, Skip
+from perptape.errors import Doubtful, Retry, Skip, StoreError
 from perptape.exchanges.base import Exchange, PageRule
 from perptape.instruments import END_OF_TIME, Instrument, Resolution
 from perptape.interval import DAY, HOUR, MINUTE, Interval, hull
@@ -87,6 +88,7 @@ class Backfill:
         self._damage = coverage.damage
         self.settled = settled_by(coverage)
         open_time = self._wanted = self._open(grid, coverage, now)
+        await self._keep(self.batches[grid.dataset], coverage)
         if grid.sampled:
             await self._sample(grid, [self._by_id[one] for one in open_time])
             return
@@ -119,6 +121,14 @@ class Backfill:
                 found[one] = spans
                 self.delisted |= {one} if instrument.delisted is not None else set()
         return found
+
+    async def _keep(self, batch: Batch, coverage: Coverage) -> None:
+        """Stores what a process that stays wants before it asks for anything: were it killed while the venue keeps it waiting for the
+        first rows, its successor's backfill would begin later, and nobody would miss the time between. A spec's pods want from one time on.
+        """
+        if not (self.session.once or self.session.shared) and batch.holds_new(coverage.wants):
+            with suppress(StoreError):  # they stay in the batch, and go with the rows
+                await batch.commit()
 
     async def work(self, grid: Grid, rule: PageRule, plan: Sequence[Window], fresh: int) -> None:
         """Asks every window; the first `fresh` of them hold what is due."""
