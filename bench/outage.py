@@ -13,14 +13,11 @@ nothing else is missing. What had room: the reserve's bytes, within one write to
 from __future__ import annotations
 
 import argparse
-import json
-import re
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -28,7 +25,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from measure import against, at_least, compiled, load, running, say
+from measure import against, at_least, compiled, load, say
+from streamer import VENUE, Streamer, burst, sent_to, stored, streaming
 
 from perptape_api import names
 from support import minio
@@ -39,39 +37,6 @@ TOLD_S = 60.0
 PER_FRAME = 3
 BEFORE_S, AFTER_S = 75.0, 75.0
 """Of the burst, on both sides of the trouble: a segment is put once a minute."""
-FIGURE = re.compile(r"^perptape_(stream_\w+)\{[^}]*\} (\S+)$", re.MULTILINE)
-Event = tuple[int, float]
-
-
-@dataclass(frozen=True, slots=True)
-class Streamer:
-    """A running collector, seen through its port."""
-
-    process: subprocess.Popen[bytes]
-    port: int
-
-    def get(self, path: str) -> str:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as answer:
-            return str(answer.read().decode())
-
-    def figures(self) -> dict[str, float]:
-        """Its metrics of the stream by name, without `perptape_stream_`."""
-        return {name.removeprefix("stream_"): float(value) for name, value in FIGURE.findall(self.get(names.METRICS_PATH))}
-
-    def told(self) -> tuple[str, str]:
-        """(what its status says of the store, what its line says)."""
-        status = json.loads(self.get(names.STATUS_PATH))
-        (line,) = status["collections"]
-        return str(status.get("store_error") or ""), str(line.get("error") or "")
-
-    def until(self, such: Callable[[], bool], seconds: float, what: str) -> float:
-        """How long it took."""
-        began = time.monotonic()
-        while not such():
-            if self.process.poll() is not None or time.monotonic() - began > seconds:
-                raise SystemExit(f"{what}: not within {seconds:g} s; {self.told() if self.process.poll() is None else 'it ended'}")
-            time.sleep(0.2)
-        return time.monotonic() - began
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,29 +90,6 @@ def disk_full(folder: Path, reserve: int) -> Iterator[Trouble]:
         subprocess.run(["umount", "--lazy", str(small)], check=True)
 
 
-@contextmanager
-def streaming(venues: Simulator, trouble: Trouble, reserve: int) -> Iterator[Streamer]:
-    port = minio.free_port()
-    environ = venues.environ(**trouble.environ) | {
-        names.ENV_PORT: str(port),
-        names.ENV_CATALOG: trouble.catalog,
-        names.ENV_WRITER: "outage-0",
-        names.ENV_LOG_RESERVE: str(reserve),
-        names.ENV_LOG_FORMAT: "json",
-    }
-    spec = venues.spec("bybit", collect="{liquidations: {replicas: 1}}")
-    command = [sys.executable, "-m", "perptape", "run", str(spec), "--exchange", "bybit", "--dataset", "liquidations"]
-    with running(command, venues.folder / "streamer.log", environ) as process:
-        yield Streamer(process, port)
-
-
-def listening(one: Streamer) -> bool:
-    try:
-        return one.figures().get("connections", 0) == 1
-    except OSError:
-        return False
-
-
 def largest_write(one: Streamer, seconds: float) -> float:
     """The most that one write added to the log: looked at more often than it is written to."""
     end, seen, most = time.monotonic() + seconds, one.figures()["log_bytes"], 0.0
@@ -159,11 +101,9 @@ def largest_write(one: Streamer, seconds: float) -> float:
 
 
 def through(trouble: Trouble, venues: Simulator, minutes: float, rate: int, reserve: int) -> bool:
-    with streaming(venues, trouble, reserve) as one:
-        one.until(lambda: listening(one), 60, "listening")
-        seconds = BEFORE_S + minutes * 60 + TOLD_S + AFTER_S
-        burst = {"venue": "bybit", "contracts": ["BTCUSDT"], "rate": rate, "seconds": seconds, "per_frame": PER_FRAME}
-        venues.control("POST", "burst", burst)
+    with streaming(venues, trouble.catalog, "outage-0", {**trouble.environ, names.ENV_LOG_RESERVE: str(reserve)}) as one:
+        one.until(one.ready, 60, "listening")
+        burst(venues, rate, BEFORE_S + minutes * 60 + TOLD_S + AFTER_S, PER_FRAME)
         time.sleep(BEFORE_S)
         say(
             f"{trouble.name}: {minutes:g} minutes of it, {rate} events/s, {PER_FRAME} to a frame, reserve {reserve / 2**20:g} MiB; {load()}"
@@ -199,17 +139,11 @@ def judged(trouble: Trouble, venues: Simulator, dropped: float) -> bool:
     from perptape.store.tape import Tape
 
     tape = Tape.open(trouble.catalog) if trouble.options is None else Tape.open(trouble.catalog, options=trouble.options)
-    for report in tape.publish():
-        assert not report.error, report.error
-    sent = Counter[Event]()
-    sessions = venues.control("GET", "truth", venue="bybit")
-    for session in sessions:
-        sent |= Counter((one["time"], float(one["base"])) for push in session["sent"] for one in push["liquidations"])
-    rows = tape.read("liquidations")
-    times, sizes = rows["ts_event"].to_pylist(), rows["quantity"].to_pylist()
-    got = Counter((at // 1_000_000, float(size)) for at, size in zip(times, sizes, strict=True))
+    got = stored(tape)
+    sessions = venues.control("GET", "truth", venue=VENUE)
+    sent = sent_to(sessions)
     last = max(session["closed"] for session in sessions) - 1000
-    (line,) = standings(tape, last, ["bybit"], ["liquidations"])
+    (line,) = standings(tape, last, [VENUE], ["liquidations"])
     lost = [(span, reason) for span, reason in line.holes("lost") if span.start < last]
     holes = [span for span, _ in lost]
     missing = Counter({one: count for one, count in (sent - got).items() if one[0] < last})
@@ -227,7 +161,7 @@ def judged(trouble: Trouble, venues: Simulator, dropped: float) -> bool:
 def carried_out(only: str, minutes: float, rate: int, reserve: int) -> bool:
     with tempfile.TemporaryDirectory(prefix="perptape-outage-") as name:
         folder = Path(name)
-        with simulator(folder, "-e", "bybit", "--unlimited") as venues:
+        with simulator(folder, "-e", VENUE, "--unlimited") as venues:
             opened = store_away(folder) if only == "s3" else disk_full(folder, reserve)
             with opened as trouble:
                 return through(trouble, venues, minutes, rate, reserve)
