@@ -1,18 +1,20 @@
 """What a streamer keeps while its store is away, and while its disk is full: ten minutes of each, during a burst.
 
-    python bench/outage.py [--minutes 10] [--only s3|disk] [--rate 300] [--reserve 8388608]
+    python bench/outage.py [--minutes 10] [--only s3|disk] [--rate 600] [--reserve 8388608]
 
 The streamer is `perptape run` as a pod starts it, of one simulated venue (Bybit), which sends a burst of frames of one length all the
 while. S3: MinIO is ended, and started again over the same folder. Disk: catalog and log are on a small file system that somebody else
 fills, and empties again (needs root or user namespaces: `unshare`, `mount`). Neither is helped by a hand.
 
 Judged by the simulator's record of what was sent: what had room is in the tape once, what had none is within one hole `lost: disk full`,
-nothing else is missing. What had room: the reserve's bytes, within one write to the log (the largest that was seen before).
+nothing else is missing. What had room: the reserve's bytes, within one write to the log (the largest that was seen before). A process that
+lives keeps some more events in memory until there is room again, and drops only what comes after them; the hole begins where the log ended.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 import signal
 import subprocess
 import sys
@@ -34,6 +36,8 @@ from support.simulator import Simulator, simulator
 
 TOLD_S = 60.0
 """How long until the status tells of the trouble, and until it is over after the store's (the disk's) return."""
+POD_MIB = 512.0
+"""What the operator allows a pod of the worker."""
 PER_FRAME = 3
 BEFORE_S, AFTER_S = 75.0, 75.0
 """Of the burst, on both sides of the trouble: a segment is put once a minute."""
@@ -100,6 +104,11 @@ def largest_write(one: Streamer, seconds: float) -> float:
     return most
 
 
+def peak_mib(one: Streamer) -> float:
+    (kib,) = re.findall(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{one.process.pid}/status").read_text())
+    return int(kib) / 1024
+
+
 def through(trouble: Trouble, venues: Simulator, minutes: float, rate: int, reserve: int) -> bool:
     with streaming(venues, trouble.catalog, "outage-0", {**trouble.environ, names.ENV_LOG_RESERVE: str(reserve)}) as one:
         one.until(one.ready, 60, "listening")
@@ -120,7 +129,7 @@ def through(trouble: Trouble, venues: Simulator, minutes: float, rate: int, rese
             10 * TOLD_S,
             "recovery",
         )
-        dropped = one.figures()["overflowed_total"]
+        dropped, memory = one.figures()["overflowed_total"], peak_mib(one)
         time.sleep(AFTER_S)
         one.process.send_signal(signal.SIGTERM)
         code = one.process.wait(30)
@@ -130,6 +139,8 @@ def through(trouble: Trouble, venues: Simulator, minutes: float, rate: int, rese
     good &= against("exit code", code, 0, "", "of the streamer, told to end")
     good &= at_least("the log was full", full, 1, "", f"{used:.0f} of {reserve} bytes: more minutes or events fill a larger reserve")
     good &= against("room left in the log then", reserve - used, batch, "bytes", "the limit is the largest write to it that was seen")
+    good &= at_least("events that found no room, by its own count", dropped, 1, "", "more minutes or events fill log and memory")
+    good &= against("resident memory at the most", memory, POD_MIB, "MiB", "the limit is a pod's: what waits for the log waits there")
     return judged(trouble, venues, dropped) and good
 
 
@@ -171,7 +182,7 @@ def main() -> int:
     options = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     options.add_argument("--minutes", type=float, default=10.0)
     options.add_argument("--only", choices=("s3", "disk"))
-    options.add_argument("--rate", type=int, default=300, help="events a second")
+    options.add_argument("--rate", type=int, default=600, help="events a second")
     options.add_argument("--reserve", type=int, default=8 * 2**20, help="bytes that the log owns")
     chosen = options.parse_args()
     if not chosen.only:
