@@ -164,7 +164,7 @@ class Line:
             world.note(f"{process.name} asked {self._paused_until - world.seconds():.1f} s before the venue's pause was over")
         faults = [fault for fault in world.now_under(*ANSWERED) if self._chance.random() < share(fault, past=past)]
         world.met.update(fault.kind for fault in faults)
-        sent, skew = world.clock(process), process.skew()
+        sent = world.seconds()
         slow = [fault for fault in faults if fault.kind == "latency"]
         seconds = 0.05 + self._chance.random() * (15 if slow else 0.2)
         await asyncio.sleep(min(seconds, TIMEOUT))
@@ -172,9 +172,8 @@ class Line:
         if seconds > TIMEOUT:
             raise Retry(f"no answer within {TIMEOUT:g} s")
         now, received = world.now(), world.clock(process)
-        self._measured = measured(self._measured, sent, received, now, now)
-        if skew != process.skew() or self._measured.doubt > SECOND:  # set under the call: docs/architecture.md says what is wrong there
-            self._measured = measured(None, received, received, now, now)
+        took = round((world.seconds() - sent) * SECOND)  # by the clock at the receipt, as the adapter's watch has it
+        self._measured = measured(self._measured, received - took, received, now, now)
         for fault in faults:
             self._raise(fault)
         return "empty list" if any(fault.kind == "empty list" for fault in faults) else ""

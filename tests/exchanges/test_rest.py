@@ -324,6 +324,22 @@ async def test_a_clock_that_is_set_back_trusts_no_offset_that_was_measured_later
     await tells_the_time(exchange, simulation)
 
 
+@pytest.mark.parametrize("set_by", [300, -300])
+async def test_an_answer_under_which_the_clock_is_set_is_of_the_venues_time(simulation: Simulation, made: Made, set_by: int) -> None:
+    """By the offset that was known it would be five minutes late, and what still moves by then be taken for final."""
+    ahead = [0]
+    exchange = made("okx", clock=lambda: time.time_ns() + ahead[0] * 1_000_000_000)
+    one, _ = (await live(exchange))[0], await exchange.now()
+    simulation.faults.add([Fault("latency", delay_ms=300)])
+    before = simulation.now("okx")
+    asked = asyncio.create_task(exchange.open_interest([one]))
+    while not simulation.faults.report()[0]["hits"]:  # noqa: ASYNC110 (the simulator has no event for it)
+        await asyncio.sleep(0.01)
+    ahead[0] = set_by
+    answer = await asked
+    assert before - 1_000 <= answer.received <= simulation.now("okx") + 1_000, "a Date has whole seconds"
+
+
 async def test_an_answer_without_an_origin_is_live() -> None:
     async def answer(request: web.Request) -> web.Response:
         return web.json_response([])

@@ -93,9 +93,9 @@ class CcxtExchange:
         ids = [one.venue_id for one in instruments]
         await self._line.turns.dial()
         keeping = asyncio.create_task(kept_measured(self._line.measured, lambda: self._clock() / 1e9))
-        line, began = self._line, self._clock() // 1_000_000
+        line, watch = self._line, self._line.dialled()
         try:
-            await listen(self._streaming, stream, control, ids, connection, self._access.timeout, lambda shaken: line.met(shaken, began))
+            await listen(self._streaming, stream, control, ids, connection, self._access.timeout, lambda shaken: line.met(shaken, watch))
         except Retry as error:
             raise line.refused(error) from error
         finally:

@@ -6,6 +6,7 @@ CCXT keeps the last headers of all calls in one attribute.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -21,17 +22,29 @@ if TYPE_CHECKING:
 
 USER_AGENT = "perptape (ccxt)"
 PAUSING = (418, 429)
+MOVED_NS = 1_000_000_000
 _AUTHORITY = re.compile(r"^(http|ws)s?://[^/]+")
 _CREDENTIALS = {"apiKey": "apiKey", "apiSecret": "secret", "passphrase": "password"}
 
 
 @dataclass(slots=True)
 class Watch:
-    """What became of one call; times are ns of the local clock."""
+    """What became of one call; times are ns of the local clock, both as it stands at the receipt: somebody may set it on the way."""
 
     sent: int = 0
     received: int = 0
     seen: Seen = field(default_factory=Seen)
+    moved: bool = False
+    """Whether somebody did, by more than a clock is slewed."""
+    _asked: float = 0.0
+
+    def asks(self, now: int) -> None:
+        self.sent, self._asked = now, asyncio.get_running_loop().time()
+
+    def answered(self, now: int) -> None:
+        since = now - round((asyncio.get_running_loop().time() - self._asked) * 1e9)
+        self.moved |= abs(since - self.sent) > MOVED_NS
+        self.sent, self.received = since, now
 
 
 WATCH: ContextVar[Watch] = ContextVar("watch")
@@ -77,7 +90,7 @@ def _heads(clock: Callable[[], int]) -> Any:
     async def headed(session: Any, context: Any, answer: Any) -> None:
         head = answer.response
         if head.status in PAUSING and (watch := WATCH.get(None)) is not None:
-            watch.received = clock()
+            watch.answered(clock())
             watch.seen = Seen(head.status, {name.lower(): value for name, value in head.headers.items()})
 
     found = TraceConfig()
@@ -100,12 +113,12 @@ class _Seeing:
 
     async def fetch(self, url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
         if (watch := WATCH.get(None)) is not None:
-            watch.sent = self.clock()
+            watch.asks(self.clock())
         return await super().fetch(url, method, headers, body)  # type: ignore[misc]
 
     def on_rest_response(self, code: int, reason: str, url: str, method: str, headers: Any, body: str, *rest: Any) -> Any:
         if (watch := WATCH.get(None)) is not None:
-            watch.received = self.clock()
+            watch.answered(self.clock())
             watch.seen = Seen(code, {name.lower(): value for name, value in headers.items()}, body[:2000])
         return super().on_rest_response(code, reason, url, method, headers, body, *rest)  # type: ignore[misc]
 

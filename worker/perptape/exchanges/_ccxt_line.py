@@ -69,13 +69,19 @@ class Line:
         received = max((reply.received for reply in replies), default=self.now() // 1_000_000)
         return Answer(rows, received, self.origin or LIVE, len(replies), tuple(dropped))
 
-    def met(self, handshake: Any, began: int) -> None:
-        """The answer to a WebSocket's handshake, which began at `began` (ms, local), tells what any answer's headers do."""
+    def dialled(self) -> Watch:
+        """What is noted of a WebSocket's handshake, from now on."""
+        watch = Watch()
+        watch.asks(self._clock())
+        return watch
+
+    def met(self, handshake: Any, watch: Watch) -> None:
+        """The answer to a handshake tells what any answer's headers do."""
+        watch.answered(self._clock())
         headers = _lower(handshake.headers)
         self.origin = headers.get(ORIGIN, LIVE)
-        now = self._clock() // 1_000_000
         if (date := http_date(headers.get("date"))) is not None:
-            self._measure(Watch(began * 1_000_000, now * 1_000_000), date, date + 999)
+            self._measure(watch, date, date + 999)
 
     def refused(self, error: Retry) -> PerptapeError:
         """Why a stream did not come about: a refused handshake means what it means elsewhere."""
@@ -160,6 +166,9 @@ class Line:
         finally:
             WATCH.reset(token)
         self._note(watch)
+        if watch.moved and "date" not in watch.seen.headers:  # by the offset to a clock that is no more it would be of another time
+            self._offset, self._shift = None, 0
+            raise Retry(f"{self._name}: this machine's clock was set while an answer was on its way that does not say when it was given")
         self._translator.answered()
         return Reply(payload, watch.received // 1_000_000 + self.offset, http_date(watch.seen.headers.get("date"))), watch
 
