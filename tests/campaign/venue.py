@@ -25,7 +25,7 @@ from support.fake_exchange import FakeClock, FakeExchange
 
 if TYPE_CHECKING:
     from campaign.process import Process
-    from campaign.world import World
+    from campaign.stage import Stage
 
 T = TypeVar("T")
 TIMEOUT = 10.0
@@ -49,7 +49,7 @@ class Line:
 
     listed_whole = True
 
-    def __init__(self, world: World, process: Process) -> None:
+    def __init__(self, world: Stage, process: Process) -> None:
         self._world, self._process = world, process
         self._market: Market = world.market
         self.traits: Traits = world.market.traits
