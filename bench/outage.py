@@ -28,8 +28,9 @@ from pathlib import Path
 from typing import Any
 
 from measure import against, at_least, compiled, load, say
-from streamer import VENUE, Streamer, burst, sent_to, stored, streaming
+from streamer import UNSAID, VENUE, Streamer, burst, holes_until, sent_to, stored, streaming
 
+from perptape.store.tape import Tape
 from perptape_api import names
 from support import minio
 from support.simulator import Simulator, simulator
@@ -146,16 +147,12 @@ def through(trouble: Trouble, venues: Simulator, minutes: float, rate: int, rese
 
 def judged(trouble: Trouble, venues: Simulator, dropped: float) -> bool:
     """Whether the tape is what was sent, but for one hole."""
-    from perptape.collect.report import standings
-    from perptape.store.tape import Tape
-
     tape = Tape.open(trouble.catalog) if trouble.options is None else Tape.open(trouble.catalog, options=trouble.options)
     got = stored(tape)
     sessions = venues.control("GET", "truth", venue=VENUE)
     sent = sent_to(sessions)
     last = max(session["closed"] for session in sessions) - 1000
-    (line,) = standings(tape, last, [VENUE], ["liquidations"])
-    lost = [(span, reason) for span, reason in line.holes("lost") if span.start < last]
+    lost = holes_until(tape, last - UNSAID)
     holes = [span for span, _ in lost]
     missing = Counter({one: count for one, count in (sent - got).items() if one[0] < last})
     outside = [one for one in missing if not any(span.start <= one[0] < span.end for span in holes)]

@@ -17,11 +17,18 @@ from typing import Any
 
 from measure import running
 
+from perptape.collect.report import standings
+from perptape.interval import HOUR, SECOND, Interval
+from perptape.store.tape import Tape
 from perptape_api import names
 from support.minio import free_port
 from support.simulator import Simulator
 
 VENUE = "bybit"
+UNSAID = 4 * SECOND
+"""Of the end of a stream nothing is claimed: a push interval and up to a control message."""
+FRAMED_S = 15_000
+"""Events that the simulator frames in a second, beside other work: a burst begins when it has."""
 FIGURE = re.compile(r"^perptape_(stream_\w+)\{[^}]*\} (\S+)$", re.MULTILINE)
 Event = tuple[int, float]
 """(ms, base coins): no two events of a burst have the same."""
@@ -85,9 +92,11 @@ def streaming(venues: Simulator, catalog: str, writer: str, environ: Mapping[str
 
 
 def burst(venues: Simulator, rate: int, seconds: float, per_frame: int) -> None:
-    """Begins one of the contract that a `Streamer` collects."""
-    asked = {"venue": VENUE, "contracts": ["BTCUSDT"], "rate": rate, "seconds": seconds, "per_frame": per_frame}
+    """Begins one of the contract that a `Streamer` collects; it is under way when this returns."""
+    framing = 1 + rate * seconds / FRAMED_S
+    asked = {"venue": VENUE, "contracts": ["BTCUSDT"], "rate": rate, "seconds": seconds, "per_frame": per_frame, "delay_s": framing}
     venues.control("POST", "burst", asked)
+    time.sleep(framing)
 
 
 def sent_to(sessions: Iterable[Mapping[str, Any]], before: float = float("inf")) -> Counter[Event]:
@@ -99,7 +108,13 @@ def sent_to(sessions: Iterable[Mapping[str, Any]], before: float = float("inf"))
     return found
 
 
-def stored(tape: Any) -> Counter[Event]:
+def holes_until(tape: Tape, end: int) -> list[tuple[Interval, str]]:
+    """What is missing before `end` (ms), with its reason, once nobody is waited for who might have heard it."""
+    (line,) = standings(tape, end + HOUR, [VENUE], ["liquidations"])
+    return [(span, reason) for span, reason in (*line.holes("lost"), *line.holes("open"), *line.holes("pending")) if span.start < end]
+
+
+def stored(tape: Tape) -> Counter[Event]:
     """The tape's liquidations, after everything was published."""
     for report in tape.publish():
         if report.error:

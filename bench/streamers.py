@@ -26,12 +26,11 @@ from pathlib import Path
 from typing import Any
 
 from measure import against, at_least, compiled, load, say
-from streamer import VENUE, Event, Streamer, burst, sent_to, stored, streaming
+from streamer import UNSAID, VENUE, Event, Streamer, burst, holes_until, sent_to, stored, streaming
 
 from perptape.collect.marks import Rules
-from perptape.collect.report import standings
 from perptape.exchanges.registry import traits
-from perptape.interval import HOUR, SECOND, Interval
+from perptape.interval import SECOND, Interval
 from perptape.store.log_disk import LocalLogDisk
 from perptape.store.log_record import Marks
 from perptape.store.log_space import Ring
@@ -44,8 +43,6 @@ AT_LEAST = 100_000
 PER_FRAME = 4
 RATE_ALONE = 200
 READY_S = 60.0
-UNSAID = 4 * SECOND
-"""Of the end of a stream nothing is claimed: a push interval and up to a control message."""
 UNPROVEN_S = 4.0
 """What dies takes the proof of its last seconds with it (Bybit's push interval, one write to the log, one look whether the other was
 ready), though not the events: where the other one's proof begins later, nothing proves the time between."""
@@ -108,12 +105,6 @@ def of_two(venues: Simulator, folder: Path, seconds: float, rate: int, chance: r
     good &= against("events that are there twice, or were never sent", (got - sent).total(), 0, "", "of the tape")
     good &= against("holes", len(found), early, "", f"the limit: kills when the other was ready for less than {UNPROVEN_S:g} s")
     return against("exit codes", sum(codes), 0, "", "of the last two, told to end") and good
-
-
-def holes_until(tape: Tape, end: int) -> list[tuple[Interval, str]]:
-    """What is missing before `end`, with its reason, once nobody is waited for who might have heard it."""
-    (line,) = standings(tape, end + HOUR, [VENUE], ["liquidations"])
-    return [(span, reason) for span, reason in (*line.holes("lost"), *line.holes("open"), *line.holes("pending")) if span.start < end]
 
 
 def connections(venues: Simulator) -> list[dict[str, Any]]:

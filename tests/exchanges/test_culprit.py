@@ -134,8 +134,8 @@ def test_a_time_that_is_far_ahead_is_no_bucket_that_is_still_open() -> None:
     assert [row.time for row in rows] == [NOW * 1000]
 
 
-@pytest.mark.parametrize("cursor", [5, ["x"], {"a": 1}])
-def test_a_cursor_that_is_no_text_ends_the_listing_with_its_name(cursor: Any) -> None:
+@pytest.mark.parametrize("cursor", [5, ["x"], {"a": 1}, "a\r\nb", "\ud800", "%0D%0A", "\x00"])
+def test_a_cursor_that_cannot_be_asked_for_ends_the_listing_with_its_name(cursor: Any) -> None:
     page = {"result": {"list": [{}], "nextPageCursor": cursor}}
     with pytest.raises(Malformed, match=r"result\.nextPageCursor"):
         carried_out(bybit.instruments(), page, page)

@@ -83,13 +83,14 @@ async def burst(one: Stage, seconds: float) -> None:
 
 @pytest.mark.slow
 @pytest.mark.looptime
-async def test_with_the_store_away_what_has_room_is_kept_and_the_rest_is_one_hole(stage) -> None:
+@pytest.mark.parametrize("buffer", [BURST, 40 * BURST])
+async def test_with_the_store_away_what_has_room_is_kept_and_the_rest_is_one_hole(stage, buffer: int) -> None:
     one = stage()
     one.disk.owned = True
-    async with running(one, log_limit=RESERVE, buffer=BURST) as stream:
+    async with running(one, log_limit=RESERVE, buffer=buffer) as stream:
         one.disk.room, one.store.away = 0, True
         begun = stream.report.log_used
-        await burst(one, 60)
+        await burst(one, 120)
         assert stream.report.store_error == "the store is away"
         assert "reserve" in stream.report.log_error
         assert stream.report.log_reason == "disk full"

@@ -91,7 +91,9 @@ def _cursor(result: Any) -> str:
     said = result.get("nextPageCursor") or ""
     if not isinstance(said, str):
         raise Malformed(f"result.nextPageCursor: {said} is no text")
-    return unquote(said)
+    if not (cursor := unquote(said)).isascii() or not cursor.isprintable():
+        raise Malformed(f"result.nextPageCursor: {cursor!a} is no cursor: it cannot be asked for")
+    return cursor
 
 
 def _listing(state: str, cursor: str) -> Call:

@@ -148,13 +148,20 @@ def _hand_out(topic: Topic, frames: list[Framed], receivers: list[Connection], n
 
 
 async def carried_out(venue: Venue, listed: Sequence[Contract], topics: Iterable[Topic], market: Market, report: Report) -> None:
-    """Frames the report's burst for `topics`, waits for its time, and sends it to whoever follows them by then."""
+    """Frames the report's burst for `topics`, waits for its time, and sends it to whoever follows them by then.
+
+    One that is not framed by its time begins late, and its events are stamped as if it had not.
+    """
     burst, loop = report.burst, asyncio.get_running_loop()
     first = loop.time() + burst.delay_s
     begins = venue.clock() + int(burst.delay_s * 1000 * venue.clock.speed)
-    planned = list(events(burst, listed, market, begins))
     spacing = 1000 * burst.per_frame / burst.rate
-    by_topic = {topic: framed(venue.wire, topic, planned, begins, spacing) for topic in topics}
+
+    def frames() -> dict[Topic, list[Framed]]:
+        planned = list(events(burst, listed, market, begins))
+        return {topic: framed(venue.wire, topic, planned, begins, spacing) for topic in topics}
+
+    by_topic = await asyncio.to_thread(frames)  # a long one takes seconds, in which the venue speaks on
     await asyncio.sleep(max(0.0, first - loop.time()))
 
     def followers(topic: Topic) -> list[Connection]:
