@@ -10,9 +10,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from campaign.feed import key_of
-from campaign.process import ProcessDisk
+from campaign.stage import Parts
 from campaign.venue import Line
-from campaign.world import Parts
+from campaign.views import ProcessDisk
 from perptape.claims import Claim
 from perptape.errors import Retry
 from perptape.exchanges.base import Sink, Traits

@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from campaign.market import BACKFILL, Market
+from campaign.rows import Values, by_instrument, differing, hull, keys, said
 from campaign.stream_judge import StreamJudge, events_of
 from perptape.claims import SETTLED, Claim, grid_step, is_period
 from perptape.collect.report import Standing, standings
@@ -27,7 +28,8 @@ from perptape.store.rebuild import data_tables
 from perptape.store.tape import Tape
 from perptape.times import iso
 
-Values = dict[int, float]
+_VALUE = {"open_interest": "oi_base", "funding": "rate", "funding_prediction": "rate"}
+"""Of each dataset, the column that is held against the truth."""
 
 
 class Judge:
@@ -228,38 +230,3 @@ class Judge:
             return traits.funding_history.retention
         history = traits.open_interest_history
         return None if history is None else history.kept(self._market.period)
-
-
-_VALUE = {"open_interest": "oi_base", "funding": "rate", "funding_prediction": "rate"}
-"""Of each dataset, the column that is held against the truth."""
-
-
-def by_instrument(rows: pa.Table, value: str | None) -> dict[str, Values]:
-    """instrument -> ms -> value, as floats."""
-    found: dict[str, Values] = {}
-    if value is not None:
-        for name, time, said in zip(rows["instrument_id"].to_pylist(), rows["ts_event"].to_pylist(), rows[value].to_pylist(), strict=True):
-            found.setdefault(name, {})[time // NS] = float(said)
-    return found
-
-
-def keys(rows: pa.Table, *, all_of_key: bool = False) -> list[tuple[Any, ...]]:
-    """Each row's instrument and time; with what else tells rows apart."""
-    columns = ["instrument_id", "ts_event", *(["period_minutes"] if all_of_key and "period_minutes" in rows.column_names else [])]
-    return list(zip(*(rows[column].to_pylist() for column in columns), strict=True))
-
-
-def differing(truth: Values, have: Values) -> str:
-    missing = [time for time in truth if time not in have]
-    if missing:
-        return f"without the row of {iso(min(missing))}"
-    other = [time for time, value in truth.items() if have[time] != value]
-    return f"with {have[other[0]]} in place of {truth[other[0]]} at {iso(other[0])}" if other else ""
-
-
-def hull(rows: Values) -> Interval:
-    return Interval(min(rows), max(rows) + 1)
-
-
-def said(span: Interval) -> str:
-    return f"{iso(span.start)} to {iso(span.end)}"

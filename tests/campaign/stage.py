@@ -13,9 +13,10 @@ from campaign.clockwork import VirtualLoop
 from campaign.feed import Feed
 from campaign.judge import Judge
 from campaign.market import BACKFILL, Market
-from campaign.process import BucketView, FolderView, Lane, Process, ProcessDisk, hook
+from campaign.process import Lane, Process
 from campaign.stream_judge import StreamJudge
 from campaign.venue import Line
+from campaign.views import BucketView, FolderView, ProcessDisk, hook
 from perptape.claims import period_grid
 from perptape.collect.asking import Environment
 from perptape.collect.request import Request
