@@ -26,6 +26,9 @@ from perptape_operator.pods import Home, template
 
 RUN = ["run", f"{names.FOLDER}/{names.COLLECTION_FILE}"]
 DAY_S = 86_400
+OVERLAP_S = 4
+"""For so long a new streamer listens beside the one that it replaces: what ends takes the proof of its last moments with it (two seconds in
+which a venue may still push what was, and up to a message of its control topic), and from there on the new one must prove the time."""
 DNS_PORTS = (53, 5353)  # the second is where OpenShift's DNS pods listen: a policy counts behind their Service
 STORAGE_CLASS_ANNOTATION = f"{names.GROUP}/storage-class"
 
@@ -148,6 +151,7 @@ def deployment(home: Home, collector: Collector, *, suspended: bool) -> Manifest
         "revisionHistoryLimit": 2,
         "progressDeadlineSeconds": DAY_S,  # a rollout waits as long as the store is away
         "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
+        "minReadySeconds": OVERLAP_S,
         "selector": {"matchLabels": naming.selector(home.name, collector.child)},
         "template": pod,
     }

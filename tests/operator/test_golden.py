@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
+from perptape.collect.marks import Rules
+from perptape.exchanges.registry import VENUES, traits
 from perptape_operator.kinds import DEPLOYMENT
 from perptape_operator.settings import Settings
 
@@ -41,3 +43,13 @@ def test_without_a_user_pods_take_that_of_the_cluster(worlds: Any) -> None:
     for child in world.children(DEPLOYMENT).values():
         context = child["spec"]["template"]["spec"]["securityContext"]
         assert (context["runAsNonRoot"], {"runAsUser", "runAsGroup", "fsGroup"} & context.keys()) == (True, set())
+
+
+def test_a_new_streamer_proves_the_time_before_the_old_one_may_go(worlds: Any) -> None:
+    """What ends leaves a push interval unproven, and what it had not heard of its control topic for a second or so."""
+    world = worlds(Settings(identity="ns.perptape", through_proxy=True))
+    world.spec(venues=[{"exchange": "bybit"}], collect={"liquidations": {"replicas": 1}})
+    world.settle()
+    (spec,) = [child["spec"] for (kind, _), child in world.children().items() if kind == DEPLOYMENT.name]
+    longest = max(Rules.of(feed, ()).push for venue in VENUES if (feed := traits(venue).feed) is not None)
+    assert spec["minReadySeconds"] * 1_000 >= longest + 1_000

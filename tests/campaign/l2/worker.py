@@ -10,6 +10,7 @@ import json
 import os
 import random
 import signal
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from perptape import logs, output
 from perptape.cli.order import Order, request
 from perptape.collect.asking import Environment
 from perptape.collect.run import Run
+from perptape.errors import UsageError
 from perptape.exchanges.base import Access, Exchange
 from perptape.exchanges.host import Shared, place
 from perptape.exchanges.registry import connect, traits
@@ -62,7 +64,11 @@ def main(arguments: Sequence[str], started: float) -> None:
     logs.configure("info", "console")
     logs.structured()
     with asyncio.Runner(loop_factory=clock.loop) as runner:
-        summary = runner.run(carried(told, load(Path(told.spec).read_text(), told.spec), clock))
+        try:
+            summary = runner.run(carried(told, load(Path(told.spec).read_text(), told.spec), clock))
+        except UsageError as error:  # as the command does: a contract that is away when nobody has seen it yet is unknown
+            sys.stderr.write(f"{error}\n")
+            raise SystemExit(2) from None
     output.line(summary.as_json())
     output.flush()
     raise SystemExit(summary.exit_code)
