@@ -6,6 +6,8 @@ from pydantic import Field, StrictInt
 
 from perptape_api.durations import Duration, Every
 from perptape_api.model import Model, Rule
+from perptape_api.names import LOG_RESERVE
+from perptape_api.store import Size, size_in_bytes
 
 RESIDENT_BELOW: Final = Every("5m")
 
@@ -50,6 +52,22 @@ class Liquidations(Model):
     replicas: Annotated[StrictInt, Field(ge=1, le=10)] = 2
     """How many streams of the same events run beside one another, so that the loss of one leaves no hole: pods in a cluster,
     connections on a laptop."""
+    log_reserve: Size | None = None
+    """The disk that each stream takes before it receives anything, for what is received while the store is away or the disk full; 64Mi when
+    left out."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "logReserve must be at least 1Mi",
+            "!has(self.logReserve) || !quantity(self.logReserve).isLessThan(quantity('1Mi'))",
+            lambda one: one.log_reserve is None or size_in_bytes(one.log_reserve) >= 2**20,
+        ),
+    )
+
+    @property
+    def log_reserve_bytes(self) -> int:
+        """`log_reserve`, or what is taken where it is left out."""
+        return LOG_RESERVE if self.log_reserve is None else int(size_in_bytes(self.log_reserve))
 
 
 class Collect(Model):

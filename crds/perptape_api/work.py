@@ -10,6 +10,7 @@ import json
 from typing import Any
 
 from perptape_api.collect import Liquidations
+from perptape_api.names import LOG_RESERVE
 from perptape_api.resource import CollectionSpec
 from perptape_api.store import Store
 
@@ -22,11 +23,14 @@ def work_slice(spec: CollectionSpec, exchange: str, dataset: str) -> Slice:
     if venue is None:
         raise KeyError(exchange)
     wanted = spec.wanted()[dataset]
-    grid = {} if isinstance(wanted, Liquidations) else {"every": wanted.every.ms, "backfill": wanted.backfill.ms}
+    if isinstance(wanted, Liquidations):  # the usual room is not said: it was none of a work's properties once
+        more = {} if wanted.log_reserve_bytes == LOG_RESERVE else {"logReserve": wanted.log_reserve_bytes}
+    else:
+        more = {"every": wanted.every.ms, "backfill": wanted.backfill.ms}
     return {
         "venue": {"exchange": venue.exchange, "endpoint": venue.endpoint},
         "symbols": _symbols(spec),
-        "dataset": {"name": dataset, **grid},
+        "dataset": {"name": dataset, **more},
         "store": _store(spec.store),
     }
 

@@ -18,7 +18,7 @@ def test_the_defaults_are_those_of_the_design() -> None:
     assert collect.model_dump(by_alias=True) == {
         "openInterest": {"every": "5m", "backfill": "30d", "mode": "auto"},
         "funding": {"every": "1h", "backfill": "365d", "mode": "auto"},
-        "liquidations": {"replicas": 2},
+        "liquidations": {"replicas": 2, "logReserve": None},
     }
     store = Store.model_validate({"persistentVolumeClaim": {}})
     assert (store.format, store.published_every) == ("nautilus1", "15m")
@@ -76,6 +76,10 @@ def test_a_duration_beyond_the_longest_is_told_the_longest(text: str) -> None:
 
 
 RULES: list[tuple[Callable[[Document], Any], str]] = [
+    (
+        lambda d: d["spec"]["collect"].update(liquidations={"logReserve": "1023Ki"}),
+        "spec.collect.liquidations: logReserve must be at least 1Mi",
+    ),
     (lambda d: d["spec"]["symbols"].pop("names"), "spec.symbols: give exactly one of names and select"),
     (lambda d: d["spec"]["symbols"].update(select={"quote": "USDT"}), "spec.symbols: give exactly one of names and select"),
     (lambda d: d["spec"].update(symbols={"select": {}}), "spec.symbols.select: select needs at least one of quote, base, match and top"),

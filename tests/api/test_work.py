@@ -59,6 +59,15 @@ def test_what_is_none_of_its_work_is_not(majors: Document, change: Callable[[Doc
     assert hashed(majors) == before
 
 
+def test_a_streams_room_is_part_of_its_work_and_the_usual_room_is_not_said(majors: Document) -> None:
+    """Collectors from before the field was there are not rolled by it."""
+    found = []
+    for said in ({}, {"logReserve": "64Mi"}, {"logReserve": "65536Ki"}, {"logReserve": "256Mi"}):
+        majors["spec"]["collect"]["liquidations"] = said
+        found.append(hashed(majors, dataset="liquidations"))
+    assert found[0] == found[1] == found[2] != found[3]
+
+
 def test_a_day_is_twenty_four_hours(majors: Document) -> None:
     other = copy.deepcopy(majors)
     majors["spec"]["collect"]["openInterest"]["backfill"] = "2d"

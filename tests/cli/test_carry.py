@@ -18,6 +18,7 @@ from perptape.collect.current import Said
 from perptape.errors import Retry, Stopped, UsageError
 from perptape.instruments import Resolution
 from perptape.settings import settings
+from perptape_api.collect import Liquidations
 from perptape_api.document import parse
 
 BOTH = {"openInterest": {}, "liquidations": {}}
@@ -52,6 +53,14 @@ def test_a_pod_is_told_its_session_and_its_time_by_the_environment() -> None:
 @pytest.mark.parametrize(("said", "size"), [("", 64 * 2**20), ("128Mi", 2**27), ("1048576", 2**20), ("1Gi", 2**30)])
 def test_the_reserve_of_a_streams_log_is_what_the_environment_says(said: str, size: int) -> None:
     assert request(ORDER, settings({"PERPTAPE_LOG_RESERVE": said}), "me").reserve == size
+
+
+@pytest.mark.parametrize(("environ", "size"), [({}, 2**28), ({"PERPTAPE_LOG_RESERVE": "128Mi"}, 2**27)])
+def test_the_reserve_of_a_streams_log_is_what_the_spec_says_where_the_environment_is_silent(environ: dict[str, str], size: int) -> None:
+    spec = ORDER.collection.spec
+    collect = spec.collect.model_copy(update={"liquidations": Liquidations(log_reserve="256Mi")})
+    collection = ORDER.collection.model_copy(update={"spec": spec.model_copy(update={"collect": collect})})
+    assert request(replace(ORDER, collection=collection), settings(environ), "me").reserve == size
 
 
 @pytest.mark.parametrize("said", ["64MB", "-1", "1023Ki", "much"])

@@ -41,8 +41,8 @@ class Settings:
     """Where the summary of a run is also written (Kubernetes shows it)."""
     state: str | None = None
     """Where streams keep their log when the store is S3; None where the environment names no home either."""
-    log_reserve: int = names.LOG_RESERVE
-    """Bytes that the log of one stream takes from the disk beforehand."""
+    log_reserve: int | None = None
+    """Bytes that the log of one stream takes from the disk beforehand; None: as the spec says."""
     s3_endpoint: str | None = None
     """Where S3 is when nothing nearer says so (AWS' own name for it)."""
     endpoints: Mapping[str, str] = field(default_factory=dict)
@@ -91,7 +91,7 @@ def settings(environ: Mapping[str, str]) -> Settings:
         log_format=cast("LogFormat | None", form),
         termination_log=environ.get("PERPTAPE_TERMINATION_LOG") or None,
         state=_state(environ),
-        log_reserve=_bytes(environ, names.ENV_LOG_RESERVE, names.LOG_RESERVE),
+        log_reserve=_bytes(environ, names.ENV_LOG_RESERVE),
         s3_endpoint=_first(environ, "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"),
         endpoints={venue: url for venue in EXCHANGES if (url := environ.get(variable(venue)))},
         credentials=credentials,
@@ -146,11 +146,11 @@ def _seconds(environ: Mapping[str, str], name: str) -> float | None:
         raise UsageError(f"{name}={text} is not a number of seconds") from None
 
 
-def _bytes(environ: Mapping[str, str], name: str, unsaid: int) -> int:
+def _bytes(environ: Mapping[str, str], name: str) -> int | None:
     """As Kubernetes writes amounts: 67108864, 64Mi, 1Gi; a MiB at least."""
     text = environ.get(name)
     if not text:
-        return unsaid
+        return None
     found = AMOUNT.fullmatch(text)
     size = int(found[1]) * POWERS[found[2]] if found else 0
     if size < 2**20:

@@ -13,12 +13,13 @@ from perptape.cli import places, times
 from perptape.errors import UsageError
 from perptape.interval import SECOND
 from perptape.settings import Settings, variable
+from perptape_api.collect import Liquidations
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from perptape.collect.request import Request
-    from perptape_api.collection import Collection
+    from perptape_api.collection import Collection, CollectionSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +66,17 @@ def request(order: Order, settings: Settings, writer: str) -> Request:
         access=places.real(asked, settings) if order.live else places.access(asked, order.endpoints, settings, spec),
         writer=writer,
         state=settings.state,
-        reserve=settings.log_reserve,
+        reserve=reserve(spec, settings),
         audit=order.audit,
         namespace=settings.namespace,
     )
+
+
+def reserve(spec: CollectionSpec, settings: Settings) -> int:
+    """Bytes that each stream's log takes beforehand: what the environment says, else the spec. Pure."""
+    if settings.log_reserve is not None:
+        return settings.log_reserve
+    return (spec.collect.liquidations or Liquidations()).log_reserve_bytes
 
 
 def _datasets(order: Order) -> tuple[str, ...]:

@@ -188,6 +188,7 @@ class Streaming:
         """What the collector is asked to carry out."""
         from perptape.cli.carry import writer
         from perptape.cli.daemon import document, wanting
+        from perptape.cli.order import reserve
         from perptape.collect.request import Request
         from perptape_api.document import parse
 
@@ -204,7 +205,7 @@ class Streaming:
             writer=settings.writer or writer(),
             deadline_s=self.seconds,
             state=settings.state,
-            reserve=settings.log_reserve,
+            reserve=reserve(spec, settings),
         )
 
     async def _kept(self, settings: Settings, stop: asyncio.Event) -> int:
