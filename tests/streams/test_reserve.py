@@ -7,6 +7,7 @@ import errno
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +118,31 @@ async def test_with_the_store_away_what_has_room_is_kept_and_the_rest_is_one_hol
     assert start <= heard[0] <= heard[1] <= end
     assert heard[0] - start <= 2 + 1 + 0.5, "the edge is at the last mark before, less the push interval"
     assert end - heard[1] <= 1.5
+
+
+@pytest.mark.slow
+@pytest.mark.looptime
+@pytest.mark.parametrize("takes", [0.05, 0.3])
+async def test_what_found_no_room_is_one_hole_though_what_waited_takes_its_time_to_be_written(stage, takes: float) -> None:
+    """Rolls come in between. `takes`: seconds of each call of disk and store."""
+
+    async def taken(call: Callable[[], Any]) -> Any:
+        await asyncio.sleep(takes)
+        return call()
+
+    one = stage()
+    one.disk.owned = True
+    async with running(one, log_limit=RESERVE, buffer=60 * BURST, on_disk=taken, on_store=taken) as stream:
+        await one.beat(5)
+        one.disk.room, one.store.away = 0, True
+        await burst(one, 150)
+        assert stream.report.counts.dropped
+        one.store.away = False
+        await burst(one, 120)
+    lost = [line for line in one.standing() if line[0] == "lost"]
+    assert [line[1] for line in lost] == ["disk full"], lost
+    since = min(one.prices)  # what came before it was subscribed was not received
+    assert one.sent - (since - 50_001) - len(one.prices) == one.report.counts.dropped
 
 
 @pytest.mark.slow

@@ -193,20 +193,22 @@ class Proofs:
         return found.last - self._rules.push
 
     def _holes(self, end: int) -> Iterator[Claim]:
+        lasting = set[str]()
         for instrument, start in self._said.items():
             if start >= end:
                 continue
             for gap in gaps([Interval(start, end)], self._live):
-                yield Claim(instrument, STREAM, "hole", gap.start, gap.end, "", gap.start, gap.end, cause=self._cause(instrument, gap))
+                dropped = self._dropped_in(gap)
+                lasting |= {dropped} if dropped and gap.end == end else set()
+                cause = dropped or ("process down" if gap.start == self._downtime.get(instrument) else "disconnected")
+                yield Claim(instrument, STREAM, "hole", gap.start, gap.end, "", gap.start, gap.end, cause=cause)
             self._said[instrument] = end
         self._live = tuple(span for span in self._live if span.end > end)
-        self._dropped = [(time, cause) for time, cause in self._dropped if time >= end]
+        self._dropped = [(time, cause) for time, cause in self._dropped if time >= end] + [(end, cause) for cause in sorted(lasting)]
 
-    def _cause(self, instrument: str, gap: Interval) -> str:
-        for time, cause in self._dropped:
-            if gap.start <= time <= gap.end:
-                return cause
-        return "process down" if gap.start == self._downtime.get(instrument) else "disconnected"
+    def _dropped_in(self, gap: Interval) -> str:
+        """Why something was dropped in a gap; a hole that is said piece by piece is of one cause until a connection proves again."""
+        return next((cause for time, cause in self._dropped if gap.start <= time <= gap.end), "")
 
     def horizons(self) -> Mapping[str, int]:
         """Instrument -> the time before which no later claim begins: rows from then on are still needed."""
@@ -224,7 +226,7 @@ class Proofs:
 
     def resume(self) -> tuple[Mark, ...]:
         """Marks that say what the open connections have proven and not yet claimed: the beginning of the next log."""
-        out: list[Mark] = []
+        out = [Mark("dropped", "", time, text=cause) for time, cause in self._dropped]
         for name, found in self._open.items():
             first = found.since if found.first is None else found.first
             alive = {topic: chain for topic, chain in found.chains.items() if found.last - chain.last <= self._rules.quiet}
