@@ -64,3 +64,11 @@ def test_a_price_of_nothing_is_none_and_an_average_of_nothing_leaves_the_price()
     assert sizes("base", "2", "0", "3") == (2.0, 0.0, 3.0, 3.0, 6.0)
     assert sizes("base", "2", "", "3") == (2.0, None, 3.0, 3.0, 6.0)
     assert sizes("base", 2, 2.5, 0) == (2.0, 2.5, 0.0, 0.0, 0.0)
+
+
+@pytest.mark.parametrize("bad", ["\ud800", "7\udfff", 7, ["7"]])
+def test_an_id_that_is_no_text_is_refused(bad: Any) -> None:
+    """JSON can write half of a character, which no file can hold."""
+    with pytest.raises(Invalid, match=r"venue id: .* is no text"):
+        row(RawLiquidation(contract(), START, "BUY", "1", None, "1", bad), "base", 0, 1)
+    assert "7é" in row(RawLiquidation(contract(), START, "BUY", "1", None, "1", "7é"), "base", 0, 1)

@@ -45,6 +45,10 @@ _FORMS = (
 )
 
 
+EMPTY = "is missing: {}"
+"""Of an entry without anything in it any field may be named."""
+
+
 def field(reason: str) -> str:
     """The field that a reason names: the last name of its path; nothing where it names none."""
     for prefix in _BEFORE * 2:
@@ -69,7 +73,7 @@ def faults(outcome: Outcome, payload: Any, expected: int, done: Mutation | str, 
         named = field(reason)
         if not named:
             yield f"names no field: {reason}"
-        elif isinstance(done, Mutation) and not _concerns(named, done):
+        elif isinstance(done, Mutation) and not _concerns(named, done) and not reason.endswith(EMPTY):
             yield f"names {named}, which is well: {reason}"
     yield from _of_rows(outcome, payload)
     lost = expected - len(outcome.rows)

@@ -30,6 +30,15 @@ class Invalid(ValueError):
     """A value of a venue that cannot be a row: the message names the field and why."""
 
 
+def is_text(value: str) -> bool:
+    """Whether it is text at all: JSON can write half of a character (``\\ud800``), which no file can hold."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Dataset:
     """One kind of row. Times are int64 ns in `schema`; data files hold what the catalog format wants."""

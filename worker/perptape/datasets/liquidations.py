@@ -9,7 +9,7 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from perptape.datasets.base import LARGEST, Dataset, Invalid, custom_from_file, custom_to_file, kept_time, number, schema_of
+from perptape.datasets.base import LARGEST, Dataset, Invalid, custom_from_file, custom_to_file, is_text, kept_time, number, schema_of
 from perptape.instruments import Instrument
 from perptape.interval import NS
 from perptape.raw import Number, RawLiquidation
@@ -63,7 +63,7 @@ def row(raw: RawLiquidation, unit: Unit, ordinal: int, received: int) -> Row:
     event = kept_time(time) * NS
     if side not in ("BUY", "SELL"):
         raise Invalid(f"side: {side!r} is neither BUY nor SELL")
-    if venue_id is not None and type(venue_id) is not str:
+    if venue_id is not None and (type(venue_id) is not str or not (venue_id.isascii() or is_text(venue_id))):
         raise Invalid(f"venue id: {venue_id!r} is no text")
     try:  # numbers as they should be are judged as floats, which costs half of what exact ones do; only the sizes need those
         price, quantity = float(price_sent), float(quantity_sent)  # type: ignore[arg-type]

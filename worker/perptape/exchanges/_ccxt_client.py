@@ -35,20 +35,31 @@ class Watch:
     received: int = 0
     seen: Seen = field(default_factory=Seen)
     moved: bool = False
-    """Whether somebody did, by more than a clock is slewed."""
+    """Whether somebody did, by more than a clock is slewed and the two looks at both clocks took."""
     _asked: float = 0.0
+    _took: float = 0.0
 
-    def asks(self, now: int) -> None:
-        self.sent, self._asked = now, asyncio.get_running_loop().time()
+    def asks(self, clock: Callable[[], int]) -> None:
+        self.sent, self._asked, self._took = _looked(clock)
 
-    def answered(self, now: int) -> None:
-        since = now - round((asyncio.get_running_loop().time() - self._asked) * 1e9)
-        self.moved |= abs(since - self.sent) > MOVED_NS
-        self.sent, self.received = since, now
+    def answered(self, clock: Callable[[], int]) -> None:
+        self.received, at, took = _looked(clock)
+        since = self.received - round((at - self._asked) * 1e9)
+        self.moved |= abs(since - self.sent) > MOVED_NS + (took + self._took) * 1e9
+        self.sent = since
 
 
 WATCH: ContextVar[Watch] = ContextVar("watch")
 """The call that the current task makes."""
+
+
+def _looked(clock: Callable[[], int]) -> tuple[int, float, float]:
+    """(the wall clock in ns, the loop's in seconds, how many seconds the two looks took: a machine may hold a process up between them)."""
+    loop = asyncio.get_running_loop()
+    before = loop.time()
+    now = clock()
+    after = loop.time()
+    return now, (before + after) / 2, after - before
 
 
 def made(package: str, name: str, access: Access, clock: Callable[[], int]) -> Any:
@@ -90,7 +101,7 @@ def _heads(clock: Callable[[], int]) -> Any:
     async def headed(session: Any, context: Any, answer: Any) -> None:
         head = answer.response
         if head.status in PAUSING and (watch := WATCH.get(None)) is not None:
-            watch.answered(clock())
+            watch.answered(clock)
             watch.seen = Seen(head.status, {name.lower(): value for name, value in head.headers.items()})
 
     found = TraceConfig()
@@ -113,12 +124,12 @@ class _Seeing:
 
     async def fetch(self, url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
         if (watch := WATCH.get(None)) is not None:
-            watch.asks(self.clock())
+            watch.asks(self.clock)
         return await super().fetch(url, method, headers, body)  # type: ignore[misc]
 
     def on_rest_response(self, code: int, reason: str, url: str, method: str, headers: Any, body: str, *rest: Any) -> Any:
         if (watch := WATCH.get(None)) is not None:
-            watch.answered(self.clock())
+            watch.answered(self.clock)
             watch.seen = Seen(code, {name.lower(): value for name, value in headers.items()}, body[:2000])
         return super().on_rest_response(code, reason, url, method, headers, body, *rest)  # type: ignore[misc]
 

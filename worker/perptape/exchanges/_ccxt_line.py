@@ -72,12 +72,12 @@ class Line:
     def dialled(self) -> Watch:
         """What is noted of a WebSocket's handshake, from now on."""
         watch = Watch()
-        watch.asks(self._clock())
+        watch.asks(self._clock)
         return watch
 
     def met(self, handshake: Any, watch: Watch) -> None:
         """The answer to a handshake tells what any answer's headers do."""
-        watch.answered(self._clock())
+        watch.answered(self._clock)
         headers = _lower(handshake.headers)
         self.origin = headers.get(ORIGIN, LIVE)
         if (date := http_date(headers.get("date"))) is not None:
