@@ -33,10 +33,11 @@ _VALUE = {"open_interest": "oi_base", "funding": "rate", "funding_prediction": "
 
 
 class Judge:
-    """`findings`: one line each, with what is wrong."""
+    """`findings`: one line each, with what is wrong. `brief`: all is over before the day has passed after which a contract's history is
+    asked for again that the venue refused while it was not listed."""
 
-    def __init__(self, market: Market, streams: StreamJudge) -> None:
-        self._market, self._streams = market, streams
+    def __init__(self, market: Market, streams: StreamJudge, *, brief: bool = False) -> None:
+        self._market, self._streams, self._brief = market, streams, brief
         self.findings: list[str] = []
         self._durable: dict[str, set[tuple[str, int]]] = {}
 
@@ -205,7 +206,8 @@ class Judge:
             return f"where {len(truth)} rows are, {iso(min(truth))}" if truth else ""
         if state.status == "open":
             young = not truth and now - state.span.end < 25 * HOUR
-            return "" if young else f"still obtainable: {len(truth)} rows"
+            refused = self._brief and state.not_before > now and bool(self._market.schedule.of("relisting"))
+            return "" if young or refused else f"still obtainable: {len(truth)} rows"
         if state.status == "lost" and state.reason == "retention":
             kept = self._kept(one)
             past = kept is not None and state.span.end <= now - kept + 3 * MINUTE

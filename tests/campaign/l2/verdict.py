@@ -48,7 +48,7 @@ def judged(life: Life) -> None:
     (life.folder / "asked.json").write_text(json.dumps(simulated.control("GET", "requests", venue=schedule.venue)))
     feed = ServedFeed(served, connections(served, sessions, life.lived, life.factor), in_venue_time.faults)
     streams = StreamJudge(served, feed, life.lived, FLUSHED * life.factor, life.factor)
-    judge = Judge(served, streams)
+    judge = Judge(served, streams, brief=True)
     for entry in tape.fs.list(layout.SEGMENTS):
         _, dataset = layout.venue_and_dataset(entry.path)
         if dataset in DATASETS:
