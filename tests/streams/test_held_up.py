@@ -1,6 +1,7 @@
 """A process that was held up (a machine that slept, a throttled pod) takes its own absence for nobody's silence."""
 
 import asyncio
+import gc
 from random import Random
 
 import pytest
@@ -9,6 +10,7 @@ from campaign.clockwork import VirtualLoop
 from perptape.collect.stream_connection import Place
 from perptape.collect.stream_report import LiveReport, Pace
 from perptape.collect.watchdog import Watch
+from perptape.errors import Retry
 
 
 class Ear:
@@ -72,3 +74,41 @@ def test_what_came_while_a_process_was_held_up_is_read_before_its_connection_is_
 def test_a_connection_on_which_nothing_came_meanwhile_is_given_up():
     ((at, why),) = ended([1, 2, 3, 4, 5], held_up=(6.0, 20.5))[:1]
     assert (why, at) == ("control topic silent for 15 s", 20.6)
+
+
+class Refusing:
+    """Never subscribes, and says so when it is given up, or just before."""
+
+    def __init__(self, at=None):
+        self.at = at
+
+    async def liquidations(self, instruments, sink):
+        sink.heard = None
+        try:
+            await asyncio.sleep(3600 if self.at is None else self.at)
+        finally:
+            raise Retry("no connection within 10 s")
+
+
+@pytest.mark.parametrize("at", [None, 30.05])
+def test_how_a_connection_ended_that_was_given_up_leaves_no_traceback(at):
+    loop, said = VirtualLoop(), []
+    loop.set_exception_handler(lambda loop, context: said.append(context["message"]))
+
+    async def kept():
+        sink = Ear(loop.time)
+        report = LiveReport("bybit", "liquidations", 1)
+        place = Place(Refusing(at), (), sink, report, now=lambda: 0, random=Random(1), pace=Pace(), watch=Watch())
+        keeping = asyncio.create_task(place.keep(asyncio.Event()))
+        await asyncio.sleep(31)
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
+        return report.last_error
+
+    try:
+        why = loop.run_until_complete(kept())
+        gc.collect()
+    finally:
+        loop.close()
+    assert said == []
+    assert why == ("not subscribed within 30 s" if at is None else "no connection within 10 s")

@@ -81,6 +81,7 @@ class Place:
         """One connection from dialling to its end, and why it ended."""
         clock, sink = asyncio.get_running_loop().time, self._sink
         task = asyncio.create_task(self._exchange.liquidations(self._instruments, sink))
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody asks how it ended that was given up
         reason, deafness, looked = "stopped", Deafness(), started
         try:
             while not task.done():
@@ -90,7 +91,7 @@ class Place:
                     dead = self._watch.verdict(started, sink.heard, clock())
                 if dead is None and clock() >= looked + LOOK:  # as it was waited for: else rounding makes it spin
                     dead, looked = deafness.verdict(sink, self._others()), clock()
-                if dead is not None:
+                if dead is not None and not task.done():
                     reason = dead
                     return reason
                 due = min(self._watch.due(started, sink.heard), looked + LOOK)
