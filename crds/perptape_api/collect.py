@@ -6,7 +6,7 @@ from pydantic import Field, StrictInt
 
 from perptape_api.durations import Duration, Every
 from perptape_api.model import Model, Rule
-from perptape_api.names import LOG_RESERVE
+from perptape_api.names import LOG_RESERVE, MOST_LOG_RESERVE
 from perptape_api.store import Size, size_in_bytes
 
 RESIDENT_BELOW: Final = Every("5m")
@@ -58,9 +58,10 @@ class Liquidations(Model):
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
-            "logReserve must be at least 1Mi",
-            "!has(self.logReserve) || !quantity(self.logReserve).isLessThan(quantity('1Mi'))",
-            lambda one: one.log_reserve is None or size_in_bytes(one.log_reserve) >= 2**20,
+            "logReserve must be at least 1Mi, and 16Gi at most",
+            "!has(self.logReserve) || (!quantity(self.logReserve).isLessThan(quantity('1Mi'))"
+            " && !quantity(self.logReserve).isGreaterThan(quantity('16Gi')))",
+            lambda one: one.log_reserve is None or 2**20 <= size_in_bytes(one.log_reserve) <= MOST_LOG_RESERVE,
         ),
     )
 

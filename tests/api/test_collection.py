@@ -78,7 +78,7 @@ def test_a_duration_beyond_the_longest_is_told_the_longest(text: str) -> None:
 RULES: list[tuple[Callable[[Document], Any], str]] = [
     (
         lambda d: d["spec"]["collect"].update(liquidations={"logReserve": "1023Ki"}),
-        "spec.collect.liquidations: logReserve must be at least 1Mi",
+        "spec.collect.liquidations: logReserve must be at least 1Mi, and 16Gi at most",
     ),
     (lambda d: d["spec"]["symbols"].pop("names"), "spec.symbols: give exactly one of names and select"),
     (lambda d: d["spec"]["symbols"].update(select={"quote": "USDT"}), "spec.symbols: give exactly one of names and select"),

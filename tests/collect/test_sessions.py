@@ -19,6 +19,7 @@ from perptape.raw import RawLiquidation
 from perptape.store.log import Logs, Owner
 from perptape.store.log_disk import LocalLogDisk
 from perptape.store.log_record import Mark
+from perptape.store.log_space import HEAD, signature
 from perptape.store.tape import Tape
 
 FIVE = 5 * MINUTE
@@ -296,3 +297,34 @@ async def test_what_a_session_wants_is_known_to_the_store_before_the_venue_is_as
     exchange.open_interest_page = asked
     await world.stay(MINUTE, "{openInterest: {every: 5m, backfill: 1d}}", BTC)
     assert [want.start for want in wanted[0]] == [since - DAY]
+
+
+async def test_what_is_sampled_beside_a_history_is_wanted_before_that_history_is_asked_for(world):
+    """It may take a quarter of an hour, in which a process may die."""
+    exchange = world.venue("binance", ["BTC"])
+    truth, since, wanted = exchange.funding_page, world.clock.ms, []
+
+    async def asked(*question):
+        wanted.append(world.tape.coverage("binance", "funding_prediction").wants)
+        return await truth(*question)
+
+    exchange.funding_page = asked
+    await world.stay(MINUTE, "{funding: {every: 5m, backfill: 9d}}", BTC)
+    assert [want.start for want in wanted[0]] == [since]
+
+
+async def test_an_old_log_that_cannot_be_read_keeps_nothing_from_being_collected_and_is_told(world):
+    venue = world.venue("binance", ["BTC"])
+    await world.once("{openInterest: {every: 5m, backfill: 1d}}", BTC)
+    bad = world.root / "perptape" / "log" / "bad"
+    bad.mkdir(parents=True)
+    rust = signature().ljust(HEAD, b"\0") + b"\1" * 8192
+    (bad / "records").write_bytes(rust)
+    summary = await world.stay(6 * MINUTE, "{openInterest: {every: 5m, backfill: 1d}, liquidations: {}}", BTC)
+    history, stream = summary.outcomes
+    assert (history.failed, history.remaining, history.rows > 0) == ([], 0, True)
+    assert "the log bad cannot be read: " in stream.failed[0]
+    assert stream.live.counts.connections
+    assert summary.exit_code == 1
+    assert ("liquidations", (venue.listing[0].id,)) in venue.calls
+    assert (bad / "records").read_bytes() == rust

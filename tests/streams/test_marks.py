@@ -296,3 +296,24 @@ def test_of_a_stream_whose_replicas_dial_again_and_again_the_coverage_stays_as_s
             sizes.append(len(kept.claims))
     assert len(sizes) > 10
     assert max(sizes) == sizes[0] == 6, "of each instrument: what it missed at the start, the connection's time, and the feed's"
+
+
+def test_a_drop_names_the_time_until_a_connection_proves_again_or_another_trouble_begins():
+    """Said piece by piece, as rolls do, also over two lives of a log."""
+    for closed, later in ((None, "disk full"), (71_000, "disconnected")):
+        proofs = Proofs(MARKET, 0, {})
+        for mark in speaking("c", 0, 60_000, ""):
+            proofs.see(mark)
+        proofs.claims(60_000)
+        for mark in (Mark("dropped", "", 70_000, text="disk full"), Mark("acknowledged", "c", 70_000)):
+            proofs.see(mark)
+        if closed is not None:
+            proofs.see(Mark("closed", "c", closed, text="closed by the venue"))
+        holes = [claim for time in (120_000, 180_000) for claim in proofs.claims(time) if claim.kind == "hole"]
+        anew = Proofs(MARKET, min(proofs.said.values()), {})
+        for mark in (*proofs.resume(), Mark("closed", "c", 200_000)):
+            anew.see(mark)
+        holes += [claim for claim in anew.claims(240_000) if claim.kind == "hole"]
+        assert holes[0].cause == "disk full"
+        assert holes[-1].cause == later, [(one.start, one.end, one.cause) for one in holes]
+        assert holes[-1].end == 240_000

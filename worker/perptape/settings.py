@@ -147,14 +147,14 @@ def _seconds(environ: Mapping[str, str], name: str) -> float | None:
 
 
 def _bytes(environ: Mapping[str, str], name: str) -> int | None:
-    """As Kubernetes writes amounts: 67108864, 64Mi, 1Gi; a MiB at least."""
+    """As Kubernetes writes amounts: 67108864, 64Mi, 1Gi; a MiB at least, and 16 GiB at most."""
     text = environ.get(name)
     if not text:
         return None
     found = AMOUNT.fullmatch(text)
     size = int(found[1]) * POWERS[found[2]] if found else 0
-    if size < 2**20:
-        raise UsageError(f"{name}={text} is no amount of bytes, or less than a MiB: write it as 64Mi")
+    if not 2**20 <= size <= names.MOST_LOG_RESERVE:
+        raise UsageError(f"{name}={text} is no amount of bytes from 1Mi to 16Gi: write it as 64Mi")
     return size
 
 

@@ -13,7 +13,7 @@ from perptape.cli import places, times
 from perptape.errors import UsageError
 from perptape.interval import SECOND
 from perptape.settings import Settings, variable
-from perptape_api.collect import Liquidations
+from perptape_api.names import LOG_RESERVE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,7 +76,7 @@ def reserve(spec: CollectionSpec, settings: Settings) -> int:
     """Bytes that each stream's log takes beforehand: what the environment says, else the spec. Pure."""
     if settings.log_reserve is not None:
         return settings.log_reserve
-    return (spec.collect.liquidations or Liquidations()).log_reserve_bytes
+    return LOG_RESERVE if spec.collect.liquidations is None else spec.collect.liquidations.log_reserve_bytes
 
 
 def _datasets(order: Order) -> tuple[str, ...]:

@@ -76,6 +76,11 @@ class Backfill:
         """Whether the time of this fetch, or of the whole run, has passed."""
         return self.asking.over or (self.until is not None and self.asking.environment.monotonic() >= self.until)
 
+    async def want(self, grid: Grid, coverage: Coverage) -> None:
+        """Asserts what is wanted on a grid, and stores it where that must not wait for an answer. Raises Fatal and what `now` does."""
+        self._open(grid, coverage, await self.exchange.now())
+        await self._keep(self.batches[grid.dataset], coverage)
+
     async def grid(self, grid: Grid, coverage: Coverage) -> None:
         """Obtains what is due on one grid, also of lives that ended. Raises Fatal, StoreError and VenueStopped."""
         await self._lives(grid, coverage)
@@ -88,7 +93,6 @@ class Backfill:
         self._damage = coverage.damage
         self.settled = settled_by(coverage)
         open_time = self._wanted = self._open(grid, coverage, now)
-        await self._keep(self.batches[grid.dataset], coverage)
         if grid.sampled:
             await self._sample(grid, [self._by_id[one] for one in open_time])
             return
@@ -124,9 +128,9 @@ class Backfill:
 
     async def _keep(self, batch: Batch, coverage: Coverage) -> None:
         """Stores what a process that stays wants before it asks for anything: were it killed while the venue keeps it waiting for the
-        first rows, its successor's backfill would begin later, and nobody would miss the time between. A spec's pods want from one time on.
+        first rows, its successor would want from a later time on, and nobody miss the time between. A spec's pods want from one time on.
         """
-        if not (self.session.once or self.session.shared) and batch.holds_new(coverage.wants):
+        if batch.holds_new(coverage.wants):
             with suppress(StoreError):  # they stay in the batch, and go with the rows
                 await batch.commit()
 

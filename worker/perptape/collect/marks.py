@@ -83,6 +83,8 @@ class Proofs:
         self._proven: list[_Proof] = []
         self._live: tuple[Interval, ...] = ()
         self._dropped: list[tuple[int, str]] = []
+        self._lasting = True
+        """Whether time that nothing proves since something was dropped is the drop's."""
         self.last = opened
         """The time of the newest mark."""
 
@@ -104,10 +106,12 @@ class Proofs:
             return
         if mark.kind == "dropped":
             self._dropped.append((mark.time, mark.text))
+            self._lasting = True
             for name in list(self._open):
                 self._end(name)
             return
         if mark.kind == "closed":
+            self._lasting &= mark.connection not in self._open  # what counted again after a drop and is closed: another trouble begins
             self._end(mark.connection)
             return
         found = self._open.get(mark.connection)
@@ -199,7 +203,7 @@ class Proofs:
                 continue
             for gap in gaps([Interval(start, end)], self._live):
                 dropped = self._dropped_in(gap)
-                lasting |= {dropped} if dropped and gap.end == end else set()
+                lasting |= {dropped} if dropped and gap.end == end and self._lasting else set()
                 cause = dropped or ("process down" if gap.start == self._downtime.get(instrument) else "disconnected")
                 yield Claim(instrument, STREAM, "hole", gap.start, gap.end, "", gap.start, gap.end, cause=cause)
             self._said[instrument] = end

@@ -53,7 +53,7 @@ class Stay:
         self._over = False
 
     async def carry_out(self) -> None:
-        """Until stop or the deadline. Publishes at a normal end only. Raises StoreError when no log can be adopted, UsageError."""
+        """Until stop or the deadline. Publishes at a normal end only. Raises StoreError when logs cannot be listed, UsageError."""
         request = self._run.request
         self._run.summary.scheduled = True
         if "liquidations" in request.datasets:
@@ -114,6 +114,7 @@ class Stay:
     async def _stream(self, venue: Venue, settings: Liquidations, session: Session, outcome: Outcome, listed: asyncio.Event) -> None:
         """A venue's liquidations until the stop, of what is wanted at any time."""
         request, since = self._run.request, self._adopted.since(venue.name, outcome.dataset)
+        outcome.failed.extend(self._adopted.unreadable)
         replicas = 1 if request.namespace else settings.replicas  # in a cluster each is a pod
 
         def begin(outcome: Outcome, stop: asyncio.Event, handed_over: Callable[[], bool], *, first: bool) -> Coroutine[Any, Any, None]:

@@ -46,6 +46,9 @@ class Adopted:
     foreign: list[str] = field(default_factory=list)
     """Logs of another store, or of this place's store before it was made anew: they are left alone."""
 
+    unreadable: list[str] = field(default_factory=list)
+    """Why a log could not be read, and which: they are left alone."""
+
     def since(self, venue: str, dataset: str) -> dict[str, int]:
         return self.said.get((venue, dataset), {})
 
@@ -69,7 +72,7 @@ def adopt(logs: Logs, segments: Segments) -> Adopted:
     Call it once before the streams begin, so that each knows since when nobody listened, and again while any are `waiting`.
     """
     found = Adopted()
-    for log, records in logs.adopt():
+    for log, records in logs.adopt(found.unreadable):
         tails = lives(records)
         head = tails[-1].head
         try:
@@ -80,6 +83,8 @@ def adopt(logs: Logs, segments: Segments) -> Adopted:
                 _log.warning("log left alone", log=log.name, outcome="of another store", store=head.store, origin=head.origin)
         finally:
             log.release()
+    for said in found.unreadable:
+        _log.error("log left alone", outcome=said)
     return found
 
 

@@ -81,6 +81,10 @@ class Session:
     shared: bool = False
     insists: bool = False
 
+    def begins(self, coverage: Coverage) -> bool:
+        """Whether it stays, wants from its own beginning on, and the store does not know of it yet."""
+        return not (self.once or self.shared or any(want.session.startswith(self.id) for want in coverage.wants))
+
     def want(self, grid: Grid, resolution: Resolution, now: int, coverage: Coverage) -> Want:
         """The want of one instrument's grid.
 

@@ -189,8 +189,11 @@ class Venue:
             batches[name].forget()
             mine = [grid for grid in grids if grid.dataset == name]
             batches[name].want(session.given_up(coverage, listed, mine, await self.now()))
-            for grid in mine:
-                await fill.grid(grid, coverage)
+            if session.begins(coverage):
+                for grid in mine:
+                    await fill.want(grid, coverage)
+        for grid in grids:
+            await fill.grid(grid, known[grid.dataset])
 
     @property
     def mends(self) -> bool:

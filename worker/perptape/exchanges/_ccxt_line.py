@@ -188,7 +188,8 @@ class Line:
             self._measure(watch, date, date + 999)
 
     def _measure(self, watch: Watch, earliest: int, latest: int) -> None:
-        self._offset = measured(self._offset, watch.sent // 1_000_000, watch.received // 1_000_000, earliest, latest)
+        before = None if watch.moved else self._offset  # of a clock that is no more
+        self._offset = measured(before, watch.sent // 1_000_000, watch.received // 1_000_000, earliest, latest)
         self._shift = self._offset.ms * 1_000_000
 
     def _translated(self, error: BaseException, seen: Seen) -> PerptapeError:

@@ -172,21 +172,22 @@ class Logs:
             log.reserve(reserve)
             log.write([head])
             self._disk.fsync_dir(folder)
-        except (OSError, StoreError) as error:
+        except (OSError, OverflowError, StoreError) as error:
             with suppress(StoreError):
                 log.remove()
             if isinstance(error, StoreError):
                 raise
-            why = f"{error.strerror or error}; free some space, or reserve less"
+            why = f"{getattr(error, 'strerror', '') or error}; free some space, or reserve less"
             message = f"no log can be made in {self.root}: {reserve} bytes ({ENV_LOG_RESERVE}) are not to be had: {why}"
-            raise Unwritable(message, _cause(error)) from error
+            raise Unwritable(message, _cause(error) if isinstance(error, OSError) else FULL_DISK) from error
         return log
 
-    def adopt(self) -> Iterator[tuple[Log, list[Record]]]:
+    def adopt(self, unreadable: list[str] | None = None) -> Iterator[tuple[Log, list[Record]]]:
         """Every log whose writer is gone, with its records, one after the other; the caller releases or removes each, and looks
         whose it is.
 
-        Logs that a newer perptape wrote are left alone. Raises StoreError.
+        Logs that a newer perptape wrote are left alone. One that cannot be read raises StoreError, or is left alone and named in
+        `unreadable` with the reason. Raises StoreError where not even their folder can be listed.
         """
         try:
             names = self._disk.folders(self.root)
@@ -197,7 +198,11 @@ class Logs:
                 log = self._held(os.path.join(self.root, name))
                 records = _recovered(log) if log is not None else []
             except OSError as error:
-                raise StoreError(f"the log {name} cannot be read: {error.strerror or error}") from error
+                said = f"the log {name} cannot be read: {error.strerror or error}; it stays in {self.root}, not in the store"
+                if unreadable is None:
+                    raise StoreError(said) from error
+                unreadable.append(said)
+                continue
             if log is not None and records:
                 yield log, records
 
