@@ -12,6 +12,7 @@ from campaign.l2.life import BORN, well
     [
         (0, None, True),
         (1, 20.0, True),
+        (3, 20.0, True),
         (2, 20.0, False),
         (-signal.SIGTERM, 0.1, True),
         (-signal.SIGTERM, BORN, False),

@@ -169,9 +169,12 @@ class Life(Host):
 
 
 def well(code: int, age: float | None) -> bool:
-    """Whether a process may end so that was told to stop at that age (s; None: nobody told it to). Pure."""
+    """Whether a process may end so that was told to stop at that age (s; None: nobody told it to). Pure.
+
+    3 is one that had obtained nothing, as during a ban that is longer than its life.
+    """
     early = age is not None and age < BORN  # before it had begun
-    return code in (0, 1) or (early and code == -signal.SIGTERM)
+    return code in (0, 1, 3) or (early and code == -signal.SIGTERM)
 
 
 def lived(schedule: Schedule, folder: Path, defect: str = "") -> Life:
