@@ -30,6 +30,10 @@ from typing import Any
 from measure import against, at_least, compiled, load, say
 from streamer import UNSAID, VENUE, Streamer, burst, holes_until, sent_to, stored, streaming
 
+from perptape.collect.marks import Rules
+from perptape.exchanges.base import Feed
+from perptape.exchanges.registry import traits
+from perptape.interval import Interval
 from perptape.store.tape import Tape
 from perptape_api import names
 from support import minio
@@ -40,6 +44,8 @@ TOLD_S = 60.0
 POD_MIB = 512.0
 """What the operator allows a pod of the worker."""
 PER_FRAME = 3
+EDGE_MS = 3_000.0
+"""A write a second, a look at the figures five times a second, and a control message."""
 BEFORE_S, AFTER_S = 75.0, 75.0
 """Of the burst, on both sides of the trouble: a segment is put once a minute."""
 
@@ -122,14 +128,18 @@ def through(trouble: Trouble, venues: Simulator, minutes: float, rate: int, rese
         began = time.monotonic()
         told = one.until(lambda: any(one.told()), 2 * TOLD_S, "the trouble is told")
         batch = largest_write(one, 10)
+        one.until(lambda: one.figures()["log_failing"] == 1, minutes * 60, "the log is full")
+        filled = now(venues)
         time.sleep(max(0.0, began + minutes * 60 - time.monotonic()))
         used, full, words = one.figures()["log_bytes"], one.figures()["log_failing"] == 1, one.told()
         trouble.end()
+        back = now(venues)
         calm = one.until(
             lambda: (seen := one.figures())["segments_waiting"] == 0 and not seen["log_failing"] and not any(one.told()),
             10 * TOLD_S,
             "recovery",
         )
+        edges = Interval(filled - Rules.of(feed_of(VENUE), ()).push, back), now(venues)
         dropped, memory = one.figures()["overflowed_total"], peak_mib(one)
         time.sleep(AFTER_S)
         one.process.send_signal(signal.SIGTERM)
@@ -142,11 +152,22 @@ def through(trouble: Trouble, venues: Simulator, minutes: float, rate: int, rese
     good &= against("room left in the log then", reserve - used, batch, "bytes", "the limit is the largest write to it that was seen")
     good &= at_least("events that found no room, by its own count", dropped, 1, "", "more minutes or events fill log and memory")
     good &= against("resident memory at the most", memory, POD_MIB, "MiB", "the limit is a pod's: what waits for the log waits there")
-    return judged(trouble, venues, dropped) and good
+    return judged(trouble, venues, dropped, *edges) and good
 
 
-def judged(trouble: Trouble, venues: Simulator, dropped: float) -> bool:
-    """Whether the tape is what was sent, but for one hole."""
+def feed_of(venue: str) -> Feed:
+    feed = traits(venue).feed
+    assert feed is not None
+    return feed
+
+
+def now(venues: Simulator) -> int:
+    return int(venues.control("GET", "clock")[VENUE])
+
+
+def judged(trouble: Trouble, venues: Simulator, dropped: float, full: Interval, calm: int) -> bool:
+    """Whether the tape is what was sent, but for one hole: from the last mark before the log was `full`, less the push interval, to the
+    first one after the trouble's end, by when all was `calm`."""
     tape = Tape.open(trouble.catalog) if trouble.options is None else Tape.open(trouble.catalog, options=trouble.options)
     got = stored(tape)
     sessions = venues.control("GET", "truth", venue=VENUE)
@@ -162,6 +183,14 @@ def judged(trouble: Trouble, venues: Simulator, dropped: float) -> bool:
     good &= against("dropped by its own count, but in the tape, or the other way round", abs(dropped - missing.total()), 0, "", "events")
     good &= against("holes", len(lost), 1, "", "all of them `lost`")
     good &= at_least("of them `disk full`", sum(reason == "disk full" for _, reason in lost), len(lost) or 1, "", "the reason")
+    start, end = (lost[0][0].start, lost[-1][0].end) if lost else (0, 0)
+    good &= against(
+        "the hole's start off the moment when the log was full", abs(start - full.start), EDGE_MS, "ms", "less the push interval"
+    )
+    beyond = max(full.end - end, end - calm, 0)
+    good &= against(
+        "the hole's end outside of the recovery", beyond, EDGE_MS, "ms", "from the store's (the disk's) return until all was over"
+    )
     good &= against("what verify finds", len(tape.verify()), 0, "", "of the whole tape")
     return good
 

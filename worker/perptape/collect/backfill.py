@@ -96,8 +96,7 @@ class Backfill:
         if grid.sampled:
             await self._sample(grid, [self._by_id[one] for one in open_time])
             return
-        rule = page_rule(self.exchange.traits, grid)
-        if rule is None:
+        if (rule := page_rule(self.exchange.traits, grid)) is None:
             return
         lives = {one: self._by_id[one].life for one in open_time}
         lists = [
@@ -127,9 +126,7 @@ class Backfill:
         return found
 
     async def _keep(self, batch: Batch, coverage: Coverage) -> None:
-        """Stores what a process that stays wants before it asks for anything: were it killed while the venue keeps it waiting for the
-        first rows, its successor would want from a later time on, and nobody miss the time between. A spec's pods want from one time on.
-        """
+        """Stores what is wanted before anything is asked: killed before its first rows, a process has a successor that wants from later."""
         if batch.holds_new(coverage.wants):
             with suppress(StoreError):  # they stay in the batch, and go with the rows
                 await batch.commit()
