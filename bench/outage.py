@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import re
-import signal
 import subprocess
 import sys
 import tempfile
@@ -28,11 +27,8 @@ from pathlib import Path
 from typing import Any
 
 from measure import against, at_least, compiled, load, say
-from streamer import UNSAID, VENUE, Streamer, burst, holes_until, sent_to, stored, streaming
+from streamer import UNSAID, VENUE, Streamer, burst, holes_until, push_ms, sent_to, stored, streaming
 
-from perptape.collect.marks import Rules
-from perptape.exchanges.base import Feed
-from perptape.exchanges.registry import traits
 from perptape.interval import Interval
 from perptape.store.tape import Tape
 from perptape_api import names
@@ -129,21 +125,20 @@ def through(trouble: Trouble, venues: Simulator, minutes: float, rate: int, rese
         told = one.until(lambda: any(one.told()), 2 * TOLD_S, "the trouble is told")
         batch = largest_write(one, 10)
         one.until(lambda: one.figures()["log_failing"] == 1, minutes * 60, "the log is full")
-        filled = now(venues)
+        filled = venues.now(VENUE)
         time.sleep(max(0.0, began + minutes * 60 - time.monotonic()))
         used, full, words = one.figures()["log_bytes"], one.figures()["log_failing"] == 1, one.told()
         trouble.end()
-        back = now(venues)
+        back = venues.now(VENUE)
         calm = one.until(
             lambda: (seen := one.figures())["segments_waiting"] == 0 and not seen["log_failing"] and not any(one.told()),
             10 * TOLD_S,
             "recovery",
         )
-        edges = Interval(filled - Rules.of(feed_of(VENUE), ()).push, back), now(venues)
+        edges = Interval(filled - push_ms(), back), venues.now(VENUE)
         dropped, memory = one.figures()["overflowed_total"], peak_mib(one)
         time.sleep(AFTER_S)
-        one.process.send_signal(signal.SIGTERM)
-        code = one.process.wait(30)
+        code = one.end()
     say(f"  told as: {' | '.join(filter(None, words))}")
     good = against("until the status tells it", told, TOLD_S, "s", "after it began")
     good &= against("until it is over", calm, TOLD_S, "s", "after its end: all is in the store, and the status says nothing more of it")
@@ -153,16 +148,6 @@ def through(trouble: Trouble, venues: Simulator, minutes: float, rate: int, rese
     good &= at_least("events that found no room, by its own count", dropped, 1, "", "more minutes or events fill log and memory")
     good &= against("resident memory at the most", memory, POD_MIB, "MiB", "the limit is a pod's: what waits for the log waits there")
     return judged(trouble, venues, dropped, *edges) and good
-
-
-def feed_of(venue: str) -> Feed:
-    feed = traits(venue).feed
-    assert feed is not None
-    return feed
-
-
-def now(venues: Simulator) -> int:
-    return int(venues.control("GET", "clock")[VENUE])
 
 
 def judged(trouble: Trouble, venues: Simulator, dropped: float, full: Interval, calm: int) -> bool:

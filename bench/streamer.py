@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -17,7 +18,9 @@ from typing import Any
 
 from measure import running
 
+from perptape.collect.marks import Rules
 from perptape.collect.report import standings
+from perptape.exchanges.registry import traits
 from perptape.interval import HOUR, SECOND, Interval
 from perptape.store.tape import Tape
 from perptape_api import names
@@ -64,6 +67,11 @@ class Streamer:
             return False
         return True
 
+    def end(self) -> int:
+        """Tells it to end; its exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(30)
+
     def until(self, such: Callable[[], bool], seconds: float, what: str) -> float:
         """How long it took."""
         began = time.monotonic()
@@ -106,6 +114,13 @@ def sent_to(sessions: Iterable[Mapping[str, Any]], before: float = float("inf"))
         pushes = [push for push in session["sent"] if push["at"] < before]
         found |= Counter((one["time"], float(one["base"])) for push in pushes for one in push["liquidations"])
     return found
+
+
+def push_ms() -> int:
+    """How late the venue may push what was, as its marks count it."""
+    feed = traits(VENUE).feed
+    assert feed is not None
+    return Rules.of(feed, ()).push
 
 
 def holes_until(tape: Tape, end: int) -> list[tuple[Interval, str]]:

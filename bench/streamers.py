@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import random
-import signal
 import sys
 import tempfile
 import time
@@ -26,10 +25,8 @@ from pathlib import Path
 from typing import Any
 
 from measure import against, at_least, compiled, load, say
-from streamer import UNSAID, VENUE, Event, Streamer, burst, holes_until, sent_to, stored, streaming
+from streamer import UNSAID, VENUE, Event, Streamer, burst, holes_until, push_ms, sent_to, stored, streaming
 
-from perptape.collect.marks import Rules
-from perptape.exchanges.registry import traits
 from perptape.interval import SECOND, Interval
 from perptape.store.log_disk import LocalLogDisk
 from perptape.store.log_record import Marks
@@ -63,11 +60,6 @@ class Pods:
         return self._stack.enter_context(streaming(self._venues, str(self._catalog), f"streamer-{self._made}", self._environ))
 
 
-def told_to_end(one: Streamer) -> int:
-    one.process.send_signal(signal.SIGTERM)
-    return one.process.wait(30)
-
-
 def killed(one: Streamer) -> None:
     one.process.kill()
     one.process.wait()
@@ -88,14 +80,14 @@ def of_two(venues: Simulator, folder: Path, seconds: float, rate: int, chance: r
             time.sleep(pause)
             whom = chance.randrange(2)
             if time.monotonic() - since[1 - whom] < UNPROVEN_S:
-                early.append(venues.control("GET", "clock")[VENUE])
+                early.append(venues.now(VENUE))
             killed(both[whom])
             kills += 1
             both[whom] = pods.start()
             both[whom].until(both[whom].ready, READY_S, "ready again")
             since[whom] = time.monotonic()
         time.sleep(max(0.0, end + 2 - time.monotonic()))
-        codes = [told_to_end(one) for one in both]
+        codes = [one.end() for one in both]
     tape = Tape.open(str(folder / "two"))
     sessions = connections(venues)
     got, sent = stored(tape), sent_to(sessions)
@@ -140,13 +132,13 @@ def alone(venues: Simulator, folder: Path, kills: int, chance: random.Random) ->
         burst(venues, RATE_ALONE, kills * 20, PER_FRAME)
         for _ in range(kills):
             time.sleep(SETTLED_S + chance.uniform(0, 3))
-            deaths.append(venues.control("GET", "clock")[VENUE])
+            deaths.append(venues.now(VENUE))
             killed(one)
             marks.append(last_mark(catalog))
             one = pods.start()
             one.until(one.ready, READY_S, "ready again")
         time.sleep(SETTLED_S)
-        code = told_to_end(one)
+        code = one.end()
     tape = Tape.open(str(catalog))
     got = stored(tape)
     sessions = connections(venues)
@@ -173,10 +165,7 @@ def lost(session: dict[str, Any], death: int, got: Counter[Event]) -> Counter[Ev
 
 
 def starts(holes: list[Interval], marks: list[int]) -> list[int]:
-    feed = traits(VENUE).feed
-    assert feed is not None
-    push = Rules.of(feed, ()).push
-    return [abs(hole.start - (mark - push)) for hole, mark in zip(holes, marks, strict=False)]
+    return [abs(hole.start - (mark - push_ms())) for hole, mark in zip(holes, marks, strict=False)]
 
 
 def ends(holes: list[Interval], sessions: list[dict[str, Any]]) -> list[int]:

@@ -58,8 +58,8 @@ ENV_STATE: Final = "PERPTAPE_STATE"
 ENV_LOG_RESERVE: Final = "PERPTAPE_LOG_RESERVE"
 """Bytes that the log of one stream takes from the disk before anything is received, as 64Mi."""
 LOG_RESERVE: Final = 64 * 2**20
-MOST_LOG_RESERVE: Final = 16 * 2**30
 """So many where nothing is said: nobody else can have them then."""
+MOST_LOG_RESERVE: Final = 16 * 2**30
 ENV_LOG_FORMAT: Final = "PERPTAPE_LOG_FORMAT"
 ENV_TERMINATION_LOG: Final = "PERPTAPE_TERMINATION_LOG"
 ENV_WRITER: Final = "PERPTAPE_WRITER"

@@ -285,32 +285,26 @@ async def test_what_a_killed_run_wanted_beyond_its_end_is_over_when_the_next_run
     assert stopped <= found.wanted[-1].end < stopped + FIVE
 
 
-async def test_what_a_session_wants_is_known_to_the_store_before_the_venue_is_asked(world):
-    """Killed while a venue keeps it waiting, its successor's backfill begins later: the time between would be nobody's."""
+@pytest.mark.parametrize(
+    ("collect", "page", "dataset", "back"),
+    [
+        ("{openInterest: {every: 5m, backfill: 1d}}", "open_interest_page", "open_interest", DAY),
+        ("{funding: {every: 5m, backfill: 9d}}", "funding_page", "funding_prediction", 0),
+    ],
+)
+async def test_what_a_session_wants_is_known_to_the_store_before_the_venue_is_asked(world, collect, page, dataset, back):
+    """Killed while a venue keeps it waiting, or in a quarter of an hour of a history beside which something is sampled, its successor
+    wants from later: the time between would be nobody's."""
     exchange = world.venue("binance", ["BTC"])
-    truth, since, wanted = exchange.open_interest_page, world.clock.ms, []
+    truth, since, wanted = getattr(exchange, page), world.clock.ms, []
 
     async def asked(*question):
-        wanted.append(world.tape.coverage("binance", "open_interest").wants)
+        wanted.append(world.tape.coverage("binance", dataset).wants)
         return await truth(*question)
 
-    exchange.open_interest_page = asked
-    await world.stay(MINUTE, "{openInterest: {every: 5m, backfill: 1d}}", BTC)
-    assert [want.start for want in wanted[0]] == [since - DAY]
-
-
-async def test_what_is_sampled_beside_a_history_is_wanted_before_that_history_is_asked_for(world):
-    """It may take a quarter of an hour, in which a process may die."""
-    exchange = world.venue("binance", ["BTC"])
-    truth, since, wanted = exchange.funding_page, world.clock.ms, []
-
-    async def asked(*question):
-        wanted.append(world.tape.coverage("binance", "funding_prediction").wants)
-        return await truth(*question)
-
-    exchange.funding_page = asked
-    await world.stay(MINUTE, "{funding: {every: 5m, backfill: 9d}}", BTC)
-    assert [want.start for want in wanted[0]] == [since]
+    setattr(exchange, page, asked)
+    await world.stay(MINUTE, collect, BTC)
+    assert [want.start for want in wanted[0]] == [since - back]
 
 
 async def test_an_old_log_that_cannot_be_read_keeps_nothing_from_being_collected_and_is_told(world):

@@ -76,10 +76,15 @@ class Backfill:
         """Whether the time of this fetch, or of the whole run, has passed."""
         return self.asking.over or (self.until is not None and self.asking.environment.monotonic() >= self.until)
 
-    async def want(self, grid: Grid, coverage: Coverage) -> None:
-        """Asserts what is wanted on a grid, and stores it where that must not wait for an answer. Raises Fatal and what `now` does."""
-        self._open(grid, coverage, await self.exchange.now())
-        await self._keep(self.batches[grid.dataset], coverage)
+    async def want(self, grids: Sequence[Grid], coverage: Coverage) -> None:
+        """Stores what is wanted on the grids of a dataset before anything is asked: killed before its first rows, a process has a
+        successor that wants from later. Raises Fatal and what `now` does.
+        """
+        now = await self.exchange.now()
+        for grid in grids:
+            self._open(grid, coverage, now)
+        with suppress(StoreError):  # they stay in the batch, and go with the rows
+            await self.batches[grids[0].dataset].commit()
 
     async def grid(self, grid: Grid, coverage: Coverage) -> None:
         """Obtains what is due on one grid, also of lives that ended. Raises Fatal, StoreError and VenueStopped."""
@@ -124,12 +129,6 @@ class Backfill:
                 found[one] = spans
                 self.delisted |= {one} if instrument.delisted is not None else set()
         return found
-
-    async def _keep(self, batch: Batch, coverage: Coverage) -> None:
-        """Stores what is wanted before anything is asked: killed before its first rows, a process has a successor that wants from later."""
-        if batch.holds_new(coverage.wants):
-            with suppress(StoreError):  # they stay in the batch, and go with the rows
-                await batch.commit()
 
     async def work(self, grid: Grid, rule: PageRule, plan: Sequence[Window], fresh: int) -> None:
         """Asks every window; the first `fresh` of them hold what is due."""

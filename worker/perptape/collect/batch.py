@@ -69,11 +69,6 @@ class Batch:
             self._tables.append(DATASETS[self._dataset].table(self._rows))
             self._rows = []
 
-    def holds_new(self, known: Iterable[Want]) -> bool:
-        """Whether there are wants here that are not among those `known` to the store."""
-        there = {want.key for want in known}
-        return any(want.key not in there for want in self._wants)
-
     @property
     def held(self) -> int:
         """Rows that are not committed."""

@@ -114,8 +114,7 @@ class Session:
         want = self.want(grid, resolution, now, coverage)
         if want.start != max(self.since, resolution.since):  # it goes on where another session stopped
             return want
-        mine = (want.spec, want.session, want.instrument, want.grid)
-        asserted = [w.start for w in coverage.wants if (w.spec, w.session, w.instrument, w.grid) == mine]
+        asserted = [other.start for other in coverage.wants if other.key == want.key]
         if asserted:  # by a process of this session before this one
             return replace(want, start=max(want.start, *asserted))
         return replace(want, start=first) if first is not None and 0 < first - want.start <= CONNECTING else want

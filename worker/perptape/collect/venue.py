@@ -190,8 +190,7 @@ class Venue:
             mine = [grid for grid in grids if grid.dataset == name]
             batches[name].want(session.given_up(coverage, listed, mine, await self.now()))
             if session.begins(coverage):
-                for grid in mine:
-                    await fill.want(grid, coverage)
+                await fill.want(mine, coverage)
         for grid in grids:
             await fill.grid(grid, known[grid.dataset])
 

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 from perptape.exchanges._ccxt_errors import Seen
 from perptape.exchanges._ccxt_lite import exchange_class
+from perptape.exchanges.clock_watch import SET_S
 
 if TYPE_CHECKING:
     from perptape.exchanges.base import Access
 
 USER_AGENT = "perptape (ccxt)"
 PAUSING = (418, 429)
-MOVED_NS = 1_000_000_000
 _AUTHORITY = re.compile(r"^(http|ws)s?://[^/]+")
 _CREDENTIALS = {"apiKey": "apiKey", "apiSecret": "secret", "passphrase": "password"}
 
@@ -45,7 +45,7 @@ class Watch:
     def answered(self, clock: Callable[[], int]) -> None:
         self.received, at, took = _looked(clock)
         since = self.received - round((at - self._asked) * 1e9)
-        self.moved |= abs(since - self.sent) > MOVED_NS + (took + self._took) * 1e9
+        self.moved |= abs(since - self.sent) > (SET_S + took + self._took) * 1e9
         self.sent = since
 
 

@@ -172,14 +172,14 @@ class Logs:
             log.reserve(reserve)
             log.write([head])
             self._disk.fsync_dir(folder)
-        except (OSError, OverflowError, StoreError) as error:
+        except (OSError, StoreError) as error:
             with suppress(StoreError):
                 log.remove()
             if isinstance(error, StoreError):
                 raise
-            why = f"{getattr(error, 'strerror', '') or error}; free some space, or reserve less"
+            why = f"{error.strerror or error}; free some space, or reserve less"
             message = f"no log can be made in {self.root}: {reserve} bytes ({ENV_LOG_RESERVE}) are not to be had: {why}"
-            raise Unwritable(message, _cause(error) if isinstance(error, OSError) else FULL_DISK) from error
+            raise Unwritable(message, _cause(error)) from error
         return log
 
     def adopt(self, unreadable: list[str] | None = None) -> Iterator[tuple[Log, list[Record]]]:
