@@ -93,6 +93,15 @@ def test_one_bad_row_of_a_page_is_a_line_and_the_others_are_kept() -> None:
     assert len(dropped) == 3
 
 
+def test_a_contract_whose_entry_cannot_be_understood_is_not_said_to_be_missing() -> None:
+    context = {"openInterest": "9", "markPx": "2"}
+    instruments = [one(hyperliquid, name, settle="USDC") for name in ("A", "B", "C")]
+    payload = [{"universe": [{"name": "A"}, {"name": "B"}]}, [context, {"openInterest": "9"}]]
+    (rows, dropped), _ = carried_out(hyperliquid.open_interest(instruments), payload)
+    assert [row.instrument.venue_id for row in rows] == ["A"]
+    assert [line.split(":")[0] for line in dropped] == ["1.markPx", "C"]
+
+
 def test_binance_gives_usd_by_a_mark_price_asked_for_all_at_once() -> None:
     marks = [{"symbol": "BTCUSDT", "markPrice": "50000.5"}, {"symbol": "ETHUSDT", "markPrice": "3000"}]
     answers = [{"symbol": "BTCUSDT", "openInterest": "10.5", "time": NOW}]

@@ -107,11 +107,13 @@ def asked(
 ) -> Rows[T]:
     """The items of the `wanted` out of an answer about all; a line for each that it lacks. Raises Unlisted where it lacks every one."""
     left = {one.venue_id: one for one in wanted}
+    shown: set[str] = set()
 
     def mine(item: Any) -> T | None:
         one = left.get(id(item))
         if one is None:
             return None
+        shown.add(one.venue_id)
         row = make(item, one)
         del left[one.venue_id]
         return row
@@ -119,7 +121,7 @@ def asked(
     rows, dropped = read(found, mine)
     if wanted and len(left) == len(wanted) and not dropped:
         raise Unlisted(f"does not list {', '.join(left)}")
-    return rows, dropped + [f"{one.venue_id}: not in the answer" for one in left.values()]
+    return rows, dropped + [f"{lacking}: not in the answer" for lacking in left if lacking not in shown]
 
 
 def of_one(found: Iterable[Any], key: str, one: Instrument, make: Callable[[Any], T | None]) -> Rows[T]:
