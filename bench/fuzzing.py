@@ -1,7 +1,8 @@
 """Wrong payloads of every venue and wrong specs through the real parsers: how many came to what, and which fields were named.
 
-`python -m bench fuzz [--payloads=100000] [--specs=10000] [--seed=0] [--careless=READER]`. The last reads Binance
-carelessly, which must turn it red. What is judged is in tests/fuzz/judge.py; a seed that is printed gives the same payload again.
+`python -m bench fuzz [--payloads=100000] [--specs=10000] [--seed=0] [--venue=VENUE] [--careless=READER]`. The last reads Binance
+carelessly, which must turn it red; a venue may be fuzzed alone. What is judged is in tests/fuzz/judge.py; a seed that is printed gives
+the same payload again.
 """
 
 from __future__ import annotations
@@ -63,10 +64,11 @@ def main() -> int:
     options.add_argument("--payloads", type=int, default=100_000)
     options.add_argument("--specs", type=int, default=10_000)
     options.add_argument("--seed", type=int, default=0)
+    options.add_argument("--venue", choices=VENUES, help="only this one")
     options.add_argument("--careless", choices=NAMES, default="")
     chosen = options.parse_args()
     good = True
-    jobs = [(venue, chosen.payloads, chosen.seed, chosen.careless) for venue in VENUES]
+    jobs = [(venue, chosen.payloads, chosen.seed, chosen.careless) for venue in ([chosen.venue] if chosen.venue else VENUES)]
     with multiprocessing.get_context("spawn").Pool(2) as pool:
         began = time.monotonic()
         for (venue, *_), tally in zip(jobs, pool.imap(of_venue, jobs), strict=True):

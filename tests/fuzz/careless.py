@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
 
 from perptape.exchanges import binance
 from perptape.exchanges.calls import Call, Conversation, Rows, items
+from perptape.exchanges.frames import Hearing
 from perptape.instruments import Instrument
 from perptape.interval import EARLIEST, LATEST, Interval
 from perptape.raw import RawFunding
@@ -51,6 +54,30 @@ def _untimely(item: Any, one: Instrument) -> RawFunding | None:
     return RawFunding(one, time, item["fundingRate"]) if EARLIEST <= time < LATEST else None
 
 
+def _accuses(item: Any, one: Instrument) -> RawFunding | None:
+    """Whatever is wrong, it says that the time is."""
+    try:
+        return RawFunding(one, int(item["fundingTime"]), format(Decimal(item["fundingRate"]), "f"))
+    except (LookupError, TypeError, ValueError, ArithmeticError):
+        raise ValueError("time: it cannot be understood") from None
+
+
+def _swaps(frame: Any, hearing: Hearing) -> None:
+    """It takes an order's quantity for its price and its price for its quantity."""
+    binance.STREAM.read(frame, _Swapped(hearing))
+
+
+class _Swapped:
+    def __init__(self, hearing: Hearing) -> None:
+        self._hearing = hearing
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._hearing, name)
+
+    def event(self, id: str, time: int, side: str, price: Any, average: Any, quantity: Any, venue_id: str | None) -> None:
+        self._hearing.event(id, time, side, quantity, average, price, venue_id)
+
+
 def _instruments() -> Conversation[Rows[Instrument]]:
     """It lists what it understands."""
     listed, _ = yield from binance.instruments()
@@ -66,7 +93,7 @@ def _page(read: Callable[[Any, Instrument], RawFunding | None]) -> Callable[[Ins
             try:
                 row = read(item, instrument)
             except (LookupError, TypeError, ValueError, AttributeError) as error:
-                dropped.append(f"it cannot be understood ({type(error).__name__})")
+                dropped.append(str(error) if read is _accuses else f"it cannot be understood ({type(error).__name__})")
             else:
                 rows += [row] if row is not None else []
         return rows, dropped
@@ -80,12 +107,14 @@ def careless(name: str) -> Any:
     return SimpleNamespace(**told | READERS[name])
 
 
-READERS: Mapping[str, Mapping[str, Callable[..., Any]]] = {
+READERS: Mapping[str, Mapping[str, Any]] = {
     "invents": {"funding_page": _page(_invents)},
     "silent": {"funding_page": _page(_silent)},
     "asserts": {"funding_page": _page(_asserts)},
     "nameless": {"funding_page": _page(_nameless)},
     "untimely": {"funding_page": _page(_untimely)},
     "unlisted": {"instruments": _instruments},
+    "accuses": {"funding_page": _page(_accuses)},
+    "swaps": {"STREAM": replace(binance.STREAM, read=_swaps)},
 }
 NAMES: Sequence[str] = tuple(READERS)

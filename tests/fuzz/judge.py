@@ -11,20 +11,12 @@ from decimal import Decimal, InvalidOperation
 from math import isfinite
 from typing import Any
 
+from fuzz.blame import rightly
 from fuzz.desk import Outcome
 from fuzz.mutate import Mutation
 from perptape.interval import EARLIEST, LATEST, Interval
 
 NEVER = Interval(0, 0)
-
-ROWS_OWN = frozenset(
-    [
-        "contracts", "base", "usd", "mark", "rate", "index", "time", "interval", "price", "quantity", "side", "contract", "frame",
-        "listed", "crowded", "rows", "universe", "next rate", "next funding time", "average price", "venue id", "open interest",
-        "the whole", "control topic", "quote", "settle", "contract size", "multiplier", "funding minutes", "delisted",
-    ]
-)  # fmt: skip
-"""What a row calls its fields, and what a reason says of more than one field: of the whole entry, the contract, the frame."""
 
 _BEFORE = (
     re.compile(r"(binance|bybit|hyperliquid|okx|deribit):? (lists a contract that cannot be understood: )?"),
@@ -36,17 +28,13 @@ _FORMS = (
     (re.compile(r"(?:no|no list at|an empty list at) ([\w.?=-]+|the top) (?:in|of) the answer"), None),
     (re.compile(r"[\w-]+: not in the answer|does not list "), "contract"),
     (re.compile(r"\d+ rows, the time of"), "time"),
-    (re.compile(r"no row from|no settlement in|open interest: none of|a page of \d+ rows"), "rows"),
+    (re.compile(r"no row from|no settlement in|a page of \d+ rows"), "rows"),
     (re.compile(r"not JSON \("), "frame"),
     (re.compile(r"the contract is named in no text"), "contract"),
     (re.compile(r"HTTP 200: "), "the venue's word"),
     (re.compile(r"more at \S+ than a page holds"), "crowded"),
     (re.compile(r"([\w][\w .?=-]*?): "), None),
 )
-
-
-EMPTY = "is missing: {}"
-"""Of an entry without anything in it any field may be named."""
 
 
 def field(reason: str) -> str:
@@ -61,7 +49,7 @@ def field(reason: str) -> str:
     return ""
 
 
-def faults(outcome: Outcome, payload: Any, expected: int, done: Mutation | str, window: Interval = NEVER) -> Iterator[str]:
+def faults(venue: str, outcome: Outcome, payload: Any, expected: int, done: Mutation | str, window: Interval = NEVER) -> Iterator[str]:
     """One line for each thing that must not be. `payload` as it was sent (None where it is no JSON); `expected` rows of it unhurt;
     `done`: the one thing that was done to it, or how the text was garbled; `window`: what it was asked of."""
     if outcome.crash is not None:
@@ -73,31 +61,12 @@ def faults(outcome: Outcome, payload: Any, expected: int, done: Mutation | str, 
         named = field(reason)
         if not named:
             yield f"names no field: {reason}"
-        elif isinstance(done, Mutation) and not _concerns(named, done) and not reason.endswith(EMPTY):
+        elif isinstance(done, Mutation) and not rightly(named, reason, done, payload, venue):
             yield f"names {named}, which is well: {reason}"
     yield from _of_rows(outcome, payload)
     lost = expected - len(outcome.rows)
     if lost > 0 and not outcome.reasons and not (isinstance(done, Mutation) and _leaves_out(done, window)):
         yield f"{lost} rows lost without a word"
-
-
-def _concerns(named: str, done: Mutation) -> bool:
-    place = named.startswith("place ") and (done.kind != "gone" or any(isinstance(step, int) for step in done.path))
-    first = done.kind == "added" and not done.inside  # into an empty list: any field of it may be missing
-    return named in done.names or named in ROWS_OWN or place or first or _said_by_venue(named, done)
-
-
-WORDS = frozenset(
-    [
-        "code", "msg", "message", "error", "retCode", "retMsg", "ret_code", "success", "status", "result", "data", "e", "id",
-        "event", "s", "op", "topic", "isDelisted", "extra", "sCode", "list",
-    ]
-)  # fmt: skip
-
-
-def _said_by_venue(named: str, done: Mutation) -> bool:
-    """An answer that CCXT takes for a refusal; one that is no block or list at all is one."""
-    return named in ("the venue's word", *WORDS) and (done.kind == "added" or not done.path or bool(done.names & WORDS))
 
 
 SILENT = frozenset(
@@ -111,9 +80,7 @@ SILENT = frozenset(
 
 def _leaves_out(done: Mutation, window: Interval) -> bool:
     """Whether the venue itself may have said so little: entries that are gone, of another contract, of another time."""
-    last = next((step for step in reversed(done.path) if isinstance(step, str)), "")
-    entry = bool(done.path) and isinstance(done.path[-1], int)
-    return last in SILENT or (entry and done.kind == "gone") or not done.path or _elsewhen(done.after, window)
+    return done.key in SILENT or (done.is_entry and done.kind == "gone") or not done.path or _elsewhen(done.after, window)
 
 
 def _elsewhen(value: Any, window: Interval) -> bool:

@@ -35,17 +35,42 @@ DEEP = (_deep(100), _deep(900))
 
 @dataclass(frozen=True, slots=True)
 class Mutation:
-    """What was done, and where. `inside`: the names of all that was at and below that place before; `after`: what stands there now."""
+    """What was done, and where: `path` is of the part that was changed, taken away or put there; `before` and `after` are what stood and
+    what stands there, None for nothing."""
 
     kind: str
     path: Path
-    inside: frozenset[str]
+    before: Any = None
     after: Any = None
 
     @property
-    def names(self) -> frozenset[str]:
-        """Every name that may rightly be blamed for it."""
-        return self.inside | {step for step in self.path if isinstance(step, str)}
+    def is_entry(self) -> bool:
+        """Whether it was done to an entry of a list."""
+        return bool(self.path) and isinstance(self.path[-1], int)
+
+    @property
+    def moves(self) -> bool:
+        """Whether those behind it in its list have other places now."""
+        return self.is_entry and self.kind in ("gone", "added", "twice")
+
+    @property
+    def key(self) -> str:
+        """The last name on the path: of the part itself, or of the list that it is an entry of."""
+        return next((step for step in reversed(self.path) if isinstance(step, str)), "")
+
+    @property
+    def broken(self) -> frozenset[str]:
+        """Every name that may rightly be blamed for it: of what is twice as it was, only the list's."""
+        inside = frozenset() if self.kind == "twice" else names(self.after if self.kind == "added" else self.before)
+        return inside | {self.key}
+
+    def at(self, pattern: str) -> bool:
+        """Whether it was done at, above or below a path like ``data.*.1``; one entry less or more moves those behind it too."""
+        for place, (step, meant) in enumerate(zip(self.path, pattern.split("."), strict=False)):
+            behind = self.moves and place == len(self.path) - 1 and meant.isdigit() and isinstance(step, int) and int(meant) > step
+            if meant != str(step) and not behind and not (meant == "*" and isinstance(step, int)):
+                return False
+        return True
 
 
 def places(value: Any, path: Path = ()) -> Iterator[Path]:
@@ -79,16 +104,23 @@ def mutated(payload: Any, random: Random) -> tuple[Any, Mutation]:
     change = _CHANGES.get(kind)
     if kind == "gone":
         del holder[key]
-    elif kind == "twice" and isinstance(holder, list) and holder is not whole:
+        return (whole[0] if whole else None), Mutation(kind, path, before)
+    if kind == "twice" and isinstance(holder, list) and holder is not whole:
         holder.insert(key, copy.deepcopy(before))
-    elif kind == "added" and isinstance(before, dict):
-        before[random.choice(["extra", "code", "error", "e", "id", "event", "topic", "isDelisted"])] = random.choice(JUNK)
-    elif kind == "added" and isinstance(before, list):
-        before.insert(random.randrange(len(before) + 1), random.choice(JUNK))
-    else:
-        holder[key] = random.choices(DEEP, (9, 1))[0] if kind == "deep" else change(before) if change is not None else random.choice(JUNK)
-    after = None if kind == "gone" else holder[key]
-    return (whole[0] if whole else None), Mutation(kind, path, names(before), after)
+        return whole[0], Mutation(kind, path, before, before)
+    if kind == "added" and isinstance(before, dict | list):
+        put, junk = _added(before, random), random.choice(JUNK)
+        before.insert(put, junk) if isinstance(before, list) else before.__setitem__(put, junk)
+        return whole[0], Mutation(kind, (*path, put), None, junk)
+    holder[key] = random.choices(DEEP, (9, 1))[0] if kind == "deep" else change(before) if change is not None else random.choice(JUNK)
+    return whole[0], Mutation(kind if kind in (*_CHANGES, "deep") else "junk", path, before, holder[key])
+
+
+def _added(before: Any, random: Random) -> Any:
+    """The key or place of what is put into a block or list."""
+    if isinstance(before, list):
+        return random.randrange(len(before) + 1)
+    return random.choice(["extra", "code", "error", "e", "id", "event", "topic", "isDelisted"])
 
 
 def _number(value: Any) -> Any:

@@ -37,7 +37,7 @@ async def _answer(desk: Desk, random: Random, question: Question) -> tuple[str, 
     expected = 0 if payload is None else ROWS[desk.venue, question]
     others = [value for key, value in replies.items() if key != name]
     sent = None if payload is None else [payload, others]
-    wrong = judge.faults(outcome, sent, expected, done, ASKED.get(question, judge.NEVER))
+    wrong = judge.faults(desk.venue, outcome, sent, expected, done, ASKED.get(question, judge.NEVER))
     return f"{question} {_told(done)}", outcome, list(wrong)
 
 
@@ -46,7 +46,7 @@ def _frame(desk: Desk, random: Random) -> tuple[str, judge.Outcome, list[str]]:
     texts = {"": encoded(frame.payload)}
     payload, done = _wrong(frame.payload, random, texts, "")
     outcome = desk.hear(texts[""])
-    wrong = list(judge.faults(outcome, payload, frame.events if payload is not None else 0, done))
+    wrong = list(judge.faults(desk.venue, outcome, payload, frame.events if payload is not None else 0, done))
     empty = not isinstance(done, str) and done.kind != "deep" and any(at(payload, path) == [] for path in places(payload))
     if not outcome.told and not outcome.reasons and not empty:
         wrong.append("a frame passed over without a word")
