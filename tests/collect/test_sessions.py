@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 
 import pytest
 from structlog.testing import capture_logs
@@ -12,6 +13,7 @@ from perptape.collect.report import standings
 from perptape.collect.rhythm import Rhythm
 from perptape.collect.stream_batch import Batch
 from perptape.collect.stream_log import StreamLog
+from perptape.collect.targets import CONNECTING
 from perptape.datasets.liquidations import LIQUIDATIONS, row
 from perptape.errors import Fatal, Retry, StoreError
 from perptape.interval import DAY, HOUR, MINUTE, NS, SECOND
@@ -305,6 +307,44 @@ async def test_what_a_session_wants_is_known_to_the_store_before_the_venue_is_as
     setattr(exchange, page, asked)
     await world.stay(MINUTE, collect, BTC)
     assert [want.start for want in wanted[0]] == [since - back]
+
+
+@pytest.mark.parametrize("more", [{}, {"namespace": "n", "session": "s"}], ids=["laptop", "pod"])
+@pytest.mark.parametrize("gone", [False, True], ids=["its log is found", "its log is gone"])
+async def test_a_stream_that_is_killed_before_its_venue_acknowledges_anything_is_missed(world, tmp_path, more, gone):
+    """Killed the moment it dials, or once the store has what it wants, with the disk of its log."""
+    exchange, since, killed = world.venue("binance", ["BTC"]), world.clock.ms, tmp_path / "killed"
+
+    class Seen(Tape):
+        def commit(self, venue, dataset, *rest, **named):
+            name = super().commit(venue, dataset, *rest, **named)
+            if gone and dataset == "liquidations":
+                leave()
+            return name
+
+    def leave():
+        if not killed.exists():
+            shutil.copytree(world.root, killed, ignore=shutil.ignore_patterns("log") if gone else None)
+
+    async def dialled(*asked, truth=exchange.liquidations):
+        if not gone:
+            leave()
+        return await truth(*asked)
+
+    exchange.liquidations, world.opened = dialled, Seen.open(str(world.root))
+    more |= {"since": since} if more else {}
+    await world.stay(MINUTE, "{liquidations: {}}", BTC, **more)
+    world.root, world.opened = killed, None
+    assert world.tape.coverage("binance", "liquidations").wants or not gone, "before anybody comes"
+    world.clock.forward(3 * HOUR)
+    began = world.clock.ms
+    await world.stay(2 * MINUTE, "{liquidations: {}}", BTC, **more)
+    world.clock.forward(HOUR)
+    found = standing(world, "binance", "liquidations", "BTC")
+    assert found.wanted[0].start <= since + CONNECTING
+    (missed,) = [state for state in found.states if began - HOUR in state.span]
+    assert (missed.status, missed.reason) == ("lost", "process down")
+    assert missed.span.end >= began
 
 
 async def test_an_old_log_that_cannot_be_read_keeps_nothing_from_being_collected_and_is_told(world):

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from perptape.claims import Want, horizon
+from perptape.claims import Want, horizon, join_wants
 from perptape.collect.grids import funding_grids, open_interest_grids, stream_grid
 from perptape.collect.targets import CONNECTING, Session, former, resolved
 from perptape.coverage import Coverage
@@ -138,6 +138,25 @@ def test_a_stream_is_wanted_from_its_first_proof_when_that_comes_soon_and_from_i
 def test_another_process_of_the_session_wants_from_where_the_first_one_did():
     first = Want("f:n", "s", BTC.instrument.id, STREAM.name, NOW + 2 * SECOND, NOW + MINUTE)
     assert streamed(NOW + 10 * MINUTE, first).start == NOW + 2 * SECOND
+
+
+def begun(now, *wants):
+    return Session("f:n", "s", NOW).want_before(STREAM, BTC, now, Coverage.of([], wants))
+
+
+def test_before_a_stream_is_dialled_it_is_wanted_from_where_a_connection_is_late():
+    """What its first proof says, or that there was none in time, is no later, and so joins to what it would be without."""
+    assert [begun(NOW + late).start - NOW for late in (0, CONNECTING, CONNECTING + 1)] == [CONNECTING, CONNECTING, 0]
+    for first in (NOW + 1, NOW + CONNECTING, NOW + CONNECTING + 1, None):
+        (joined,) = join_wants([begun(NOW), streamed(first)])
+        assert joined.start == streamed(first).start
+    old = Want("f:n", "old", BTC.instrument.id, STREAM.name, NOW - DAY, NOW - HOUR)
+    assert begun(NOW, old).start == streamed(NOW, old).start, "it goes on where another one stopped"
+
+
+def test_another_process_of_the_session_learns_nothing_from_one_that_only_began():
+    assert streamed(NOW + 10 * MINUTE, begun(NOW)).start == NOW
+    assert streamed(NOW + SECOND, begun(NOW)).start == NOW + SECOND
 
 
 def test_a_stream_that_goes_on_after_a_crash_wants_all_time_since():

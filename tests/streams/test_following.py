@@ -77,9 +77,13 @@ class Stage:
         def wants(now: int, first: int | None) -> tuple[Want, ...]:
             return tuple(session.want_stream(grid, target, now, known, first) for target in targets)
 
+        def before(now: int) -> tuple[Want, ...]:
+            return tuple(session.want_before(grid, target, now, known) for target in targets)
+
         stream = LiveStream(
-            self.exchange, listing, logs=Logs("/state/log", self.disk), segments=self.store, wants=wants, clock=lambda: LoopClock().ms,
-            random=Random(len(self.begun)), on_disk=inline, on_store=inline, goes_on=handed_over, log_limit=2**20,
+            self.exchange, listing, logs=Logs("/state/log", self.disk), segments=self.store, wants=wants, before=before,
+            clock=lambda: LoopClock().ms, random=Random(len(self.begun)),
+            on_disk=inline, on_store=inline, goes_on=handed_over, log_limit=2**20,
         )  # fmt: skip
         outcome.live = stream.report
         await stream.run(stop)

@@ -8,9 +8,10 @@ import re
 
 import pytest
 
-from perptape.claims import join
+from perptape.claims import join, join_wants
 from perptape.collect.stream_adopt import adopt
 from perptape.collect.streams import trouble
+from perptape.collect.targets import CONNECTING
 from perptape.datasets import LIQUIDATIONS
 from perptape.datasets import base as datasets
 from perptape.errors import Fatal, Retry, Skip
@@ -31,9 +32,9 @@ async def test_everything_received_is_in_segments_with_its_claims_and_wants(stag
     assert len(one.prices) == 150
     assert one.report.complete
     assert one.report.counts.events == 150
-    assert (one.report.segments, one.report.waiting) == (4, 0)
+    assert (one.report.segments, one.report.waiting) == (5, 0)
     assert one.spans("sampled") == one.spans("live") == [(0.1, 147.1)]
-    assert {want.asserted_at for want in one.store.wants} == {START + 500, START + 60_500, START + 120_500, START + 150_100}
+    assert {want.asserted_at for want in one.store.wants} == {START, START + 500, START + 60_500, START + 120_500, START + 150_100}
     assert one.disk.folders("/state/log") == []
     assert len(one.rows) == 150
 
@@ -102,8 +103,29 @@ async def test_what_is_wanted_is_said_as_soon_as_a_connection_proves(stage) -> N
     one = stage()
     async with running(one):
         await one.beat(3)
-        said = list(one.store.wants)
+        said = join_wants(one.store.wants)
     assert {(want.start, want.ended) for want in said} == {(START + 100, None)}, "one that is killed now leaves a hole that is known"
+
+
+@pytest.mark.parametrize("away", [False, True])
+async def test_what_is_wanted_is_durable_before_the_venue_is_dialled(stage, away: bool) -> None:
+    """In the log, whatever becomes of the store: killed, or without power, before anything is acknowledged it is missed all the same."""
+    one, left = stage(), []
+    one.store.away = away
+    dialled = one.exchange.liquidations
+
+    async def seen(*asked):
+        left.append(one.disk.after_power_loss("dropped"))
+        return await dialled(*asked)
+
+    one.exchange.liquidations = seen
+    async with running(one):
+        pass
+    store = type(one.store)()
+    found = adopt(Logs("/state/log", left[0]), store)
+    ids = [instrument.id for instrument in one.exchange.listing]
+    assert [(want.instrument, want.start, want.ended) for want in store.wants] == [(name, START + CONNECTING, None) for name in ids]
+    assert (store.claims, found.since("binance", "liquidations")) == ([], dict.fromkeys(ids, START))
 
 
 async def test_a_stream_that_its_venue_ended_is_still_wanted(stage) -> None:
@@ -384,7 +406,7 @@ async def test_a_stream_whose_disk_is_full_from_its_start_is_known_to_be_wanted_
     await one.beat(20)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-    (want,) = one.store.wants
+    (want,) = join_wants(one.store.wants)
     assert (want.start, want.ended) == (START + 100, None)
 
 

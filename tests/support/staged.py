@@ -57,7 +57,7 @@ class Stage:
     def stream(self, **more: Any) -> LiveStream:
         clock = self.exchange.clock
         return LiveStream(
-            self.exchange, self.exchange.listing, logs=self.logs, segments=self.store, wants=self.wants,
+            self.exchange, self.exchange.listing, logs=self.logs, segments=self.store, wants=self.wants, before=self.before,
             clock=lambda: clock.ms, random=Random(1), on_row=self.rows.append,
             **{"on_disk": inline, "on_store": inline, "log_limit": 2**21, **more},
         )  # fmt: skip
@@ -67,9 +67,16 @@ class Stage:
         return Logs("/state/log", self.disk)
 
     def wants(self, now: int, first: int | None) -> tuple[Want, ...]:
-        session, grid, known = Session("file", "session", START), stream_grid(self.exchange.traits), Coverage()
-        asked = [Resolution("BTC", self.exchange.traits.venue, one) for one in self.exchange.listing]
-        return tuple(session.want_stream(grid, one, now, known, first) for one in asked)
+        session, grid = Session("file", "session", START), stream_grid(self.exchange.traits)
+        return tuple(session.want_stream(grid, one, now, Coverage(), first) for one in self.asked)
+
+    def before(self, now: int) -> tuple[Want, ...]:
+        session, grid = Session("file", "session", START), stream_grid(self.exchange.traits)
+        return tuple(session.want_before(grid, one, now, Coverage()) for one in self.asked)
+
+    @property
+    def asked(self) -> list[Resolution]:
+        return [Resolution("BTC", self.exchange.traits.venue, one) for one in self.exchange.listing]
 
     def standing(self) -> list[tuple[str, str, float, float]]:
         """What the wanted time stands at, long afterwards: (status, reason, from, to) in seconds since the start."""

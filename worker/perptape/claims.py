@@ -197,6 +197,11 @@ def join_wants(wants: Iterable[Want]) -> tuple[Want, ...]:
     return tuple(sorted(out.values(), key=lambda want: want.key))
 
 
+def ended(wants: Iterable[Want], end: int) -> tuple[Want, ...]:
+    """The same wants, of which those that went on end at `end`."""
+    return tuple(want if want.ended is not None else replace(want, ended=max(end, want.start)) for want in wants)
+
+
 def reaches(wants: Iterable[Want], horizon: int) -> Iterator[tuple[Want, int]]:
     """The wants of one instrument and grid, each with where it ends for now.
 

@@ -12,6 +12,7 @@ from random import Random
 
 import structlog
 
+from perptape.claims import Want
 from perptape.collect.marks import Rules
 from perptape.collect.stream_adopt import Segments
 from perptape.collect.stream_batch import Intake
@@ -39,6 +40,7 @@ class LiveStream:
     """A venue's stream. `clock` is local ms; times are shifted to the venue's clock by the exchange's offset.
 
     `since`: instrument -> when an earlier process stopped listening (`Adopted.since`), from where on this one records a hole.
+    `before`: now, ms -> what is wanted before anything is dialled.
     `goes_on`, asked at its end: whether what is wanted outlives a stop, since another process or stream carries it on.
     `log_limit`: the bytes that its log takes from the disk beforehand. `look` raises StoreError while the store is away.
     `on_row` gets every row at once, of every connection; it must be quick and not raise.
@@ -54,6 +56,7 @@ class LiveStream:
         wants: Wants,
         clock: Callable[[], int],
         random: Random,
+        before: Callable[[int], tuple[Want, ...]] = lambda now: (),
         since: Mapping[str, int] | None = None,
         replicas: int = 1,
         pace: Pace | None = None,
@@ -72,6 +75,7 @@ class LiveStream:
         self._logs = logs
         self._segments = segments
         self._wants = wants
+        self._before = before
         self._clock = clock
         self._random = random
         self._since = dict(since or {})
@@ -139,6 +143,7 @@ class LiveStream:
         spare = self._sink(intake, feed)
         ears = [*sinks, spare]
         writer = self._writer(log, intake, ears, disk, store)
+        await writer.begin(self._before(self.now()))
         stopping = asyncio.Event()
         beside = LiveReport(self.report.venue, self.report.dataset, self.report.instruments)  # what becomes of it ends no stream
         second = Second(sinks, spare, lambda: self._place(spare, ears, beside).keep(stopping), self.report, feed.quiet_limit / SECOND)

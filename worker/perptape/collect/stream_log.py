@@ -100,6 +100,11 @@ class StreamLog:
         name = layout.segment_name(time, self._new_id(), 0)
         return Segment(name, self._venue, self._dataset.name, self._dataset.schema.empty_table(), (), wants)
 
+    def assert_wants(self, time: int, wants: tuple[Want, ...]) -> None:
+        """The first roll, of what is wanted and nothing more: what was missed until now is one hole with what is missed until a
+        connection proves. Raises StoreError."""
+        self._write([replace(self._tail.roll(time, wants), time=min(self._tail.said.values()))])
+
     def pass_by(self) -> None:
         """From here on nothing is written any more: what the log does not take goes straight to the store, or with this process."""
         self._beside = True

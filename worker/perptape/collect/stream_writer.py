@@ -6,14 +6,13 @@ A failure of the disk or the store is told and tried again; it stops nothing.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from random import Random
 
 import structlog
 
-from perptape.claims import Want
+from perptape.claims import Want, ended
 from perptape.collect.circuit import backoff
 from perptape.collect.stream_adopt import Segments, put
 from perptape.collect.stream_batch import Batch, Intake
@@ -63,14 +62,24 @@ class Writer:
         self._rolled, self._due, self._flushing = asyncio.Event(), asyncio.Event(), asyncio.Lock()
         self._said = structlog.get_logger(__name__).bind(venue=report.venue, dataset=report.dataset)
 
+    async def begin(self, wants: tuple[Want, ...]) -> None:
+        """What is wanted is in the log, and soon in the store: who is killed before a connection proves is missed. What the log does
+        not take now it takes with its first roll."""
+        if not wants:
+            return
+        with suppress(StoreError):
+            await self._disk(lambda: self._log.assert_wants(self._now(), wants))
+            self._report.waiting += 1
+            self._rolled.set()
+
     async def flushing(self, stopping: asyncio.Event) -> None:
         while not await _any_within((stopping,), self._pace.flush):
             with suppress(StoreError):
                 await self._flush()
 
     async def rolling(self, stopping: asyncio.Event) -> None:
-        """The first as soon as a connection proves: a process that is killed after it has said what was wanted. Before its time where
-        much was received, or the store is back."""
+        """The first as soon as a connection proves, so that it is known from when on. Before its time where much was received, or the
+        store is back."""
         wait, left = self._pace.flush, self._pace.roll
         while not stopping.is_set():
             due = await _any_within((stopping, self._due), wait)
@@ -232,11 +241,6 @@ class Writer:
             self._said.error("not written", rows=len(self._intake), outcome=str(error))
         self._report.last_error = self._report.log_error = str(error)
         self._report.log_reason = error.reason
-
-
-def ended(wants: Iterable[Want], end: int) -> tuple[Want, ...]:
-    """The same wants, of which those that went on end at `end`. Pure."""
-    return tuple(want if want.ended is not None else replace(want, ended=max(end, want.start)) for want in wants)
 
 
 async def _any_within(events: Sequence[asyncio.Event], seconds: float) -> bool:

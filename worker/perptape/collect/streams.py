@@ -169,13 +169,17 @@ async def _streamed(
     if not known:
         return
     ((logs, looked, coverage),) = known
-    unlogged.since = {**stopped(coverage, session.spec), **unlogged.since} if begins else unlogged.since
+    unlogged.since = {**stopped(coverage, session.spec, venue.clock()), **unlogged.since} if begins else unlogged.since
     targets = [target for target in venue.targets if target.instrument is not None]
     instruments = [target.instrument for target in targets if target.instrument is not None]
 
     def wants(now: int, first: int | None) -> tuple[Want, ...]:
         mine = [session.want_stream(grid, target, now, coverage, first) for target in targets]
         return (*mine, *session.given_up(coverage, [one.id for one in instruments], [grid], now))
+
+    def before(now: int) -> tuple[Want, ...]:
+        """Nothing is given up yet: one that cannot begin leaves it to the stream that it was to follow."""
+        return tuple(session.want_before(grid, target, now, coverage) for target in targets)
 
     def judged(known: Coverage) -> Figures | None:
         now = venue.clock()
@@ -196,6 +200,7 @@ async def _streamed(
         logs=logs,
         segments=followed,
         wants=wants,
+        before=before,
         clock=environment.clock,
         random=environment.random,
         since=unlogged.since,
@@ -218,12 +223,13 @@ async def _streamed(
     outcome.error = trouble(report, unlogged.began)
 
 
-def stopped(coverage: Coverage, spec: str) -> dict[str, int]:
+def stopped(coverage: Coverage, spec: str, now: int) -> dict[str, int]:
     """Instrument -> up to when the store says everything, of what a dead process of this spec wanted: its log may be in the store
-    already. Pure."""
-    wants = [want for want in coverage.wants if (want.spec, want.grid, want.ended) == (spec, STREAM, None)]
+    already, or gone. Of one that was killed before it proved anything, since when it is wanted. Pure."""
+    wants = [want for want in coverage.wants if (want.spec, want.grid, want.ended) == (spec, STREAM, None) and want.start <= now]
     found = {want.instrument: [claim.end for claim in coverage.of_grid(want.instrument, STREAM)] for want in wants}
-    return {one: max(ends) for one, ends in found.items() if ends}
+    starts = {want.instrument: want.start for want in sorted(wants, key=lambda want: -want.start)}
+    return {one: max(ends, default=starts[one]) for one, ends in found.items()}
 
 
 def trouble(report: LiveReport, began: int) -> str:

@@ -114,10 +114,19 @@ class Session:
         want = self.want(grid, resolution, now, coverage)
         if want.start != max(self.since, resolution.since):  # it goes on where another session stopped
             return want
-        asserted = [other.start for other in coverage.wants if other.key == want.key]
+        known = [other.start for other in coverage.wants if other.key == want.key]
+        asserted = [start for start in known if start != want.start + CONNECTING]  # but by one that had only begun
         if asserted:  # by a process of this session before this one
             return replace(want, start=max(want.start, *asserted))
         return replace(want, start=first) if first is not None and 0 < first - want.start <= CONNECTING else want
+
+    def want_before(self, grid: Grid, resolution: Resolution, now: int, coverage: Coverage) -> Want:
+        """The same before anything is dialled: of one that is killed before it proves anything. From where a connection is late, since
+        it cannot be known yet when the first one proves; what is wanted later begins no later, and wants join by the least start.
+        """
+        want = self.want_stream(grid, resolution, now, coverage, None)
+        late = want.start + CONNECTING
+        return replace(want, start=late) if want.start == max(self.since, resolution.since) and now <= late else want
 
     def _first_slot(self, grid: Grid, now: int, mine: Sequence[Want]) -> int:
         """Where samples of a session that goes on for no other are wanted from: the slot in which it began, unless that ended while its

@@ -10,10 +10,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
 
-from perptape.claims import STREAM, Claim, Want
+from perptape.claims import STREAM, Claim, Want, ended
 from perptape.collect.stream_adopt import Segments
 from perptape.collect.stream_thread import Offload
-from perptape.collect.stream_writer import ended
 from perptape.collect.together import aside
 from perptape.datasets.liquidations import LIQUIDATIONS
 from perptape.errors import StoreError
