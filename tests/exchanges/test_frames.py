@@ -130,6 +130,13 @@ def test_deribits_liquidations_are_flagged_trades(flag: str | None, sides: list[
     assert notes.told == [("feed", "ETH-PERPETUAL")], "a trade that is no liquidation also proves the feed"
 
 
+@pytest.mark.parametrize("entry", [{}, {"0": TRADE}])
+def test_what_names_no_contract_is_no_trade_that_liquidated_nobody(entry: Any) -> None:
+    notes = heard(deribit.STREAM, {"params": {"channel": "trades.ETH-PERPETUAL.100ms", "data": [entry, TRADE]}, "method": "subscription"})
+    (said,) = notes.bad
+    assert "instrument_name: is missing" in said
+
+
 def test_deribit_counts_the_channels_that_it_took() -> None:
     frames = deribit.STREAM.subscribe(["ETH-PERPETUAL"], "ticker.BTC-PERPETUAL.100ms")
     assert deribit.STREAM.acknowledgements(frames) == 2

@@ -181,9 +181,10 @@ def _read(frame: Any, hearing: Hearing) -> None:
 
 
 def _trade(item: Any, hearing: Hearing) -> None:
+    id = item["instrument_name"]  # before the flag: an entry without anything has none either, and would pass for a trade of nobody's
     for order in _orders(item):
         price = item["price"]
-        hearing.event(item["instrument_name"], item["timestamp"], order, price, price, item["contracts"], item["trade_id"])
+        hearing.event(id, item["timestamp"], order, price, price, item["contracts"], item["trade_id"])
 
 
 def _orders(item: Any) -> list[str]:
