@@ -28,26 +28,26 @@ Keys = Mapping[str, tuple[str, ...]]
 BEHIND: Mapping[str, Keys] = {
     "binance": {
         "the whole": ("symbols.*", "*"), "rows": ("symbols.*", "*"),
-        "time": ("time", "timestamp", "fundingTime", "T", "E"), "contract": ("symbol", "s"), "venue id": ("symbol",),
+        "time": ("timestamp", "fundingTime", "T", "E"), "contract": ("symbol", "s"), "venue id": ("symbol",),
         "open interest": ("openInterest", "sumOpenInterest", "sumOpenInterestValue"),
         "base": ("openInterest", "sumOpenInterest", "baseAsset"), "usd": ("sumOpenInterestValue",), "mark": ("markPrice",),
-        "index": ("indexPrice",), "rate": ("lastFundingRate", "fundingRate"), "next funding time": ("nextFundingTime", "time"),
+        "index": ("indexPrice",), "rate": ("lastFundingRate", "fundingRate"), "next funding time": ("nextFundingTime",),
         "interval": ("fundingIntervalHours",), "side": ("S",), "price": ("p",), "average price": ("ap",), "quantity": ("z",),
         "quote": ("quoteAsset",), "settle": ("marginAsset",), "listed": ("onboardDate",),
         "delisted": ("deliveryDate", "status"), "funding minutes": ("fundingIntervalHours",), "e": ("id",),
     },
     "bybit": {
         "the whole": ("result.list.*", "data.*"), "rows": ("result.list.*", "data.*"),
-        "time": ("time", "timestamp", "fundingRateTimestamp", "T", "ts"), "contract": ("symbol", "s"), "venue id": ("symbol",),
+        "time": ("timestamp", "fundingRateTimestamp", "T", "ts"), "contract": ("symbol", "s"), "venue id": ("symbol",),
         "open interest": ("openInterest", "openInterestValue"), "base": ("openInterest", "baseCoin"), "usd": ("openInterestValue",),
-        "mark": ("markPrice",), "index": ("indexPrice",), "rate": ("fundingRate",), "next funding time": ("nextFundingTime", "time"),
+        "mark": ("markPrice",), "index": ("indexPrice",), "rate": ("fundingRate",), "next funding time": ("nextFundingTime",),
         "interval": ("fundingIntervalHour",), "side": ("S",), "price": ("p",), "quantity": ("v",), "quote": ("quoteCoin",),
         "settle": ("settleCoin",), "listed": ("launchTime",), "delisted": ("deliveryTime", "status"),
         "funding minutes": ("fundingInterval",), "op": ("topic",),
     },
     "hyperliquid": {
         "the whole": ("universe.*", "*"), "rows": ("*",),
-        "time": ("time",), "contract": ("name", "isDelisted"), "venue id": ("name",), "base": ("openInterest", "name"),
+        "contract": ("name", "isDelisted"), "venue id": ("name",), "base": ("openInterest", "name"),
         "open interest": ("openInterest",), "mark": ("markPx",), "index": ("oraclePx",), "rate": ("funding", "fundingRate"),
         "place 0": ("0.universe.*",), "place 1": ("1.*",), "universe": ("universe", "0.universe", "1"),
     },
@@ -56,8 +56,8 @@ BEHIND: Mapping[str, Keys] = {
         "time": ("ts", "fundingTime", "data.*.0"), "contract": ("instId",), "venue id": ("instId",),
         "open interest": ("oi", "oiCcy", "oiUsd", "data.*.1", "data.*.2", "data.*.3"), "contracts": ("oi", "data.*.1"),
         "base": ("oiCcy", "instFamily", "data.*.2"), "usd": ("oiUsd", "data.*.3"), "rate": ("fundingRate", "realizedRate"),
-        "next rate": ("nextFundingRate",), "next funding time": ("fundingTime", "ts"), "interval": ("fundingTime", "nextFundingTime"),
-        "side": ("side",), "price": ("bkPx",), "quantity": ("sz",), "quote": ("instFamily",), "settle": ("settleCcy",),
+        "next rate": ("nextFundingRate",), "next funding time": ("fundingTime",), "interval": ("fundingTime", "nextFundingTime"),
+        "price": ("bkPx",), "quantity": ("sz",), "quote": ("instFamily",), "settle": ("settleCcy",),
         "contract size": ("ctVal", "ctMult"), "multiplier": ("ctMult",), "listed": ("listTime",),
         "funding minutes": ("fundingTime", "nextFundingTime"), "data": ("event",), **{f"place {n}": (f"data.*.{n}",) for n in range(4)},
     },
@@ -66,12 +66,15 @@ BEHIND: Mapping[str, Keys] = {
         "time": ("timestamp", "creation_timestamp"), "contract": ("instrument_name",), "venue id": ("instrument_name", "trade_id"),
         "open interest": ("open_interest",), "base": ("open_interest", "base_currency"), "usd": ("open_interest",),
         "mark": ("mark_price",), "index": ("estimated_delivery_price",), "rate": ("current_funding", "interest_1h"),
-        "side": ("direction",), "price": ("price",), "average price": ("price",), "quantity": ("contracts", "amount"),
+        "side": ("direction",), "average price": ("price",), "quantity": ("contracts", "amount"),
         "quote": ("quote_currency",), "settle": ("settlement_currency",), "contract size": ("contract_size",),
         "listed": ("creation_timestamp",), "delisted": ("expiration_timestamp", "is_active"), "result": ("params",),
     },
 }  # fmt: skip
-"""Venue -> the name in a reason -> the keys behind it, or paths of what has no key (``*``: any place in a list)."""
+"""Venue -> the name in a reason -> the keys behind it beside one of that name, or paths of what has no key (``*``: any place in a list).
+
+``e``, ``op``, ``result`` and ``data`` are what a frame is told by: one without the key on the right is looked at for the one on the left.
+"""
 
 REFUSING: Mapping[str, frozenset[str]] = {
     "binance": frozenset(["code", "msg"]),

@@ -79,8 +79,11 @@ SILENT = frozenset(
 
 
 def _leaves_out(done: Mutation, window: Interval) -> bool:
-    """Whether the venue itself may have said so little: entries that are gone, of another contract, of another time."""
-    return done.key in SILENT or (done.is_entry and done.kind == "gone") or not done.path or _elsewhen(done.after, window)
+    """Whether the venue itself may have said so little: entries that are gone, of another contract, of another time. One that is odd
+    does not say it."""
+    if done.is_entry:
+        return done.kind == "gone" or _elsewhen(done.after, window)
+    return done.key in SILENT or not done.path or _elsewhen(done.after, window)
 
 
 def _elsewhen(value: Any, window: Interval) -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from fuzz.blame import BEHIND, rightly
-from fuzz.judge import field
+from fuzz.desk import Outcome
+from fuzz.judge import faults, field
 from fuzz.mutate import Mutation, names
 from fuzz.payloads import answers, frames
 from perptape.exchanges.registry import VENUES
@@ -66,6 +67,19 @@ def test_what_is_well_may_not(venue: str, done: Mutation, reason: str) -> None:
 def test_a_frame_is_blamed_whole_where_no_json_can_hold_what_it_holds() -> None:
     done = Mutation("junk", ("o", "z"), "1", NAN)
     assert rightly("frame", "not JSON ()", done, {"o": {"z": NAN}}, "binance")
+
+
+@pytest.mark.parametrize(
+    ("done", "lost"),
+    [
+        (Mutation("gone", ("data", 0), ORDER), 0),
+        (Mutation("junk", ("data",), [ORDER], []), 0),
+        (Mutation("junk", ("data", 0), ORDER, {}), 1),
+        (Mutation("added", ("data", 0), None, 7), 1),
+    ],
+)
+def test_a_row_is_lost_rightly_where_its_entry_is_gone_and_wrongly_where_one_is_odd(done: Mutation, lost: int) -> None:
+    assert len(list(faults("bybit", Outcome([("a row",)]), {}, 2, done))) == lost
 
 
 @pytest.mark.parametrize("venue", VENUES)
