@@ -6,18 +6,17 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-from campaign.feed import key_of
 from campaign.stage import Parts
+from campaign.stream_defects import AcrossLine, DistinctLine, ResetLine
 from campaign.venue import Line
 from campaign.views import ProcessDisk
 from perptape.claims import Claim
 from perptape.errors import Retry
-from perptape.exchanges.base import Sink, Traits
-from perptape.instruments import Instrument
-from perptape.raw import Answer, RawLiquidation
+from perptape.exchanges.base import Traits
+from perptape.raw import Answer
 from perptape.simulation.schedule import Schedule
 from perptape.standing import DOUBTED
 from perptape.store.filesystem import Entry
@@ -29,6 +28,8 @@ from perptape.store.log_space import HEAD, Ring
 from perptape.store.publish import Publisher
 from perptape.store.segment import Segment
 from perptape.store.tape import Tape
+
+LIQUIDATIONS = "liquidations"
 
 
 class CoverageFirst(Publisher):
@@ -60,6 +61,33 @@ class Undoubting(Tape):
         return super().commit(venue, dataset, rows, plain, *rest, **more)
 
 
+class Unrenewed(Tape):
+    """Who goes on wanting a stream says so once, at its beginning."""
+
+    def commit(self, venue: str, dataset: str, rows: Any, claims: Any, wants: Any, *rest: Any, **more: Any) -> str:
+        if dataset == LIQUIDATIONS:
+            wants = [replace(want, asserted_at=want.start) for want in wants]
+        return super().commit(venue, dataset, rows, claims, wants, *rest, **more)
+
+
+class Unbelieving(Tape):
+    """What a feed proved is thrown away: that its connection was there is all that is kept."""
+
+    def commit(self, venue: str, dataset: str, rows: Any, claims: Any, *rest: Any, **more: Any) -> str:
+        if dataset == LIQUIDATIONS:
+            claims = [claim for claim in claims if claim.kind not in ("complete", "sampled")]
+        return super().commit(venue, dataset, rows, claims, *rest, **more)
+
+
+class Unheard(Tape):
+    """Nor is that, of a venue that tells nothing later."""
+
+    def commit(self, venue: str, dataset: str, rows: Any, claims: Any, *rest: Any, **more: Any) -> str:
+        if dataset == LIQUIDATIONS and venue in ("binance", "bybit"):
+            claims = [claim for claim in claims if claim.kind == "hole"]
+        return super().commit(venue, dataset, rows, claims, *rest, **more)
+
+
 class TornKept(ProcessDisk):
     """Who reads a log takes the torn record at its end for a whole one: its checksum is not looked at."""
 
@@ -84,100 +112,6 @@ class TornKept(ProcessDisk):
 class NoFolderSync(ProcessDisk):
     def fsync_dir(self, path: str) -> None:
         pass
-
-
-@dataclass
-class Told:
-    """A sink that passes everything on."""
-
-    sink: Sink
-
-    def acknowledged(self, connection: str, received: int) -> None:
-        self.sink.acknowledged(connection, received)
-
-    def control(self, connection: str, time: int | None, received: int) -> None:
-        self.sink.control(connection, time, received)
-
-    def feed(self, connection: str, instrument: str | None, received: int) -> None:
-        self.sink.feed(connection, instrument, received)
-
-    def liquidation(self, connection: str, event: RawLiquidation, received: int) -> None:
-        self.sink.liquidation(connection, event, received)
-
-    def malformed(self, connection: str, message: str, received: int) -> None:
-        self.sink.malformed(connection, message, received)
-
-    def closed(self, connection: str, reason: str, received: int) -> None:
-        self.sink.closed(connection, reason, received)
-
-
-@dataclass
-class Distinct(Told):
-    seen: set[Any] = field(default_factory=set)
-
-    def liquidation(self, connection: str, event: RawLiquidation, received: int) -> None:
-        if key_of(event) not in self.seen:
-            self.seen.add(key_of(event))
-            super().liquidation(connection, event, received)
-
-
-@dataclass
-class AcrossReconnects(Told):
-    """All connections are one, which never ends."""
-
-    only: list[str] = field(default_factory=list)
-
-    def acknowledged(self, connection: str, received: int) -> None:
-        if not self.only:
-            super().acknowledged("only", received)
-        self.only.append(connection)
-
-    def control(self, connection: str, time: int | None, received: int) -> None:
-        super().control("only", time, received)
-
-    def feed(self, connection: str, instrument: str | None, received: int) -> None:
-        super().feed("only", instrument, received)
-
-    def liquidation(self, connection: str, event: RawLiquidation, received: int) -> None:
-        super().liquidation("only", event, received)
-
-    def malformed(self, connection: str, message: str, received: int) -> None:
-        super().malformed("only", message, received)
-
-    def closed(self, connection: str, reason: str, received: int) -> None:
-        pass
-
-
-@dataclass
-class ResetByRolls(Told):
-    """Ordinals begin anew once a minute, at which a real stream rolls."""
-
-    def liquidation(self, connection: str, event: RawLiquidation, received: int) -> None:
-        self.sink.liquidation(f"{connection}/{received // 60_000_000_000}", event, received)
-
-
-class SinkLine(Line):
-    """A line whose sink is another one."""
-
-    told: Callable[[Sink], Told] = Told
-    _kept: Told | None = None
-
-    async def liquidations(self, instruments: Sequence[Instrument], sink: Sink) -> None:
-        if self._kept is None or self._kept.sink is not sink:
-            self._kept = type(self).told(sink)
-        await super().liquidations(instruments, self._kept)
-
-
-class DistinctLine(SinkLine):
-    told = Distinct
-
-
-class AcrossLine(SinkLine):
-    told = AcrossReconnects
-
-
-class ResetLine(SinkLine):
-    told = ResetByRolls
 
 
 class AtOnce(Line):
@@ -250,4 +184,7 @@ DEFECTS = {
     "the ordinal reset by a roll": Defect(Parts(line=ResetLine), ("burst",), streams=True),
     "`empty` counted from HTML with 200": Defect(Parts(line=HtmlIsEmpty, tape=Undoubting), ("html",)),
     "a claim on the local clock": Defect(Parts(line=LocalClock), ("clock skew",)),
+    "a want that is asserted once": Defect(Parts(tape=Unrenewed), streams=True),
+    "proven time said to be unproven": Defect(Parts(tape=Unbelieving), streams=True),
+    "time with a connection said to be lost": Defect(Parts(tape=Unheard), streams=True),
 }

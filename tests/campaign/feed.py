@@ -29,6 +29,8 @@ ENDS = ("disconnect", "no acknowledgement")
 """Faults that end connections: the second kind answers those that follow with silence."""
 REPLAYED = 20 * SECOND
 """What OKX sends again after a subscription."""
+MALFORMED = "malformed"
+"""The topic of what could not be read: it may have held anything."""
 Key = tuple[str, int, str, float, float, str | None]
 """What makes two events equal: instrument, time, side, price, quantity, id."""
 
@@ -53,6 +55,8 @@ class Connection:
     ended: float | None = None
     sent: list[tuple[Key, float, bool]] = field(default_factory=list)
     """(event, when, whether it is no mere repetition of one that was just sent)."""
+    heard: list[tuple[float, str | None]] = field(default_factory=list)
+    """(when, topic) of all that was handed over, the control topic is None; nothing where nobody noted it (layer 2)."""
 
 
 class Feed:
@@ -142,6 +146,7 @@ class Feed:
                 if "silent socket" in kinds or ("silent topic" in kinds and message.topic is not None):
                     continue
                 if "malformed" in kinds and message.topic is not None and chance.random() < 0.5:
+                    connection.heard.append((now, MALFORMED))
                     sink.malformed(name, "not JSON: {", clock() * NS)
                     continue
                 self._hand_over(connection, message, wanted, sink, clock() * NS, now)
@@ -158,6 +163,8 @@ class Feed:
         self, connection: Connection, message: Message, wanted: Sequence[str], sink: Sink, received: int, now: float, *,
         again: bool = False, replayed: bool = False,
     ) -> None:  # fmt: skip
+        if not replayed:
+            connection.heard.append((now, message.topic))
         if message.topic is None:
             sink.control(connection.name, self._market.start + int(message.at * SECOND), received)
             return

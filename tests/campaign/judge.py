@@ -16,11 +16,11 @@ import pyarrow as pa
 from campaign.market import BACKFILL, Market
 from campaign.rows import Values, by_instrument, differing, hull, keys, said
 from campaign.stream_judge import StreamJudge, events_of
-from perptape.claims import SETTLED, Claim, grid_step, is_period
+from perptape.claims import SETTLED, STREAM, Claim, grid_step, is_period
 from perptape.collect.report import Standing, standings
 from perptape.datasets import DATASETS
-from perptape.interval import HOUR, MINUTE, NS, Interval, slots, total
-from perptape.standing import State
+from perptape.interval import HOUR, MINUTE, NS, SECOND, Interval, gaps, intersection, slots, total, union
+from perptape.standing import PUBLISHED_WITHIN, State
 from perptape.store import layout
 from perptape.store.coverage import decode_coverage
 from perptape.store.landing import landing
@@ -39,7 +39,7 @@ class Judge:
     def __init__(self, market: Market, streams: StreamJudge, *, brief: bool = False) -> None:
         self._market, self._streams, self._brief = market, streams, brief
         self.findings: list[str] = []
-        self._durable: dict[str, set[tuple[str, int]]] = {}
+        self._durable: dict[str, set[tuple[Any, ...]]] = {}
 
     def found(self, text: str) -> None:
         if text not in self.findings:
@@ -104,7 +104,7 @@ class Judge:
     def committed(self, dataset: str, rows: pa.Table | None) -> None:
         """The commit returned: from here on nothing takes it away."""
         if rows is not None and dataset != "instruments":
-            self._durable.setdefault(dataset, set()).update(keys(rows))
+            self._durable.setdefault(dataset, set()).update(keys(rows, all_of_key=dataset == "liquidations"))
 
     def _unlike(self, dataset: str, instrument: str, grid: str, span: Interval, have: Values) -> str:
         """How the rows differ from what is true of a complete span."""
@@ -126,8 +126,8 @@ class Judge:
     def survived(self, tape: Tape, when: str) -> None:
         """What had been committed is there."""
         for dataset, durable in self._durable.items():
-            if gone := durable - set(keys(tape.every_row(dataset))):
-                name, time = min(gone, key=lambda one: one[1])
+            if gone := durable - set(keys(tape.every_row(dataset), all_of_key=dataset == "liquidations")):
+                name, time = min(gone, key=lambda one: one[1])[:2]
                 self.found(f"{dataset}: {len(gone)} committed rows are gone {when}, {name} at {iso(time // NS)} is the first")
 
     def last(self, tape: Tape, now: int) -> None:
@@ -145,16 +145,17 @@ class Judge:
             have[dataset] = by_instrument(rows, value)
         self._sent(have, now)
         live = events_of(tape.every_row("liquidations"))
-        lost: list[State] = []
+        lost: dict[str, list[State]] = {}
         seen = set()
         seen_lives = {(life.instrument.id, life.instrument.listed) for life in tape.instruments(venue)}
         for one in standings(tape, now, [venue]):
             seen.add((one.instrument, one.dataset))
             if one.dataset == "liquidations":
-                lost += [state for state in one.states if state.status == "lost"]
+                lost[one.instrument] = [state for state in one.states if state.status == "lost"]
                 for state in one.states:
-                    if wrong := self._streams.wrong(state, one.instrument, live):
+                    if wrong := self._streams.wrong(state, one.instrument, live, now):
                         self.found(f"liquidations {one.instrument}: {state.status} {state.reason} {said(state.span)}, {wrong}")
+                self._meant(one, self._streams.wanted(), seen_lives)
                 continue
             self._wanted(one, now, seen_lives)
             for state in one.states:
@@ -163,20 +164,27 @@ class Judge:
         for line in self._streams.rows(live, lost):
             self.found(f"liquidations: {line}")
         for life in self._market.lives:
-            for dataset in ("open_interest", "funding"):
+            for dataset in ("open_interest", "funding", *(["liquidations"] if self._streams.wanted() else [])):
                 if (life.id, dataset) not in seen:
                     self.found(f"{dataset} {life.id}: nobody wants it")
 
     def _wanted(self, one: Standing, now: int, known: set[tuple[str, int | None]]) -> None:
         """All that the spec asks for is wanted, while the contract is listed; a life that ended before anybody saw it nobody can want, nor
         what is older than the backfill of the first run that was told what is listed and could keep what it wants."""
-        if one.grid.startswith("sample/"):
-            return
-        asked = Interval((self._market.first_listed or self._market.start) - BACKFILL, now)
+        first = self._market.first_listed
+        if not one.grid.startswith("sample/"):
+            self._meant(one, [Interval((first or self._market.start) - BACKFILL, now)], known)
+        elif first is not None:  # the past cannot be sampled
+            self._meant(one, [Interval(first, max(first, self._market.start + round(self._market.schedule.storm * SECOND)))], known)
+
+    def _meant(self, one: Standing, asked: Iterable[Interval], known: set[tuple[str, int | None]]) -> None:
+        """A life's edges are slots; of one that begins meanwhile the venue is asked once an hour."""
         mine = [life for life in self._market.lives if life.id == one.instrument and (life.id, life.listed) in known]
-        listed = [life.life.intersection(asked) for life in mine]
-        missing = total(span for span in listed if span) - total(one.wanted)
-        if missing > 10 * MINUTE + 3 * len(listed) * (grid_step(one.grid) or MINUTE):
+        listed = intersection(union(asked), union(life.life for life in mine))
+        missing = total(gaps(listed, one.wanted))
+        later = sum(life.listed is not None and life.listed > self._market.start for life in mine)
+        slack = 10 * MINUTE + 3 * len(mine) * (grid_step(one.grid) or MINUTE) + later * HOUR * (one.grid == STREAM)
+        if missing > slack:
             self.found(f"{one.dataset} {one.instrument} {one.grid}: {missing // MINUTE} minutes are not wanted")
 
     def _sent(self, have: dict[str, dict[str, Values]], now: int) -> None:
@@ -196,7 +204,7 @@ class Judge:
     def _wrong(self, one: Standing, state: State, have: Values, now: int) -> str:
         """What is wrong with a state; nothing where it is true."""
         if state.status == "pending":
-            return ""
+            return "" if state.span.start >= now - self._undecided(one) else "which is long over"
         if state.status == "complete":
             return self._unlike(one.dataset, one.instrument, one.grid, state.span, have)
         if one.grid.startswith("sample/"):
@@ -215,6 +223,11 @@ class Judge:
             unseen = not truth and state.span.end <= oldest  # nobody can tell a hole before the first row from what is not kept
             return "" if past or unseen else f"inside retention, with {len(truth)} rows"
         return "no such thing can be"
+
+    def _undecided(self, one: Standing) -> int:
+        """ms before now from which on nothing can be known yet: the last slot, or settlement, and what a venue takes to tell it."""
+        step = grid_step(one.grid) or max(life.funding_minutes or 480 for life in self._market.lives) * MINUTE
+        return step + 2 * PUBLISHED_WITHIN
 
     @staticmethod
     def _sample(state: State, have: Values, now: int) -> str:

@@ -44,6 +44,8 @@ class Process:
     began: float = 0.0
     died: float | None = None
     streams: bool = False
+    listed: float | None = None
+    """When it was first told what is listed."""
     ended_well: bool = False
     """It was told to stop, and did."""
 

@@ -13,6 +13,9 @@ Values = dict[int, float]
 """ms -> the row's figure."""
 
 
+MORE = ("period_minutes", "side", "price", "quantity_venue", "venue_id", "ordinal")
+
+
 def by_instrument(rows: pa.Table, value: str | None) -> dict[str, Values]:
     """instrument -> ms -> value, as floats."""
     found: dict[str, Values] = {}
@@ -23,9 +26,12 @@ def by_instrument(rows: pa.Table, value: str | None) -> dict[str, Values]:
 
 
 def keys(rows: pa.Table, *, all_of_key: bool = False) -> list[tuple[Any, ...]]:
-    """Each row's instrument and time; with what else tells rows apart."""
-    columns = ["instrument_id", "ts_event", *(["period_minutes"] if all_of_key and "period_minutes" in rows.column_names else [])]
-    return list(zip(*(rows[column].to_pylist() for column in columns), strict=True))
+    """Each row's instrument and time; all_of_key: with what else tells rows apart (of equal ids there is one row)."""
+    columns = ["instrument_id", "ts_event", *(name for name in MORE if all_of_key and name in rows.column_names)]
+    found = {column: rows[column].to_pylist() for column in columns}
+    if "ordinal" in found:
+        found["ordinal"] = [0 if id else number for id, number in zip(found["venue_id"], found["ordinal"], strict=True)]
+    return list(zip(*found.values(), strict=True))
 
 
 def differing(truth: Values, have: Values) -> str:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from campaign.feed import Connection, Feed, Key
+from campaign.heard import listening, proving
 from campaign.market import Market
-from perptape.interval import NS, SECOND, Interval
-from perptape.standing import State
+from campaign.wanted import by_those_that_live
+from perptape.interval import NS, SECOND, Interval, intersection
+from perptape.simulation.schedule import Fault
+from perptape.standing import STREAM_PENDING, State
 from perptape.times import iso
 
 if TYPE_CHECKING:
@@ -19,19 +23,20 @@ if TYPE_CHECKING:
 
 FLUSHED = 41.0
 """Seconds after which what was received is in the log: two flushes of twenty, and their turn."""
-NEAR = 60 * SECOND
 
 
 class StreamJudge:
     """`excused`: events that a topic withheld for less than its quiet limit, which nobody can see.
 
     `flushed`: seconds after which what was received is in the log. `open_longer`: so long a socket stays open after what surely came.
+    `near`: seconds around a fault in which what it led to begins or ends; so long a process that began may take to listen, too.
     """
 
     def __init__(
-        self, market: Market, feed: Feed, processes: Sequence[Process], flushed: float = FLUSHED, open_longer: float = 1.0
-    ) -> None:
-        self._flushed, self._open_longer = flushed, open_longer
+        self, market: Market, feed: Feed, processes: Sequence[Process], *, flushed: float = FLUSHED, open_longer: float = 1.0,
+        near: float = 60.0,
+    ) -> None:  # fmt: skip
+        self._flushed, self._open_longer, self._near = flushed, open_longer, near
         self._market, self._feed, self._processes = market, feed, processes
         self._happened = {one.id: feed.events(one.id) for one in market.lives}
         self.excused: set[Key] = set()
@@ -52,8 +57,8 @@ class StreamJudge:
             limit = feed.quiet_limit
         return any(fault.seconds * SECOND <= limit for fault in self._feed.withheld.get(key, ()))
 
-    def rows(self, have: Counter[Key], lost: Sequence[State]) -> list[str]:
-        """What is wrong with the rows themselves. `lost`: the holes, whatever instrument they are of."""
+    def rows(self, have: Counter[Key], lost: Mapping[str, Sequence[State]]) -> list[str]:
+        """What is wrong with the rows themselves. `lost`: the holes of each instrument."""
         found = []
         feed = self._market.traits.feed
         most: Counter[Key] = Counter()
@@ -67,8 +72,8 @@ class StreamJudge:
             safe |= Counter(key for key, at, once in connection.sent if once and self._safe(connection, at))
         if strange := have - most:
             found.append(f"{strange.total()} rows more than any connection was sent, one of {first(strange)}")
-        full = [state.span for state in lost if state.reason == "disk full"]
-        missing = {key: count for key, count in (safe - have).items() if not any(key[1] in span for span in full)}
+        full = {name: [state.span for state in states if state.reason == "disk full"] for name, states in lost.items()}
+        missing = {key: count for key, count in (safe - have).items() if not any(key[1] in span for span in full.get(key[0], ()))}
         if missing:
             found.append(f"{sum(missing.values())} events that were received are missing, one of {first(missing)}")
         return found
@@ -79,47 +84,84 @@ class StreamJudge:
         died = process.died if process.died is not None else float("inf")
         return died > at + self._flushed and (connection.ended is None or connection.ended > at + self._open_longer or process.ended_well)
 
-    def wrong(self, state: State, instrument: str, have: Counter[Key]) -> str:
-        """What is wrong with a state of the stream's grid."""
+    def wrong(self, state: State, instrument: str, have: Counter[Key], now: int) -> str:
+        """What is wrong with a state of the stream's grid. `now`: as of when it is."""
         if state.status in ("complete", "sampled"):
             return self.unlike(instrument, state.span, have)
-        if state.status in ("unproven", "pending"):
-            return ""
+        if state.status == "pending":
+            return "" if state.span.start >= now - STREAM_PENDING else "which is long over"
+        if state.status == "unproven":
+            return self._heard(state.span, self._proving(instrument), "its feed was heard")
+        inside = [key for key in self._happened.get(instrument, Counter()) if key[1] in state.span]
         if state.status == "open":
-            feed, inside = self._market.traits.feed, self._inside(state, instrument)
+            feed = self._market.traits.feed
             if feed is None or feed.repair == "none":
                 return "which nobody can obtain"
             return f"still obtainable: {len(inside)} events" if inside else ""
         if state.status == "empty":
-            inside = self._inside(state, instrument)
-            if any(fault.seconds > 3600 for fault in self._market.schedule.of("empty list")):
-                self.excused.update(inside)  # two empty answers an hour apart count (docs/architecture.md): known to be wrong
-                return ""
             return f"where {len(inside)} events are" if inside else ""
         if state.status != "lost":
             return "no such thing can be"
         return self._reason(state, instrument)
 
-    def _inside(self, state: State, instrument: str) -> list[Key]:
-        return [key for key in self._happened.get(instrument, Counter()) if key[1] in state.span]
+    def _heard(self, span: Interval, spans: Sequence[Interval], what: str) -> str:
+        """Whether there is more in a span than its edges, in which something was heard that proves it."""
+        near = round(self._near * SECOND)
+        inner = [Interval(span.start + near, span.end - near)] if len(span) > 2 * near else []
+        faults = self._market.schedule.of("disk full", "clock skew")  # what is dropped, and what time it was, nobody knows then
+        found = [one for one in intersection(inner, spans) if not any(self._touches(fault, one) for fault in faults)]
+        longest = max(found, key=len, default=None)
+        return f"though {what} {iso(longest.start)} to {iso(longest.end)}" if longest is not None and len(longest) > near else ""
+
+    def _touches(self, fault: Fault, span: Interval, after: float | None = None) -> bool:
+        return fault.touches(self._seconds(span.start), self._seconds(span.end), self._near, self._near if after is None else after)
+
+    def _seconds(self, time: int) -> float:
+        return (time - self._market.start) / SECOND
+
+    def _proving(self, instrument: str) -> tuple[Interval, ...]:
+        feed = self._market.traits.feed
+        assert feed is not None, "there are events"
+        market, quiet = feed.scope == "market", feed.quiet_limit / SECOND
+        return proving(self._feed.connections, instrument, self._market.start, self._flushed, market=market, quiet=quiet)
 
     def _reason(self, state: State, instrument: str) -> str:
-        """Whether the reason of a hole is true: what it names touches it."""
-        start, end = ((time - self._market.start) / SECOND for time in (state.span.start, state.span.end))
-        over = self._market.schedule.storm - 30
-        if state.reason == "process down":
-            lives = sorted((p.began, p.died if p.died is not None else float("inf")) for p in self._processes if p.streams)
-            whole = any(began < start - 60 and died > end + 60 for began, died in lives) and len(lives) == 1
-            return "though the process lived" if whole else ""
-        if state.reason == "disconnected":
-            open_all = [c for c in self._feed.connections if c.began < start - 30 and (c.ended or float("inf")) > end + 30]
-            silent = any(fault.touches(start, end, 60, 60) for fault in self._market.schedule.of("silent socket"))
-            return "though a connection was open" if open_all and not silent else ""
+        """Whether the reason of a hole is true: what it names touches it, and nobody listened meanwhile."""
+        span, start, end = state.span, self._seconds(state.span.start), self._seconds(state.span.end)
         if state.reason == "disk full":
             faults = self._market.schedule.of("disk full", "store away")
-            return "" if any(fault.touches(start, end, 60, 600) for fault in faults) else "though there was room"
-        heard = [c for c in self._feed.connections if instrument in c.wanted and c.began < end - 20 and (c.ended or over) > start + 20]
-        return "" if state.reason == "unknown" and not heard else f"a reason that nothing touches, with {len(heard)} connections"
+            return "" if any(self._touches(fault, span, 600) for fault in faults) else "though there was room"
+        listened = listening(self._feed.connections, instrument, self._market.start, self._flushed)
+        if heard := self._heard(span, listened, "somebody listened"):
+            return heard
+        if state.reason == "process down":
+            down = any(start < until + self._near and since - self._near < end for since, until in self._down())
+            return "" if down else "though a process lived all the time"
+        if state.reason == "disconnected":
+            alive = any(one.streams and one.began < end + self._near and (one.died or end) > start - self._near for one in self._processes)
+            return "" if alive else "though no process lived"
+        over = self._market.schedule.storm - 30
+        heard_any = [c for c in self._feed.connections if instrument in c.wanted and c.began < end - 20 and (c.ended or over) > start + 20]
+        return "" if state.reason == "unknown" and not heard_any else f"a reason that nothing touches, with {len(heard_any)} connections"
+
+    def wanted(self) -> tuple[Interval, ...]:
+        """When somebody streamed, who must have wanted it."""
+        return by_those_that_live(self._market.schedule, (one for one in self._processes if one.streams), self._market.start)
+
+    def _down(self) -> list[tuple[float, float]]:
+        """When a streaming process was not there, or had only begun: seconds, of each place in which one process follows another."""
+        places: dict[str, list[Process]] = {}
+        for one in self._processes:
+            if one.streams:
+                places.setdefault(one.name.rstrip("0123456789"), []).append(one)
+        found = []
+        for lived in places.values():
+            found.append((float("-inf"), lived[0].began + self._near))
+            found += [
+                (before.died if before.died is not None else after.began, after.began + self._near) for before, after in pairwise(lived)
+            ]
+            found.append((lived[-1].died if lived[-1].died is not None else float("inf"), float("inf")))
+        return found
 
 
 def events_of(rows: pa.Table) -> Counter[Key]:

@@ -6,6 +6,7 @@ Each schedule is three simulated hours of faults and a quiet day, in process, on
 import os
 import subprocess
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 from typing import get_args
@@ -18,7 +19,7 @@ from campaign.defects import DEFECTS
 from campaign.world import lived, quiet
 from perptape.simulation.schedule import STORM, Kind, schedule
 
-FIXED = 200
+FIXED, FRESH = 200, 100
 BLOCK = 10
 
 
@@ -50,6 +51,16 @@ def test_fresh_seeds_are_of_the_time_of_day_and_none_of_the_fixed_ones():
 @pytest.mark.parametrize("first", range(0, FIXED, BLOCK))
 def test_nothing_obtainable_is_lost_and_no_claim_is_false(first):
     assert {seed: found for seed in range(first, first + BLOCK) if (found := lived(schedule(seed)).findings)} == {}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("block", range(FRESH // BLOCK))
+def test_so_it_is_with_schedules_that_nobody_has_seen(block):
+    """`make campaign N=1 SEED=…` carries one that went wrong out again."""
+    _, first = asked([str(FRESH), "fresh"], FRESH, time.time())
+    seeds = range(first + block * BLOCK, first + (block + 1) * BLOCK)
+    assert {seed: found for seed in seeds if (found := lived(schedule(seed)).findings)} == {}
 
 
 @pytest.mark.slow

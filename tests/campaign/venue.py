@@ -89,6 +89,8 @@ class Line:
     async def instruments(self) -> tuple[Instrument, ...]:
         await self._through()
         now = self._world.now()
+        if self._process.listed is None:
+            self._process.listed = self._world.seconds()
         if keeps(self._world.schedule, self._world.seconds()):
             self._market.first_listed = min(now, self._market.first_listed or now)
         return self._market.listed(now)

@@ -36,6 +36,8 @@ class Lived:
     died: float | None = None
     told: float | None = None
     """When it was told to stop."""
+    listed = None
+    """When it was told what is listed; nobody noted it."""
     ended_well = False
     """What of the last second of a socket had been read when a process was told to stop, nobody knows: the judge counts it as any other."""
 

@@ -28,6 +28,8 @@ PATIENCE = 1.0
 """The venue's seconds within which an answer finds who asked: later, another call's failure may have ended those beside it."""
 FLUSHED = 1.0
 """After so long what was received is in the log: the machine may be busy."""
+BEGUN = 10.0
+"""Seconds of this machine within which a process listens: it imports CCXT, beside others."""
 
 
 def judged(life: Life) -> None:
@@ -47,7 +49,7 @@ def judged(life: Life) -> None:
     (life.folder / "sent.json").write_text(json.dumps(sessions))
     (life.folder / "asked.json").write_text(json.dumps(simulated.control("GET", "requests", venue=schedule.venue)))
     feed = ServedFeed(served, connections(served, sessions, life.lived, life.factor), in_venue_time.faults)
-    streams = StreamJudge(served, feed, life.lived, FLUSHED * life.factor, life.factor)
+    streams = StreamJudge(served, feed, life.lived, flushed=FLUSHED * life.factor, open_longer=life.factor, near=BEGUN * life.factor)
     judge = Judge(served, streams, brief=True)
     for entry in tape.fs.list(layout.SEGMENTS):
         _, dataset = layout.venue_and_dataset(entry.path)
