@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from campaign.defects import Distinct, Told
+from campaign.stream_defects import Distinct, Told
 from perptape.claims import STREAM, Claim
 from perptape.errors import Retry
 from perptape.exchanges.base import Exchange, Sink, Traits
