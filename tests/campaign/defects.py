@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+import re
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from campaign.stage import Parts
-from campaign.stream_defects import AcrossLine, DistinctLine, ResetLine
+from campaign.stream_defects import AcrossReconnects, DistinctLine, ResetLine
 from campaign.venue import Line
 from campaign.views import ProcessDisk
 from perptape.claims import Claim
@@ -131,9 +132,9 @@ class AtOnce(Line):
 class NoPause(Line):
     """Does not pass on what the venue said of a pause."""
 
-    async def _through(self) -> str:
+    async def _through(self, *, past: bool = False) -> str:
         try:
-            return await super()._through()
+            return await super()._through(past=past)
         except Retry as error:
             raise Retry(str(error)) from error
 
@@ -161,7 +162,10 @@ class LocalClock(Line):
 
 @dataclass(frozen=True)
 class Defect:
+    """`shows`: what the judge says of it, as a regular expression. A schedule in which it does no harm is told by the rest."""
+
     parts: Parts
+    shows: str
     needs: Collection[str] = ()
     streams: bool = False
     store: str = ""
@@ -171,20 +175,29 @@ class Defect:
         met = not self.needs or bool(schedule.kinds & set(self.needs))
         return met and schedule.streams >= self.streams and self.store in ("", schedule.store)
 
+    def shown(self, findings: Iterable[str]) -> bool:
+        """Whether it is by what it breaks, and not by chance, that something was found."""
+        return any(re.search(self.shows, one) for one in findings)
 
+
+GONE = "committed rows are gone"
 DEFECTS = {
-    "coverage written before data": Defect(Parts(tape=CoverageFirstTape)),
-    "a segment deleted before it was read back": Defect(Parts(tape=UnreadTape), ("disk full",), store="folder"),
-    "a torn tail kept": Defect(Parts(disk=TornKept), ("kill in a write", "power loss"), streams=True),
-    "a skipped fsync of the directory": Defect(Parts(disk=NoFolderSync), ("power loss",), store="folder"),
-    "DISTINCT instead of ordinals": Defect(Parts(line=DistinctLine), streams=True),
-    "a claim across a reconnect": Defect(Parts(line=AcrossLine), ("disconnect", "silent socket"), streams=True),
-    "the newest page claimed at once": Defect(Parts(line=AtOnce)),
-    "Retry-After ignored": Defect(Parts(line=NoPause), ("429", "418")),
-    "the ordinal reset by a roll": Defect(Parts(line=ResetLine), ("burst",), streams=True),
-    "`empty` counted from HTML with 200": Defect(Parts(line=HtmlIsEmpty, tape=Undoubting), ("html",)),
-    "a claim on the local clock": Defect(Parts(line=LocalClock), ("clock skew",)),
-    "a want that is asserted once": Defect(Parts(tape=Unrenewed), streams=True),
-    "proven time said to be unproven": Defect(Parts(tape=Unbelieving), streams=True),
-    "time with a connection said to be lost": Defect(Parts(tape=Unheard), streams=True),
+    "coverage written before data": Defect(Parts(tape=CoverageFirstTape), "in coverage before it is in data files"),
+    "a segment deleted before it was read back": Defect(Parts(tape=UnreadTape), GONE, ("disk full",), store="folder"),
+    "a torn tail kept": Defect(Parts(disk=TornKept), "UnicodeDecodeError|rows more than", ("kill in a write", "power loss"), streams=True),
+    "a skipped fsync of the directory": Defect(Parts(disk=NoFolderSync), GONE, ("power loss",), store="folder"),
+    "DISTINCT instead of ordinals": Defect(Parts(line=DistinctLine), r"with \d of \d events", streams=True),
+    "a claim across a reconnect": Defect(
+        Parts(tape=AcrossReconnects), r"claimed .*with \d of \d events", ("disconnect", "silent socket"), streams=True
+    ),
+    "the newest page claimed at once": Defect(Parts(line=AtOnce), "claimed complete .*(without the row|in place of)"),
+    "Retry-After ignored": Defect(Parts(line=NoPause), "before the venue's pause was over", ("429", "418")),
+    "the ordinal reset by a roll": Defect(Parts(line=ResetLine), r"with \d of \d events", ("burst",), streams=True),
+    "`empty` counted from HTML with 200": Defect(
+        Parts(line=HtmlIsEmpty, tape=Undoubting), "empty .*where|lost retention .*inside retention", ("html",)
+    ),
+    "a claim on the local clock": Defect(Parts(line=LocalClock), "claimed .*(without|in place of|of . events)", ("clock skew",)),
+    "a want that is asserted once": Defect(Parts(tape=Unrenewed), "stream: .* not wanted", streams=True),
+    "proven time said to be unproven": Defect(Parts(tape=Unbelieving), "unproven .*its feed was heard", streams=True),
+    "time with a connection said to be lost": Defect(Parts(tape=Unheard), "lost .*somebody listened", streams=True),
 }

@@ -1,16 +1,19 @@
-"""Defects of streams: sinks that tell less, or more, than a venue said, and lines that hand them out."""
+"""Defects of streams: sinks that tell less, or more, than a venue said, lines that hand them out, and a tape that claims too much."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from campaign.feed import key_of
 from campaign.venue import Line
+from perptape.claims import STREAM, Claim
 from perptape.exchanges.base import Sink
+from perptape.exchanges.registry import traits
 from perptape.instruments import Instrument
 from perptape.raw import RawLiquidation
+from perptape.store.tape import Tape
 
 
 @dataclass
@@ -48,31 +51,19 @@ class Distinct(Told):
             super().liquidation(connection, event, received)
 
 
-@dataclass
-class AcrossReconnects(Told):
-    """All connections are one, which never ends."""
+class AcrossReconnects(Tape):
+    """What lies between two connections is claimed as if nobody had been away."""
 
-    only: list[str] = field(default_factory=list)
-
-    def acknowledged(self, connection: str, received: int) -> None:
-        if not self.only:
-            super().acknowledged("only", received)
-        self.only.append(connection)
-
-    def control(self, connection: str, time: int | None, received: int) -> None:
-        super().control("only", time, received)
-
-    def feed(self, connection: str, instrument: str | None, received: int) -> None:
-        super().feed("only", instrument, received)
-
-    def liquidation(self, connection: str, event: RawLiquidation, received: int) -> None:
-        super().liquidation("only", event, received)
-
-    def malformed(self, connection: str, message: str, received: int) -> None:
-        super().malformed("only", message, received)
-
-    def closed(self, connection: str, reason: str, received: int) -> None:
-        pass
+    def commit(self, venue: str, dataset: str, rows: Any, claims: Any, *rest: Any, **more: Any) -> str:
+        feed, told = traits(venue).feed, list[Claim]()
+        for claim in claims:
+            if feed is None or (claim.grid, claim.kind, claim.cause) != (STREAM, "hole", "disconnected"):
+                told.append(claim)
+                continue
+            basis = feed.rule if feed.completeness == "sampled" else "feed"
+            told.append(replace(claim, kind=feed.completeness, basis=basis, cause=""))
+            told.append(replace(claim, kind="live", basis="feed", cause=""))
+        return super().commit(venue, dataset, rows, told, *rest, **more)
 
 
 @dataclass
@@ -97,10 +88,6 @@ class SinkLine(Line):
 
 class DistinctLine(SinkLine):
     told = Distinct
-
-
-class AcrossLine(SinkLine):
-    told = AcrossReconnects
 
 
 class ResetLine(SinkLine):

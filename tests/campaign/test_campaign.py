@@ -70,7 +70,7 @@ def test_a_defect_turns_a_fixed_schedule_red(name):
     """The first of them that it does; those without the faults that it takes need not be tried."""
     defect = DEFECTS[name]
     tried = (one for one in map(schedule, range(FIXED)) if defect.may_show(one))
-    assert any(lived(one, defect.parts).findings for one in tried)
+    assert any(defect.shown(lived(one, defect.parts).findings) for one in tried)
 
 
 @pytest.mark.slow

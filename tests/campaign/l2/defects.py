@@ -6,11 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from campaign.stream_defects import Distinct, Told
-from perptape.claims import STREAM, Claim
+from campaign.stream_defects import AcrossReconnects, Distinct, Told
 from perptape.errors import Retry
 from perptape.exchanges.base import Exchange, Sink, Traits
-from perptape.exchanges.registry import traits
 from perptape.exchanges.turns import Turns
 from perptape.instruments import Instrument
 from perptape.store.tape import Tape
@@ -75,21 +73,6 @@ ASKS = (
     "liquidations_page",
     "liquidations",
 )
-
-
-class AcrossReconnects(Tape):
-    """What lies between two connections is claimed as if nobody had been away."""
-
-    def commit(self, venue: str, dataset: str, rows: Any, claims: Any, *rest: Any, **more: Any) -> str:
-        feed, told = traits(venue).feed, list[Claim]()
-        for claim in claims:
-            if feed is None or (claim.grid, claim.kind, claim.cause) != (STREAM, "hole", "disconnected"):
-                told.append(claim)
-                continue
-            basis = feed.rule if feed.completeness == "sampled" else "feed"
-            told.append(replace(claim, kind=feed.completeness, basis=basis, cause=""))
-            told.append(replace(claim, kind="live", basis="feed", cause=""))
-        return super().commit(venue, dataset, rows, told, *rest, **more)
 
 
 class AtOnce(Around):
