@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 
 from perptape.collect.report import standings
+from perptape.errors import Skip
 from perptape.interval import DAY, HOUR, MINUTE
 from support.fake_exchange import open_interest_of, perpetual
 
@@ -187,6 +188,27 @@ async def test_a_run_that_stays_collects_what_is_listed_meanwhile(world):
     assert found.length("complete") >= 20 * MINUTE
     assert found.length("lost", "open") == 0, "nobody could have it before"
     assert found.wanted[0].start >= since + 55 * MINUTE
+
+
+async def test_a_list_that_cannot_be_had_is_asked_for_again_soon_and_not_an_hour_later(world):
+    """Campaign, seed 930000000325: what was listed anew while the store was away was listened to two hours later."""
+    exchange = world.venue("binance")
+    since = world.clock.ms
+    refused: list[int] = []
+    listed = exchange.instruments
+
+    async def instruments():
+        late = world.clock.ms - since
+        if 50 * MINUTE < late < 75 * MINUTE:
+            refused.append(late)
+            raise Skip("down for maintenance")
+        return await listed()
+
+    exchange.instruments = instruments
+    end = since + 40 * MINUTE
+    summary = await meanwhile(world, lambda: relist(exchange, delisted=end), "{openInterest: {every: 15m, backfill: 1h}}")
+    assert 10 <= len(refused) <= 25
+    assert any("has delisted BTCUSDT-PERP" in line for line in summary.notes)
 
 
 async def test_what_never_had_a_row_at_the_end_of_a_life_is_empty_though_a_silent_venue_was_not_believed_in_between(world):

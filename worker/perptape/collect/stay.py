@@ -140,15 +140,18 @@ class Stay:
 
     async def _listing(self, venue: Venue, listed: asyncio.Event) -> None:
         """Once an hour what the venue lists, and what is wanted of it, is looked at anew. Fetches take it as it is then, streams are
-        told.
+        told. A look that comes to nothing is repeated soon: nobody listens to what was listed meanwhile.
         """
+        hour = (AGAIN + spread(self._run.request.spec_id, venue.name, "list", AGAIN)) / SECOND
+        wait = hour
         while True:
-            late = spread(self._run.request.spec_id, venue.name, "list", AGAIN)
-            await self._environment.sleep((AGAIN + late) / SECOND)
+            await self._environment.sleep(wait)
             try:
                 await self._run.meeting.list_again(venue, self._failures)
                 listed.set()
+                wait = hour
             except PerptapeError as error:
+                wait = TRY_AGAIN
                 log.warning("what is wanted stays as it is", venue=venue.name, outcome="retry", error=str(error))
 
     async def _reached(self, name: str) -> None:
