@@ -17,7 +17,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 BENCHES = ("start", "fill", "marks", "burst", "write", "query", "kills", "operator", "active")
-LONG = ("fuzz", "soak", "outage", "streamers")
+LONG = ("fuzz", "soak", "outage", "streamers", "adopt")
 """Only where they are named."""
 FILES = {"operator": "specs.py", "fuzz": "fuzzing.py"}
 """Where a file of the bench's name would hide a module of the standard library."""

@@ -168,8 +168,9 @@ def logged(copy: Path, fsyncs: list[tuple[float, int]], until: float) -> tuple[i
 
     from perptape.datasets import LIQUIDATIONS
     from perptape.datasets.base import join
-    from perptape.store.log_record import Events, decode
+    from perptape.store.log_record import Events
     from perptape.store.log_space import HEAD
+    from support.logged import decode
 
     data = copy.read_bytes()[HEAD:]
     size = max((size for at, size in fsyncs if at <= until), default=0)

@@ -168,10 +168,10 @@ def test_a_replay_makes_exactly_the_segments_that_the_writer_made_and_a_new_one_
     confirmed = {name: data for name, data in records.files.items() if name.endswith("records")}
     assert confirmed
     from perptape.collect.stream_tail import Tail
-    from perptape.store.log_record import Confirmed
 
     [(log, found)] = Logs("/state/log", records).adopt()
-    tail = Tail.of([record for record in found if not isinstance(record, Confirmed)][:1])
+    found = list(found)
+    tail = Tail.of(found[:1])
     for record in found[1:]:
         before = set(tail.unconfirmed)
         tail.add(record)

@@ -17,9 +17,10 @@ from perptape.datasets import LIQUIDATIONS
 from perptape.errors import Newer, StoreError, Unwritable
 from perptape.store.log import Logs, Owner
 from perptape.store.log_disk import LocalLogDisk
-from perptape.store.log_record import Begun, Closed, Confirmed, Events, Mark, Marks, Record, Rolled, decode, encode
+from perptape.store.log_record import Begun, Closed, Confirmed, Events, Mark, Marks, Record, Rolled, encode
 from perptape.store.log_space import HEAD, PAGE, signature
 from support.fake_exchange import START
+from support.logged import decode
 
 
 def head(kit, name: str = "0123") -> Begun:
@@ -194,7 +195,8 @@ def test_room_that_is_not_needed_any_more_is_used_again_and_what_stood_there_is_
             begins.append(log.end - sum(map(len, map(encode, records[1:]))))
             log.forget(begins[-1])
         left = disk.after_kill()
-        [(found, kept)] = Logs("/log", left).adopt()
+        [(found, records)] = Logs("/log", left).adopt()
+        kept = list(records)
         assert isinstance(kept[0], Begun)
         assert (kept[0].log, found.end, len(kept)) == (f"life{number // 4 * 4}", log.end, 2 + number % 4)
         assert kept[-1].rows == batch(kit, number).rows

@@ -166,13 +166,15 @@ class Proofs:
 
     def claims(self, time: int) -> tuple[Claim, ...]:
         """What was proven or missed since the last call. `time`: now; where nobody listens, all up to it is missed."""
+        return join([*self.proven(), *self._holes(self._known_to(time))])
+
+    def proven(self) -> tuple[Claim, ...]:
+        """What was proven since the last call; what was missed is said later, each hole whole."""
         for name, found in self._open.items():
             self._advance(name, found)
         proven, self._proven = self._proven, []
         self._live = union([*self._live, *(p.span for p in proven if p.topic is None)])
-        claims = [claim for proof in proven for claim in self._claimed(proof)]
-        claims += self._holes(self._known_to(time))
-        return join(claims)
+        return join(claim for proof in proven for claim in self._claimed(proof))
 
     def _claimed(self, proof: _Proof) -> Iterator[Claim]:
         """Of a market's topic, and of the connection, all instruments; of a symbol's, its own."""

@@ -6,7 +6,7 @@ point: the next one makes the same.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -14,7 +14,8 @@ import pyarrow as pa
 import structlog
 
 from perptape.claims import Claim, Want
-from perptape.collect.stream_tail import Segment, Tail, lives
+from perptape.collect.stream_replay import PART, Replay
+from perptape.collect.stream_tail import Segment, Tail
 from perptape.errors import StoreError
 from perptape.store.log import Log, Logs
 from perptape.store.log_record import Closed, Mark, Marks, Record
@@ -65,22 +66,23 @@ class Adopted:
         self.waiting = later.waiting
 
 
-def adopt(logs: Logs, segments: Segments) -> Adopted:
+def adopt(logs: Logs, segments: Segments, part: int = PART) -> Adopted:
     """Brings every log of this store whose lock is free into it, whatever venue's it is. A store that is away leaves them for the
-    next call.
+    next call. `part`: bytes of rows that are in memory at once, about.
 
     Call it once before the streams begin, so that each knows since when nobody listened, and again while any are `waiting`.
     """
     found = Adopted()
     for log, records in logs.adopt(found.unreadable):
-        tails = lives(records)
-        head = tails[-1].head
         try:
-            if logs.owner.owns(head):
-                _adopt_one(log, tails, segments, found)
+            replay = Replay.of(records, part)
+            if logs.owner.owns(replay.head):
+                _adopt_one(log, replay, segments, found)
             else:
                 found.foreign.append(log.name)
-                _log.warning("log left alone", log=log.name, outcome="of another store", store=head.store, origin=head.origin)
+                _log.warning("log left alone", log=log.name, outcome="of another store", store=replay.head.store, origin=replay.head.origin)
+        except OSError as error:
+            found.unreadable.append(f"the log {log.name} cannot be read: {error.strerror or error}; it stays, not in the store")
         finally:
             log.release()
     for said in found.unreadable:
@@ -88,23 +90,39 @@ def adopt(logs: Logs, segments: Segments) -> Adopted:
     return found
 
 
-def _adopt_one(log: Log, tails: Sequence[Tail], segments: Segments, found: Adopted) -> None:
-    """All lives of a log; what was open is open in the last one."""
-    head, unconfirmed = tails[-1].head, list[Segment]()
+def _adopt_one(log: Log, replay: Replay, segments: Segments, found: Adopted) -> None:
+    """Raises OSError where the log cannot be read to its end."""
+    head, made, refused = replay.head, 0, ""
     found.logs += 1
     try:
-        _end(log, tails[-1])
-        unconfirmed = [segment for tail in tails for segment in tail.unconfirmed.values()]
-        found.hear(head.venue, head.dataset, tails[-1].said)
-        for segment in unconfirmed:
-            put(segments, segment)
-            found.rows += segment.rows.num_rows
-        log.remove()
-        outcome = "in the store"
+        for segment in _segments(log, replay):
+            made += 1
+            refused = refused or _refused(segments, segment, found)
+        found.hear(head.venue, head.dataset, replay.tail.said)
+        if not refused:
+            log.remove()
     except StoreError as error:
+        refused = str(error)
+    if refused:
         found.waiting.append(log.name)
-        outcome = str(error)
-    _log.info("log adopted", venue=head.venue, dataset=head.dataset, log=log.name, segments=len(unconfirmed), outcome=outcome)
+    _log.info("log adopted", venue=head.venue, dataset=head.dataset, log=log.name, segments=made, outcome=refused or "in the store")
+
+
+def _segments(log: Log, replay: Replay) -> Iterator[Segment]:
+    """All that the store may not have, and the log is ended before the last of it. Raises OSError, and StoreError where that fails."""
+    yield from replay.segments()
+    _end(log, replay.tail)
+    yield from replay.tail.unconfirmed.values()
+
+
+def _refused(segments: Segments, segment: Segment, found: Adopted) -> str:
+    """Why the store does not take a segment; empty where it does."""
+    try:
+        put(segments, segment)
+    except StoreError as error:
+        return str(error)
+    found.rows += segment.rows.num_rows
+    return ""
 
 
 def _end(log: Log, tail: Tail) -> None:

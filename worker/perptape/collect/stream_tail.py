@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,6 +17,9 @@ from perptape.collect.marks import Proofs, Rules
 from perptape.interval import NS
 from perptape.store import layout
 from perptape.store.log_record import Begun, Closed, Confirmed, Events, Mark, Marks, Record, Rolled
+
+BATCH: Final = 4096
+"""Bytes of memory that a batch of rows takes beside them, about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +44,13 @@ class Tail:
         """Segments that the store may not have yet, oldest first."""
         self._proofs = Proofs(Rules.read(head.rules), head.opened, head.since)
         self._fresh: list[pa.RecordBatch] = []
+        self.held = 0
+        """About how many bytes of memory rows take that are in no segment yet."""
         self._kept = head.schema.empty_table()
         self._count = 1
         self._rolled = 1
+        self._parted = 0
+        """Where the last part of what no roll has ended yet ends; 0: there is none."""
 
     @classmethod
     def of(cls, records: Sequence[Record]) -> Tail:
@@ -84,6 +92,7 @@ class Tail:
         match record:
             case Events(rows):
                 self._fresh.append(rows)
+                self.held += rows.nbytes + BATCH
             case Marks(marks):
                 for mark in marks:
                     self._proofs.see(mark)
@@ -110,26 +119,30 @@ class Tail:
         first = self._rolled
         return Rolled(first, self._count, layout.segment_name(time, self.head.log, first), time, wants)
 
+    def part(self) -> Segment:
+        """What there is so far, as a segment of its own, before a roll ends it: what was proven, with its rows. Its roll, whose segment
+        then has another name than its writer gave it, says what was missed, each hole whole."""
+        begins, self._parted = self._parted or self._rolled, self._count
+        name = layout.segment_name(self.last, self.head.log, begins)
+        return self._made(f"{name}.{self._parted}", self._proofs.proven(), ())
+
     def _segment(self, rolled: Rolled) -> Segment:
-        claims = self._proofs.claims(rolled.time)
+        name, self._parted = f"{rolled.name}.{self._parted}" if self._parted else rolled.name, 0
+        return self._made(name, self._proofs.claims(rolled.time), rolled.wants)
+
+    def _made(self, name: str, claims: tuple[Claim, ...], wants: tuple[Want, ...]) -> Segment:
         fresh = pa.Table.from_batches(self._fresh, schema=self.head.schema)
         starts = _starts(claims)
         rows = pa.concat_tables([since(self._kept, starts), fresh])
         horizons = self._proofs.horizons()
         self._kept = since(pa.concat_tables([self._kept, fresh]), horizons).combine_chunks()
-        self._fresh = []
-        return Segment(rolled.name, self.head.venue, self.head.dataset, rows, claims, rolled.wants)
+        self._fresh, self.held = [], 0
+        return Segment(name, self.head.venue, self.head.dataset, rows, claims, wants)
 
     def carried(self) -> tuple[tuple[Mark, ...], pa.RecordBatch | None]:
         """What the next log begins with when this one ends though its connections go on: marks, and rows that may be claimed again."""
         batches = self._kept.combine_chunks().to_batches()
         return self._proofs.resume(), batches[0] if batches else None
-
-
-def lives(records: Sequence[Record]) -> list[Tail]:
-    """The lives of a log, oldest first: each begins with `Begun`."""
-    begins = [at for at, record in enumerate(records) if isinstance(record, Begun)]
-    return [Tail.of(records[begin:end]) for begin, end in zip(begins, [*begins[1:], len(records)], strict=True)]
 
 
 def _starts(claims: Iterable[Claim]) -> dict[str, int]:

@@ -16,6 +16,7 @@ from typing import Final
 
 from perptape.errors import Newer, StoreError, Unwritable
 from perptape.store.log_disk import LogDisk
+from perptape.store.log_read import Records
 from perptape.store.log_record import Begun, Record, begun
 from perptape.store.log_space import Grown, Ring, Space
 from perptape_api.names import ENV_LOG_RESERVE, LOG_RESERVE
@@ -104,7 +105,7 @@ class Log:
         except OSError as error:
             raise Unwritable(f"the log {self.name} cannot be emptied ({error.strerror or error})", _cause(error)) from error
 
-    def recover(self) -> list[Record]:
+    def recover(self) -> Records:
         """The records of a log that another process wrote; what is behind the last whole one is cut off."""
         ring = Ring.found(self._disk, self._path)
         self._space = Grown(self._disk, self._path) if ring is None else ring
@@ -182,7 +183,7 @@ class Logs:
             raise Unwritable(message, _cause(error)) from error
         return log
 
-    def adopt(self, unreadable: list[str] | None = None) -> Iterator[tuple[Log, list[Record]]]:
+    def adopt(self, unreadable: list[str] | None = None) -> Iterator[tuple[Log, Records]]:
         """Every log whose writer is gone, with its records, one after the other; the caller releases or removes each, and looks
         whose it is.
 
@@ -196,14 +197,14 @@ class Logs:
         for name in names:
             try:
                 log = self._held(os.path.join(self.root, name))
-                records = _recovered(log) if log is not None else []
+                records = _recovered(log) if log is not None else None
             except OSError as error:
                 said = f"the log {name} cannot be read: {error.strerror or error}; it stays in {self.root}, not in the store"
                 if unreadable is None:
                     raise StoreError(said) from error
                 unreadable.append(said)
                 continue
-            if log is not None and records:
+            if log is not None and records is not None:
                 yield log, records
 
     def _held(self, folder: str) -> Log | None:
@@ -232,19 +233,19 @@ def _cause(error: OSError) -> str:
     return FULL_DISK if error.errno in FULL else "log unwritable"
 
 
-def _recovered(log: Log) -> list[Record]:
+def _recovered(log: Log) -> Records | None:
     """The log's records; a log that holds not even its beginning is removed."""
     try:
         records = log.recover()
+        if begun(records) is not None:
+            return records
     except FileNotFoundError:
-        records = []
+        pass
     except Newer:
         log.release()
-        return []
+        return None
     except OSError:
         log.release()
         raise
-    if begun(records) is None:
-        log.remove()
-        return []
-    return records
+    log.remove()
+    return None

@@ -134,31 +134,8 @@ def _json(value: Any) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode()
 
 
-def decode(data: bytes | bytearray | memoryview, at: int | None = None) -> tuple[list[Record], int]:
-    """(the whole records, how many bytes they take): what is behind is torn. `at`: where the data stands, as `encode` was told.
-
-    Raises Newer for a log that a newer perptape wrote.
-    """
-    records: list[Record] = []
-    size, schema = 0, None
-    view = memoryview(data)
-    while size + HEAD.size <= len(data):
-        length, stored, kind = HEAD.unpack_from(data, size)
-        end = size + HEAD.size + length
-        if end > len(data):
-            break
-        payload = view[size + HEAD.size : end]
-        if checksum(kind, payload, None if at is None else at + size) != stored or (schema is None and kind != b"B"):
-            break
-        record = _decoded(kind, bytes(payload), schema)
-        if isinstance(record, Begun):
-            schema = record.schema
-        records.append(record)
-        size = end
-    return records, size
-
-
-def _decoded(kind: bytes, payload: bytes, schema: pa.Schema | None) -> Record:
+def decoded(kind: bytes, payload: bytes, schema: pa.Schema | None) -> Record:
+    """The record of this kind. `schema`: of the rows, as the log's beginning says. Raises Newer for a log that a newer perptape wrote."""
     if kind == b"E":
         return Events(pa.ipc.read_record_batch(pa.py_buffer(payload), schema))
     said: Any = json.loads(payload) if payload else None

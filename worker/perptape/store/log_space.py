@@ -7,7 +7,6 @@ the ring begins stands in one of two slots, written in turns: a torn one leaves 
 from __future__ import annotations
 
 import errno
-import mmap
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
@@ -16,14 +15,13 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from perptape.store.log_disk import LogDisk
-from perptape.store.log_record import Record, decode, encode
+from perptape.store.log_read import Records
+from perptape.store.log_record import Record, encode
 
 VERSION: Final = 3
 PAGE: Final = 4096
 HEAD: Final = 3 * PAGE
 """The signature's page and one for each slot: what is torn by a loss of power is one page."""
-CHUNK: Final = 2**20
-"""Bytes of a ring that are read at once."""
 _SLOT = struct.Struct("<QQQI")  # number, capacity, where the oldest record begins, crc32 of these
 
 
@@ -54,7 +52,7 @@ class Space(Protocol):
     def blank(self, size: int) -> None:
         """Takes back so many bytes behind `end`."""
 
-    def read(self) -> tuple[list[Record], bool]:
+    def read(self) -> tuple[Records, bool]:
         """All whole records, and whether something torn is behind them; `end` is then behind them."""
 
     def free(self, position: int) -> None:
@@ -117,16 +115,14 @@ class Ring:
     def blank(self, size: int) -> None:
         self.put(bytes(size))
 
-    def read(self) -> tuple[list[Record], bool]:
-        data = memoryview(mmap.mmap(-1, max(self.capacity, PAGE)))  # takes memory only where it is written to, unlike a bytearray
-        for offset, begin, end in self._pieces(self.start, self.capacity):
-            for place in range(begin, end, CHUNK):
-                found = self.disk.read_at(self.path, offset + place - begin, min(CHUNK, end - place))
-                if found != bytes(len(found)):
-                    data[place : place + len(found)] = found
-        records, size = decode(data, self.start)
-        self.end = self.start + size
-        return records, any(data[size : size + PAGE])
+    def read(self) -> tuple[Records, bool]:
+        records = Records.found(self._bytes, self.start, placed=True)
+        self.end = records.end
+        return records, any(self._bytes(self.end, PAGE))
+
+    def _bytes(self, position: int, size: int) -> bytes:
+        size = max(min(size, self.start + self.capacity - position), 0)
+        return b"".join(self.disk.read_at(self.path, offset, end - begin) for offset, begin, end in self._pieces(position, size))
 
     def free(self, position: int) -> None:
         self._write_slot(position)
@@ -181,10 +177,13 @@ class Grown:
         with suppress(FileNotFoundError):
             self.disk.truncate(self.path, self.end)
 
-    def read(self) -> tuple[list[Record], bool]:
-        data = self.disk.read(self.path)
-        records, self.end = decode(data)
-        return records, self.end < len(data)
+    def read(self) -> tuple[Records, bool]:
+        records = Records.found(self._bytes, 0, placed=False)
+        self.end = records.end
+        return records, self._bytes(self.end, 1) != b""
+
+    def _bytes(self, position: int, size: int) -> bytes:
+        return self.disk.read_at(self.path, position, size)
 
     def free(self, position: int) -> None:
         """Nothing to be had: the file goes as a whole."""

@@ -1,0 +1,67 @@
+"""What the segments of a dead process' log are, in parts that memory can hold however long the log is.
+
+Pure but for reading. Where a part ends follows from the log alone, and so do its name and what is in it: who replays it again, after a
+kill, makes the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from perptape.collect.stream_tail import Segment, Tail
+from perptape.store.log_read import Records
+from perptape.store.log_record import Begun, Confirmed, Marks, Rolled
+
+PART: Final = 16 * 2**20
+"""Bytes of rows, about, that are one segment: twice what a stream with the usual reserve receives before it rolls."""
+
+
+@dataclass(slots=True)
+class Replay:
+    """All lives of a log, read once more for each time that they are gone through. `head`: of the last life, in which what was open is
+    open; `tail`: of the life that was gone through last."""
+
+    records: Records
+    part: int
+    head: Begun
+    rolls: tuple[bool, ...]
+    """Of each roll, whether the store may not have its segment."""
+    tail: Tail
+
+    @classmethod
+    def of(cls, records: Records, part: int) -> Replay:
+        """Raises OSError."""
+        head, rolled, confirmed = None, list[str](), set[str]()
+        for record in records.but_events():
+            match record:
+                case Begun():
+                    head = record
+                case Rolled(name=name):
+                    rolled.append(name)
+                case Confirmed(name):
+                    confirmed.add(name)
+        if head is None:
+            raise ValueError("a log begins with Begun")
+        return cls(records, part, head, tuple(name not in confirmed for name in rolled), Tail(head))
+
+    def segments(self) -> Iterator[Segment]:
+        """Those that the store may not have, oldest first. What a roll ends is in parts where it is more than memory should hold: the
+        same ones at each replay, since where they end follows from the log. Raises OSError."""
+        rolls = iter((*self.rolls, True))
+        unconfirmed = next(rolls)
+        for record in self.records:
+            if isinstance(record, Begun):
+                self.tail = Tail(record)
+                continue
+            self.tail.add(record)
+            if isinstance(record, Rolled):
+                _, segment = self.tail.unconfirmed.popitem()
+                if unconfirmed:
+                    yield segment
+                unconfirmed = next(rolls)
+            elif isinstance(record, Marks) and self.tail.held >= self.part:  # marks prove what is before them
+                segment = self.tail.part()
+                if unconfirmed:
+                    yield segment
