@@ -1,15 +1,19 @@
 """Processes of one host share each venue's limits: real ones, at a simulated venue that counts them as one address."""
 
+import asyncio
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
 
+from perptape.errors import Retry
 from perptape.exchanges.host import Shared, State, decoded, encoded, place
+from perptape.exchanges.turns import Turns
 from support.simulator import free_of_perptape, simulator
 
 ASKING = """
@@ -108,6 +112,23 @@ def test_who_was_stopped_with_the_lock_is_not_waited_for(tmp_path):
         with other.held() as state:
             assert state == State()
     assert time.monotonic() - began < 10, "it would be waited for without an end"
+
+
+def test_a_pause_is_told_though_another_one_holds_the_lock_just_then(tmp_path):
+    """Campaign layer 2, seed 5212: on a busy machine a process lost the lock's time slice, and another one's pause was told to nobody."""
+    path = str(tmp_path / "okx")
+    one, other = (Turns("okx", (), shared=Shared(path)) for _ in range(2))
+    holder = Shared(path)
+    held = holder.held()
+    held.__enter__()
+    with Shared(path).held() as state:
+        assert state == State(), "nobody else has it"
+    free = threading.Timer(0.1, lambda: held.__exit__(None, None, None))
+    free.start()
+    one.pause(30)
+    free.join()
+    with pytest.raises(Retry):
+        asyncio.run(other.take({}))
 
 
 def test_a_torn_file_and_one_from_before_the_last_boot_say_nothing():

@@ -22,6 +22,8 @@ from perptape.exchanges.pacing import Held
 TRIES: Final = 20
 PAUSE_S: Final = 0.0005
 """Who holds the lock needs it for a fraction of a millisecond; one that was stopped meanwhile is not waited for."""
+INSISTING: Final = 1_000
+"""Tries of who has something to say that the others must not miss: half a second."""
 ALONE_S: Final = 5.0
 LONGEST_PAUSE_S: Final = 3 * 86_400.0
 MOST: Final = 262_144
@@ -45,9 +47,9 @@ class Shared:
         self._alone_until = 0.0
 
     @contextmanager
-    def held(self) -> Iterator[State]:
-        """Under the lock; without it, a state that nobody else sees."""
-        handle = self._locked()
+    def held(self, *, insists: bool = False) -> Iterator[State]:
+        """Under the lock; without it, a state that nobody else sees. `insists`: it is waited for, though it could not be had just now."""
+        handle = self._locked(insists)
         state = State() if handle is None else decoded(os.pread(handle, MOST, 0), self._monotonic())
         before = encoded(state)
         try:
@@ -59,14 +61,14 @@ class Shared:
                         os.pwrite(handle, data, 0)
                 fcntl.flock(handle, fcntl.LOCK_UN)
 
-    def _locked(self) -> int | None:
-        if self._monotonic() < self._alone_until:
+    def _locked(self, insists: bool) -> int | None:
+        if self._monotonic() < self._alone_until and not insists:
             return None
         try:
             if self._handle is None:
                 os.makedirs(os.path.dirname(self._path), exist_ok=True)
                 self._handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            for _ in range(TRIES):
+            for _ in range(INSISTING if insists else TRIES):
                 with suppress(BlockingIOError):
                     fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     return self._handle

@@ -84,11 +84,15 @@ class Turns:
         await self.take(self.pace.dialling(), LONGEST_DIAL_S)
 
     def pause(self, seconds: float) -> None:
-        """No call for so long."""
+        """No call for so long, by nobody of this host."""
         self._paused_until = max(self._paused_until, self._monotonic() + seconds)
         if self._shared is not None:
-            with self._shared.held() as state:
-                state.paused_until = max(state.paused_until, self._paused_until)
+            with self._shared.held(insists=True) as state:
+                self._agreed(state)
+
+    def _agreed(self, state: State) -> None:
+        """The longest pause that anybody of this host knows of holds for all."""
+        state.paused_until = self._paused_until = max(self._paused_until, state.paused_until)
 
     def note(self, status: int, after: float | None) -> None:
         """An answer that refuses, and for how long (s) nobody of this address may ask: told to all who share the venue."""
@@ -162,7 +166,7 @@ class Turns:
             self.pace.hold(state.buckets)
             left = self.pace.wait(cost, self._ms())
             state.buckets = self.pace.held(self._ms())
-            self._paused_until = max(self._paused_until, state.paused_until)
+            self._agreed(state)
         return left if not self.paused else max(left, 1.0)
 
     def _mind_others(self, state: State) -> None:
@@ -179,7 +183,7 @@ class Turns:
         if self._shared is not None:
             with self._shared.held() as state:
                 self.pace.hold(state.buckets)
-                self._paused_until = max(self._paused_until, state.paused_until)
+                self._agreed(state)
         return self.pace.owed(cost, self._ms())
 
     def _ms(self) -> float:
