@@ -12,7 +12,12 @@ from perptape.errors import PerptapeError
 LOOK_S = 60.0
 """Seconds between looks whether the offset of a stream is trusted still."""
 SET_S = 1.0
-"""By how many seconds the wall clock and the loop's, which nobody sets, may come apart between two looks."""
+"""By how many seconds the wall clock and the loop's, which nobody sets, may come apart between two looks.
+
+The same however long that took: two that drift by 1 ms a second are so far apart after 1000 s, but an answer is waited for 10 s (also by a
+process that is stopped), and after `MEASURED_FOR` an offset is measured anew anyway. A machine's sleep, which the loop's clock does not
+count, is all of a difference: what the wall clock did meanwhile nobody knows, so that measuring anew is right.
+"""
 
 
 class Measure(Protocol):
