@@ -8,11 +8,11 @@ from dataclasses import replace
 
 import pytest
 
-from perptape.cli import _stop
 from perptape.cli.carry import carried_out
 from perptape.cli.daemon import document, every, made, wanting
 from perptape.cli.order import Order, overridden, request
 from perptape.cli.present import verdict
+from perptape.cli.stop import Stop
 from perptape.cli.streaming import Streaming
 from perptape.collect.current import Said
 from perptape.errors import Retry, Stopped, UsageError
@@ -78,7 +78,7 @@ def test_a_run_that_is_told_to_end_before_it_is_under_way_ends_without_a_word_of
         await carried_out(ORDER, replace(settings({}), start_delay_s=60))
         await asking
 
-    before = signal.signal(signal.SIGTERM, _stop)
+    before = signal.signal(signal.SIGTERM, Stop())
     try:
         with pytest.raises(Stopped):
             asyncio.run(run())

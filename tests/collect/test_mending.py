@@ -44,15 +44,15 @@ def event(one: Any, time: int, price: str = "60000", venue_id: str | None = None
     return RawLiquidation(one, time, "SELL", price, None if venue_id is None else price, "2", venue_id)
 
 
-def missed(world: Any, venue: str, hole: Interval = HOLE, cause: str = "disconnected") -> Any:
-    """A stream that heard all from `BEGAN` to now but `hole`; its venue."""
+def missed(world: Any, venue: str, hole: Interval = HOLE, cause: str = "disconnected", spec: str = SPEC) -> Any:
+    """A stream of a spec that heard all from `BEGAN` to now but `hole`; its venue."""
     exchange = world.venue(venue, bases=("BTC",))
     one = exchange.listing[0].id
     heard = [Interval(BEGAN, hole.start), Interval(hole.end, START)]
     kind = exchange.traits.feed.completeness
     claims = [Claim(one, STREAM, kind, span.start, span.end, "feed", span.start, span.end, frozenset({"c"})) for span in heard]
     claims.append(Claim(one, STREAM, "hole", hole.start, hole.end, "", hole.start, hole.end, cause=cause))
-    want = Want(SPEC, "session", one, STREAM, BEGAN, START, START, BTC)
+    want = Want(spec, "session", one, STREAM, BEGAN, START, START, BTC)
     world.tape.prepare("live", "nautilus1")
     world.tape.commit(venue, "liquidations", None, claims, [want], "stream", lambda: START)
     return exchange
@@ -92,6 +92,16 @@ async def test_a_run_fills_what_a_stream_missed_and_the_next_one_asks_nothing(wo
     await world.once(STREAMED, BTC)
     assert world.data_calls(venue) == []
     assert {want.ended for want in world.tape.coverage(venue, "liquidations").wants} == {START}, "filling wants nothing of its own"
+
+
+async def test_a_run_fills_what_the_stream_of_another_spec_or_of_a_command_missed(world) -> None:
+    """`gaps` says that it can be had: whoever wanted it, a run that collects the contract gets it."""
+    exchange = missed(world, "okx", spec="stream-liquidations")
+    exchange.happen(event(exchange.listing[0], HOLE.start))
+    world.clock.forward(5 * MINUTE)
+    summary = await world.once(STREAMED, BTC)
+    assert (summary.exit_code, summary.outcomes[0].rows) == (0, 1)
+    assert standing(world, "okx") == [("sampled", "", BEGAN, START)]
 
 
 async def test_time_whose_coverage_is_lost_is_open_and_filled_while_the_venue_serves_it(world) -> None:

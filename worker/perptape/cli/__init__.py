@@ -8,6 +8,8 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 
+from perptape.cli.stop import Stop
+
 STARTED = time.monotonic()
 COLLECT = ("run", "daemon", "stream-liquidations")
 """Commands that end cleanly when they are told to."""
@@ -19,14 +21,10 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = 
     `started`: the monotonic second at which it was called.
     """
     words = sys.argv[1:] if argv is None else list(argv)
+    stop = Stop()
     if words and words[0] in COLLECT:
-        signal.signal(signal.SIGTERM, _stop)
+        signal.signal(signal.SIGTERM, stop)
     from perptape.cli.shell import run
 
+    stop.raises = True
     sys.exit(run(words, os.environ if environ is None else environ, started))
-
-
-def _stop(number: int, frame: object) -> None:
-    from perptape.errors import Stopped
-
-    raise Stopped

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from perptape import logs, output
 from perptape.cli import left, places
 from perptape.cli.order import Order, overridden, request
+from perptape.cli.stop import told as told_before
 from perptape.errors import Stopped, StoreError
 from perptape.settings import Settings
 
@@ -92,6 +93,8 @@ async def carried_out(order: Order, settings: Settings) -> Summary | None:
         if mine is not None:
             mine.cancel()
 
+    if told_before():
+        raise Stopped
     if signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:  # of a command that ends cleanly from its first moment on
         loop.add_signal_handler(signal.SIGTERM, end)
     try:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Final
 
 from perptape import logs, output
+from perptape.cli.stop import told
 from perptape.errors import PerptapeError, Stopped, UsageError
 from perptape.settings import Settings, settings
 from perptape_api.errors import SpecError
@@ -41,6 +42,8 @@ def run(argv: Sequence[str], environ: Mapping[str, str], started: float | None =
     output.stand_in()
     found, secrets = Settings(), tuple[str, ...]()
     try:
+        if told():
+            raise Stopped
         found = replace(settings(environ), started=time.monotonic() if started is None else started)
         secrets = found.secrets
         logs.configure(found.log_level or "warning", found.log_format or "console", secrets=secrets)
@@ -63,20 +66,26 @@ def run(argv: Sequence[str], environ: Mapping[str, str], started: float | None =
         output.error(logs.redacted(str(failure), secrets))
         return FAILED
     except Stopped as stopped:
-        code = PARTLY if "--once" in argv and found.time_budget_s is None else OK
-        _leave(found, code, stopped)
-        output.note("stopped before anything was asked: the next run goes on")
-        return code
+        return _stopped(argv, found, stopped)
     except KeyboardInterrupt:
         output.error("interrupted")
         return INTERRUPTED
     except Exception as failure:
+        if told():
+            return _stopped(argv, found, failure)
         import traceback
 
         _leave(found, FAILED, failure)
         output.raw(logs.redacted(traceback.format_exc(), secrets))
         output.error("this is a bug of perptape: please report the lines above with the command and `perptape doctor`")
         return FAILED
+
+
+def _stopped(argv: Sequence[str], found: Settings, stopped: BaseException) -> int:
+    code = PARTLY if "--once" in argv and found.time_budget_s is None else OK
+    _leave(found, code, stopped)
+    output.note("stopped before anything was asked: the next run goes on")
+    return code
 
 
 def _leave(found: Settings, code: int, error: BaseException) -> None:

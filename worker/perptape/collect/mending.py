@@ -1,7 +1,7 @@
 """Fills the holes of a stream out of what its venue serves of the past, for as long as it does.
 
-Shell around the pure parts of a fetch: the same windows, pages and doubts. It wants nothing of its own: what the stream wanted and
-missed is its work.
+Shell around the pure parts of a fetch: the same windows, pages and doubts. It wants nothing of its own: what streams of its instruments
+wanted and missed is its work, whichever spec or command they were of.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Mending(Backfill):
             await replace(self, targets=targets).mend(grid, coverage)
 
     def _missed(self, grid: Grid, one: Instrument, coverage: Coverage, now: int) -> Sequence[Interval]:
-        wants = [want for want in coverage.wants if (want.spec, want.instrument, want.grid) == (self.session.spec, one.id, grid.name)]
+        wants = [want for want in coverage.wants if (want.instrument, want.grid) == (one.id, grid.name)]
         rebuilt = [claim for claim in coverage.of_grid(one.id, grid.name) if claim.cause == REBUILT]  # who wanted it is lost with the rest
         wants += [Want(self.session.spec, "", one.id, grid.name, claim.start, claim.end, claim.end) for claim in rebuilt]
         return due(judged(grid, one.id, coverage, wants, now, one.life), END_OF_TIME if self.session.insists else now)

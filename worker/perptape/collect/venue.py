@@ -201,7 +201,7 @@ class Venue:
         return feed is not None and feed.repair_page is not None
 
     async def mend(self, outcome: Outcome, session: Session) -> None:
-        """Fills what the spec's stream missed, as far as the venue still serves it. Raises StoreError; all else is in `outcome`."""
+        """Fills what streams of these instruments missed, as far as the venue serves it. Raises StoreError; all else is in `outcome`."""
         grid = stream_grid(self.exchange.traits)
         if grid is None or not self.mends:
             return
