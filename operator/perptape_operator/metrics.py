@@ -63,7 +63,7 @@ class Standing(Collector):
 
     def _collections(self) -> Iterator[Metric]:
         watermark = GaugeMetricFamily(
-            "perptape_collection_watermark_timestamp_seconds", "Up to when everything wanted is on the tape.", labels=LABELS
+            "perptape_collection_watermark_timestamp_seconds", "The end of the newest stretch without an open or lost hole.", labels=LABELS
         )
         lag = GaugeMetricFamily("perptape_collection_lag_seconds", "How far the watermark is behind the venue's clock now.", labels=LABELS)
         success = GaugeMetricFamily(

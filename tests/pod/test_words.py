@@ -22,8 +22,15 @@ def test_what_is_asked_is_said_in_a_sentence():
 def test_what_is_missing_is_said_in_a_sentence():
     one = Outcome("okx", "funding", rows=9, calls=2, instruments=1, figures=Figures(1_800_000_000_000, None, open=2, lost=1))
     assert Summary("a", "b", outcomes=[one]).lines() == [
-        "okx funding: 9 rows of 1 instrument in 2 calls; missing: 2 open, 1 lost, complete up to 2027-01-15T08:00:00Z"
+        "okx funding: 9 rows of 1 instrument in 2 calls; missing: 2 open, 1 lost, all else up to 2027-01-15T08:00:00Z"
     ]
+
+
+def test_a_streams_last_minutes_which_are_not_judged_yet_are_not_said_to_be_complete():
+    """A connection that was cut off for a while, just before the end: the hole shows three minutes later."""
+    one = Outcome("okx", "funding", figures=Figures(1_800_000_000_000, 1_800_000_000_000 - 180_000))
+    (line,) = Summary("a", "b", outcomes=[one]).lines()
+    assert line.endswith("; missing: nothing, complete up to 2027-01-15T07:57:00Z")
 
 
 def test_what_was_out_of_the_venues_reach_is_said_though_it_is_no_hole():

@@ -134,7 +134,8 @@ def _standing(one: Outcome) -> str:
     if one.figures is None:
         return ""
     counts = ((one.figures.open, "open"), (one.figures.lost, "lost"), (one.figures.unproven, "unproven"))
-    missing = ", ".join(f"{count} {kind}" for count, kind in counts if count) or "nothing"
-    until = "" if one.figures.watermark is None else f", complete up to {iso(one.figures.watermark)}"
+    missing = ", ".join(f"{count} {kind}" for count, kind in counts if count)
+    known = [at for at in (one.figures.watermark, one.figures.due) if at is not None]  # of what is not due yet nobody knows
+    until = "" if one.figures.watermark is None else f", {'all else' if missing else 'complete'} up to {iso(min(known))}"
     before = "" if one.figures.reach is None else f"; out of the venue's reach: up to {iso(one.figures.reach)}"
-    return f"; missing: {missing}{until}{before}"
+    return f"; missing: {missing or 'nothing'}{until}{before}"
