@@ -1,5 +1,5 @@
 """Measures what is promised: `python -m bench [NAME]… [--option…]` runs all benches but the long ones, or the named.
-Each has a process of its own; options are handed to the benches as they are.
+Each has a process of its own; options are handed to the benches as they are: `python -m bench NAME --help` tells which.
 
 Ends with a table of every figure that has a limit, and exits 1 when one is over it. No test suite depends on that.
 """
@@ -88,6 +88,9 @@ def say(text: str) -> None:
 def main() -> int:
     first = next((place for place, one in enumerate(sys.argv) if one.startswith("--")), len(sys.argv))
     names, options = sys.argv[1:first] or list(BENCHES), sys.argv[first:]
+    if "--help" in options and first == 1:
+        say(f"{__doc__}\nBenches: {', '.join(BENCHES)}; where they are named: {', '.join(LONG)}.")
+        return 0
     if wrong := [name for name in names if name not in BENCHES + LONG]:
         sys.stderr.write(f"no bench {', '.join(wrong)}: one of {', '.join(BENCHES + LONG)}\n")
         return 2

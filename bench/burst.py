@@ -158,7 +158,7 @@ def judged(case: Case, folder: Path, report: Any, before: float, state: Any, end
     good = at_least(f"{case.venue}, events in the fsynced log", durable / sent * 100, 100, "%", late)
     good &= at_least(f"{case.venue}, events in data files", rows / sent * 100, 100, "%", "after publish")
     more = f"max RSS {ended['rss_kb'] / 1024:.0f} MB, {ended['reconnects']} reconnects; segment and stop took {rest:.2f} us more an event"
-    within = against_at_speed(f"{case.venue}, CPU to the log", cpu, LIMIT_US, "us an event", more, bare_import())
+    within = against_at_speed(f"{case.venue}, CPU to the log", cpu, LIMIT_US, "us an event", more, bare_import(cpu=True))
     return within and good and durable == rows == sent
 
 

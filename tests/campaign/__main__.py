@@ -10,9 +10,10 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
+from typing import get_args
 
 from campaign.world import lived, quiet
-from perptape.simulation.schedule import schedule
+from perptape.simulation.schedule import Kind, schedule
 
 
 def main(count: int, first: int) -> int:
@@ -37,8 +38,12 @@ def main(count: int, first: int) -> int:
 
 
 def table(met: Counter[str], count: int) -> list[str]:
-    """How many schedules met each fault."""
-    return [f"{kind:<20} {number:>6} {100 * number / count:5.1f} %" for kind, number in sorted(met.items(), key=lambda one: -one[1])]
+    """How many schedules met each fault, also those that none met."""
+    numbers = {kind: met[kind] for kind in {*get_args(Kind), *met}}
+    return [
+        f"{kind:<20} {number:>6} {100 * number / count:5.1f} %"
+        for kind, number in sorted(numbers.items(), key=lambda one: (-one[1], one[0]))
+    ]
 
 
 def _progress(done: int, count: int, wrong: int, seconds: float) -> None:
@@ -55,8 +60,10 @@ def say(text: str) -> None:
 
 
 def asked(words: Sequence[str], count: int, now: float) -> tuple[int, int]:
-    """How many schedules, and from which seed on. `now`: seconds since the epoch, a thousand fresh seeds for each."""
-    many, first = [*words, *(str(count), "0")[len(words) :]]
+    """How many schedules, and from which seed on. `now`: seconds since the epoch, a thousand fresh seeds for each. Raises SystemExit."""
+    many, first = [*words, *(str(count), "0")[len(words) :]][:2]
+    if not (many.isdecimal() and int(many) and (first.isdecimal() or first == "fresh")):
+        raise SystemExit(f"N={many} SEED={first}: N is a whole number of schedules, SEED one of a seed, or fresh")
     return int(many), int(now) * 1000 if first == "fresh" else int(first)
 
 

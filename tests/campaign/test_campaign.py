@@ -46,6 +46,12 @@ def test_fresh_seeds_are_of_the_time_of_day_and_none_of_the_fixed_ones():
     assert asked(["50", "fresh"], 300, 1_800_000_000.7) == (50, 1_800_000_000_000)
 
 
+@pytest.mark.parametrize("words", [["0"], ["x"], ["-3"], ["5", "foo"], ["5", "-1"]])
+def test_a_number_of_schedules_that_is_none_is_refused(words):
+    with pytest.raises(SystemExit, match="N is a whole number"):
+        asked(words, 300, 1_800_000_000.7)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("first", range(0, FIXED, BLOCK))

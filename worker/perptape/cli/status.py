@@ -93,7 +93,7 @@ def _standings(
     opened = Reading(reader(places.place(catalog, store, settings)), spec)
     chosen = places.datasets(dataset, among=("open_interest", "funding", "liquidations"))
     names = [name for name in DATASETS if name in chosen or (name == "funding_prediction" and "funding" in chosen)]
-    return opened, standings(opened, now(), venues, names)
+    return opened, standings(opened, now(), venues, names, unwanted=spec is None)
 
 
 def _distrusted(found: Sequence[Standing]) -> None:

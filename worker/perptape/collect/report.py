@@ -111,8 +111,10 @@ def _over(
     return tuple(sorted(found, key=lambda state: state.span))
 
 
-def standings(reader: Reader, now: int, venues: Iterable[str] = VENUES, datasets: Iterable[str] = tuple(DATASETS)) -> list[Standing]:
-    """Every standing of a catalog, by venue, dataset, instrument and grid."""
+def standings(
+    reader: Reader, now: int, venues: Iterable[str] = VENUES, datasets: Iterable[str] = tuple(DATASETS), *, unwanted: bool = True
+) -> list[Standing]:
+    """Every standing of a catalog, by venue, dataset, instrument and grid. `unwanted`: also of what is kept and nobody wants now."""
     found: list[Standing] = []
     chosen = tuple(datasets)
     for venue in venues:
@@ -120,5 +122,5 @@ def standings(reader: Reader, now: int, venues: Iterable[str] = VENUES, datasets
         for dataset in chosen:
             coverage = reader.coverage(venue, dataset)
             if coverage.claims or coverage.wants:
-                found.extend(of_coverage(venue, dataset, coverage, instruments, now))
+                found.extend(of_coverage(venue, dataset, coverage, instruments, now, unwanted=unwanted))
     return found
