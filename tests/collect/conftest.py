@@ -64,11 +64,12 @@ class World:
                 quiet = 0 if at_work else quiet + 1
                 await asyncio.sleep(0.001 if at_work else 0)
             if self.sleepers:
-                at, _, woken = heapq.heappop(self.sleepers)
+                at, number, woken = heapq.heappop(self.sleepers)
                 self.clock.ms = max(self.clock.ms, min(at, self.until))
-                if at >= self.until:
+                if at >= self.until and not self.stop.is_set():  # who is stopped must not begin anew at the same moment
                     self.stop.set()
-                if not woken.done():
+                    heapq.heappush(self.sleepers, (at, number, woken))
+                elif not woken.done():
                     woken.set_result(None)
             await asyncio.sleep(0)
 
