@@ -13,6 +13,9 @@ from perptape.interval import Interval, ceil
 
 REPAIRED = "repaired after "
 
+DAMAGED = "damaged"
+"""Why time is lost whose rows the store lost."""
+
 REBUILT = "rebuilt from rows"
 """The cause of a stream's claims that were made again from what is left. They say that nobody knows, which damage does not take away."""
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from perptape.claims import KINDS, SETTLED, STREAM, Claim, Want, grid_step, reaches
-from perptape.damage import REBUILT, Damage
+from perptape.damage import DAMAGED, REBUILT, Damage
 from perptape.interval import DAY, HOUR, MINUTE, Interval, ceil, floor, gaps, intersection, union
 
 Status = Literal["complete", "sampled", "empty", "unproven", "pending", "open", "lost"]
@@ -47,7 +47,7 @@ RETENTION_MARGIN = 2 * MINUTE
 """How far inside a venue's retention a start is kept."""
 
 REASONS = (
-    "retention", "missed sample", "damaged", "process down", "disconnected", "disk full", "log unwritable", "overflow", "unknown",
+    "retention", "missed sample", DAMAGED, "process down", "disconnected", "disk full", "log unwritable", "overflow", "unknown",
 )  # fmt: skip
 """Why time is lost: a closed list."""
 
@@ -166,7 +166,7 @@ def _lose(take: Callable[..., None], grid: str, holes: Sequence[Claim], damage: 
         return
     sampled = grid.startswith("sample/")
     ended = floor(now, grid_step(grid) or 1) if sampled else now  # a slot under way can still be sampled
-    take("lost", intersection((record.over(grid) for record in damage), [Interval(0, ended)]), "damaged")
+    take("lost", intersection((record.over(grid) for record in damage), [Interval(0, ended)]), DAMAGED)
     for hole in holes:
         take("lost", [hole.span], hole.cause or "unknown")
     take("lost", [Interval(0, ended)], "missed sample" if sampled else "unknown")

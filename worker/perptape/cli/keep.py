@@ -56,7 +56,8 @@ def publish(
     elif not any(map(notable, reports)):
         output.note("nothing was left to fold: all that was collected is in the data files")
     failed = [report for report in reports if report.error is not None]
-    code = OK if not failed else FAILED if len(failed) == len(reports) else PARTLY
+    code = PARTLY if failed or any(report.damaged for report in reports) else OK
+    code = FAILED if failed and len(failed) == len(reports) else code
     left.leave(settings, left.published(settings, code, reports, now()))
     return code
 

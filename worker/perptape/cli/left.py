@@ -45,7 +45,7 @@ def published(settings: Settings, code: int, reports: Sequence[PublishReport], n
     found = _head(settings, code, now)
     if reports and not any(one.lease for one in reports):
         return _text({**found, "notes": ["another publisher was at work on this tape"]})
-    errors = [f"{one.venue} {one.dataset}: {one.error}" for one in reports if one.error is not None]
+    errors = [f"{one.venue} {one.dataset}: {said}" for one in reports for said in (*([one.error] if one.error else []), *one.damaged)]
     oldest = min((one.oldest_unfolded for one in reports if one.oldest_unfolded is not None), default=None)
     folded: dict[str, Any] = {"segments": sum(one.unfolded for one in reports), "lease": settings.writer or ""}
     if oldest is not None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
+from perptape import output
 from perptape.claims import Claim
 from perptape.cli.places import Place
 from perptape.cli.shell import now
@@ -27,9 +28,23 @@ class NoTape(UsageError):
     """There is none where one is to be read."""
 
 
+@dataclass(slots=True)
+class LeftOut:
+    """Says on stderr, once each, which segments cannot be read: an answer lacks their rows."""
+
+    _said: set[str] = field(default_factory=set)
+
+    def __call__(self, line: str) -> None:
+        if line not in self._said:
+            self._said.add(line)
+            output.error(line)
+
+
 def tape(place: Place) -> Tape:
     """The tape, to write to; made when something is first written."""
-    return Tape.open(place.location, options=_options(place))
+    found = Tape.open(place.location, options=_options(place))
+    found.left_out = LeftOut()
+    return found
 
 
 def _options(place: Place) -> StoreOptions:
@@ -39,6 +54,7 @@ def _options(place: Place) -> StoreOptions:
 def reader(place: Place) -> Catalog:
     """The tape, to read. Raises NoTape when there is none."""
     found = Catalog.open(place.location, options=_options(place))
+    found.left_out = LeftOut()
     if found.made() is None:
         raise NoTape(f"there is no tape at {place.location}: `perptape run FILE` makes one, or name another with --catalog")
     return found

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import warnings
+from collections.abc import Callable, Iterable
 from typing import Self
 
 import pyarrow as pa
@@ -25,12 +26,19 @@ from perptape.store.query import Period, Time, read_rows
 __all__ = ["Catalog", "StoreOptions", "filesystem"]
 
 
+def warn(line: str) -> None:
+    """How a program is told of what is left out of an answer."""
+    warnings.warn(line, UserWarning, stacklevel=5)
+
+
 class Catalog:
     """The read side. It needs no more than the right to read."""
 
     def __init__(self, fs: FileSystem) -> None:
         self.fs = fs
         self._made: Made | None = None
+        self.left_out: Callable[[str], None] = warn
+        """Told of each segment that cannot be read, whose rows an answer therefore lacks."""
 
     @classmethod
     def open(cls, location: str, *, options: StoreOptions | None = None) -> Self:
@@ -97,7 +105,8 @@ class Catalog:
 
         Times are ms since the epoch, or a datetime. `instruments` are Nautilus ids, or one (None: all). `period` in minutes picks one
         period of open interest (0: samples); by default, per instrument, the finest that covers the range. Raises UsageError for an
-        instrument of which there is nothing at all, for times the wrong way round and for times that are not in ms.
+        instrument of which there is nothing at all, for times the wrong way round and for times that are not in ms. Warns of each segment
+        that cannot be read, and leaves its rows out; a data file that cannot be read raises StoreError.
         """
         wanted = None if instruments is None else frozenset([instruments] if isinstance(instruments, str) else instruments)
         check_times(start, end)
@@ -114,13 +123,15 @@ class Catalog:
             raise UsageError(f"there is no dataset {dataset!r}: choose one of {', '.join(DATASETS)}")
         form = self.layout
         kind = DATASETS[dataset]
-        return kind.empty() if form is None else read_rows(self.fs, kind, form, instruments, start, end, period)
+        return kind.empty() if form is None else read_rows(self.fs, kind, form, instruments, start, end, period, tell=self.left_out)
 
     def every_row(self, dataset: str, instruments: Iterable[str] | None = None, start: Time = None, end: Time = None) -> pa.Table:
         """The rows of a dataset, of open interest those of every period."""
         form = self.layout
         kind = DATASETS[dataset]
-        return kind.empty() if form is None else read_rows(self.fs, kind, form, instruments, start, end, None, every_period=True)
+        if form is None:
+            return kind.empty()
+        return read_rows(self.fs, kind, form, instruments, start, end, None, every_period=True, tell=self.left_out)
 
     def sql(self, query: str) -> pa.Table:
         """The answer of DuckDB, which knows each dataset as a view."""

@@ -22,7 +22,7 @@ from perptape.store.parquet import Unreadable, checked, decode_own, encode
 from perptape.store.quarantine import damage_records
 from perptape.store.rebuild import rebuilt
 from perptape.store.record import CLAIMS, Garbled, claims_of_table, claims_table, sealed, unsealed, wants_of_text, wants_text
-from perptape.store.segment import Segment, decode_segment
+from perptape.store.segment import Damaged, Segment, decode_segment
 
 ATTEMPTS = 20
 
@@ -113,7 +113,7 @@ def segments(fs: FileSystem, landing: Landing, venue: str, *, rows: bool) -> tup
 
 
 def readable(fs: FileSystem, folder: str, schema: pa.Schema, *, rows: bool) -> tuple[list[Segment], list[str]]:
-    """(the segments of a folder that are there and can be read, why others cannot)."""
+    """(the segments of a folder that are there and can be read, why others cannot). Of one whose rows are damaged: what is left of it."""
     found, unreadable = [], []
     for entry in fs.list(folder):
         try:
@@ -122,6 +122,7 @@ def readable(fs: FileSystem, folder: str, schema: pa.Schema, *, rows: bool) -> t
             continue
         except (Unreadable, Newer) as error:
             unreadable.append(str(error))
+            found += [error.left] if isinstance(error, Damaged) else []
     return found, unreadable
 
 

@@ -18,6 +18,10 @@ class Absent(StoreError):
     """The object is not there (a 404 of a GET)."""
 
 
+class InTheWay(StoreError):
+    """A folder is where the object belongs. No object store can have that."""
+
+
 class Conflict(StoreError):
     """The object is not as it was when it was read."""
 

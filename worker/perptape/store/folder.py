@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from perptape.errors import StoreError, StoreFull
 from perptape.store import layout
 from perptape.store.disk import Disk, LocalDisk
-from perptape.store.filesystem import Absent, Conflict, Entry, Stored
+from perptape.store.filesystem import Absent, Conflict, Entry, InTheWay, Stored
 
 LOCK, LEASE = f"{layout.OWN}/lock", f"{layout.OWN}/publishing.lock"
 
@@ -152,6 +152,8 @@ class Folder:
             yield
         except FileNotFoundError as error:
             raise Absent(f"{self._at(path)} is not there") from error
+        except IsADirectoryError as error:
+            raise InTheWay(f"{path} is a folder, and a file belongs there: move it away from {self.location}") from error
         except OSError as error:
             full = error.errno in (errno.ENOSPC, errno.EDQUOT)
             raise (StoreFull if full else StoreError)(_advice(self._at(path), error)) from error
@@ -162,6 +164,6 @@ def _advice(path: str, error: OSError) -> str:
         return f"{path}: the disk is full; free some space, the next run goes on where this one stopped"
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return f"{path}: not allowed ({error.strerror}); give the user that runs perptape the right to write there, or name another catalog"
-    if error.errno in (errno.ENOTDIR, errno.EISDIR, errno.EEXIST):
+    if error.errno in (errno.ENOTDIR, errno.EEXIST):
         return f"{path}: {error.strerror}; a catalog is a folder: name another one"
     return f"{path}: {error.strerror or error}"

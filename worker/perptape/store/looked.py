@@ -16,7 +16,7 @@ from perptape.store.filesystem import Absent, FileSystem
 from perptape.store.landing import DataFiles, Landing
 from perptape.store.parquet import Unreadable
 from perptape.store.quarantine import damage_records, kept
-from perptape.store.segment import decode_segment
+from perptape.store.segment import Damaged, decode_segment
 
 
 @dataclass(slots=True)
@@ -62,6 +62,9 @@ class Looked:
                     said = said.joined([decode_coverage(data, path)])
                 else:
                     said = said.joined([of_segment(decode_segment(data, path, self.landing.schema, rows=False))])
+            except Damaged as error:
+                said = said.joined([of_segment(error.left)])
+                continue
             except (Absent, Unreadable, Newer):
                 continue
             read.add(path)

@@ -39,7 +39,7 @@ def writable(what: str) -> Iterator[None]:
     try:
         yield
     except pa.ArrowException as error:
-        raise Unencodable(f"{what} cannot be written: {_line(error)}") from error
+        raise Unencodable(f"{what} cannot be written: {first_line(error)}") from error
 
 
 def _encoded(table: pa.Table, metadata: Mapping[str, str] | None, statistics: bool | list[str]) -> bytes:
@@ -86,24 +86,33 @@ def decode(data: bytes, path: str, columns: list[str] | None = None) -> pa.Table
         with pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True, pre_buffer=False) as file:
             return file.read(columns, use_threads=False)
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
-        raise Unreadable(f"{path} cannot be read: {_line(error)}") from error
+        raise Unreadable(f"{path} cannot be read: {first_line(error)}") from error
 
 
-def decode_own(data: bytes, path: str, *, rows: bool = True) -> tuple[pa.Table, dict[str, str]]:
-    """(the table, its metadata) of an object of ours. Raises Newer, which is looked at first, and Unreadable.
+def decode_own(data: bytes, path: str) -> tuple[pa.Table, dict[str, str]]:
+    """(the table, its metadata) of an object of ours. Raises Newer, which is looked at first, and Unreadable."""
+    with opened_own(data, path) as (file, metadata):
+        return rows_of_own(file), metadata
 
-    rows=False: the metadata alone, with a table of no rows.
-    """
+
+@contextmanager
+def opened_own(data: bytes, path: str) -> Iterator[tuple[pq.ParquetFile, dict[str, str]]]:
+    """(an object of ours, its rows not read yet; its metadata). What Arrow raises inside is Unreadable. Raises Newer and Unreadable."""
     try:
         with pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True, pre_buffer=False) as file:
             metadata = {key.decode(): value.decode() for key, value in (file.metadata.metadata or {}).items()}
             version = int(metadata[_VERSION_KEY])
             if version > VERSION:
                 raise Newer(f"{path} was written by a newer perptape (version {version}): use that one here")
-            table = file.read(use_threads=False) if rows else file.schema_arrow.empty_table()
-            return table.replace_schema_metadata(None), metadata
+            yield file, metadata
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
-        raise Unreadable(f"{path} cannot be read: {_line(error)}") from error
+        raise Unreadable(f"{path} cannot be read: {first_line(error)}") from error
+
+
+def rows_of_own(file: pq.ParquetFile, *, rows: bool = True) -> pa.Table:
+    """Its table; rows=False: one of no rows, by the footer alone."""
+    table = file.read(use_threads=False) if rows else file.schema_arrow.empty_table()
+    return table.replace_schema_metadata(None)
 
 
 def checked(table: pa.Table, schema: pa.Schema) -> pa.Table:
@@ -123,5 +132,6 @@ def whole(table: pa.Table) -> pa.Table:
     return table
 
 
-def _line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """What an error says, short enough for a line."""
     return (str(error).splitlines() or [type(error).__name__])[0][:200]

@@ -22,7 +22,7 @@ from perptape.store.filesystem import Absent, Conflict, Entry
 from perptape.store.landing import Landing, Place
 from perptape.store.parquet import Unreadable
 from perptape.store.rebuild import rebuilt
-from perptape.store.segment import Segment, decode_segment
+from perptape.store.segment import Damaged, Segment, decode_segment
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +60,7 @@ class Publisher:
         self.report = PublishReport(venue, landing.dataset)
         self._count = itertools.count()
         self._parts = fold.Parts(landing)
-        self._errors: list[str] = []
-        self._folded: set[str] = set()
+        self._errors, self._folded, self._left_of = list[str](), set[str](), list[Segment]()
 
     def run(self) -> PublishReport:
         """Never raises for what the store does; what went wrong is in the report."""
@@ -92,7 +91,7 @@ class Publisher:
         again = () if covered.files else self._rebuilt(list(segments.values()))
         failed = self.join_files(segments)
         claimable = self.claimable(segments, failed)
-        self.say(covered, claimable, again)
+        self.say(covered, [*claimable, *self._left_of], again)
         self.retire(covered.broken)
         told = {id(segment) for segment in claimable}
         self._folded = {path for path, segment in segments.items() if id(segment) in told}
@@ -111,7 +110,7 @@ class Publisher:
 
     def read(self, listed: Sequence[Entry]) -> dict[str, Segment]:
         """Every listed segment by its path, but those that cannot be read: they are copied aside and what they claim is not claimed."""
-        found = {}
+        found, self._left_of = {}, []
         for entry in listed:
             try:
                 data = self.fs.read(entry.path).data
@@ -124,6 +123,7 @@ class Publisher:
             except Unreadable as error:
                 quarantine.keep(self.fs, self.venue, self.landing.dataset, entry.path, data)
                 self._damaged(str(error))
+                self._left_of += [error.left] if isinstance(error, Damaged) else []
         return found
 
     def join_files(self, segments: dict[str, Segment]) -> set[Place]:

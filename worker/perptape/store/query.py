@@ -66,21 +66,25 @@ def in_ns(time: Time) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Where the rows of a scope are: joined pieces by place, and the files that nothing else touches."""
+    """Where the rows of a scope are: joined pieces by place, and the files that nothing else touches. `left_out`: a line for each segment
+    that cannot be read.
+    """
 
     joined: dict[Place, pa.Table]
     files: tuple[Place, ...]
+    left_out: tuple[str, ...]
 
 
 def sources(fs: FileSystem, kind: Dataset, form: Format, scope: Scope) -> Sources:
     """Reads segments, then lists the data files and joins those that segments touch."""
     landing = DataFiles("", kind, form)
-    loose = landing.joined(_loose(fs, kind, scope))[0]
+    tables, left_out = _loose(fs, kind, scope)
+    loose = landing.joined(tables)[0]
     touched = {place for place, _ in landing.parts(loose)}
     files = {place for place in _listed(fs, landing, scope) if scope.holds(place)}
-    tables = _decoded(fs, landing.decode, sorted(touched & files, key=lambda p: p.path))
-    both = landing.joined([loose, *(t for t in tables if t is not None)])[0] if touched else loose
-    return Sources(dict(landing.parts(both)), tuple(sorted(files - touched, key=lambda p: (p.instrument, p.path))))
+    filed = _decoded(fs, landing.decode, sorted(touched & files, key=lambda p: p.path))
+    both = landing.joined([loose, *(t for t in filed if t is not None)])[0] if touched else loose
+    return Sources(dict(landing.parts(both)), tuple(sorted(files - touched, key=lambda p: (p.instrument, p.path))), left_out)
 
 
 def read_rows(
@@ -93,10 +97,16 @@ def read_rows(
     period: Period,
     *,
     every_period: bool = False,
+    tell: Callable[[str], None] = lambda line: None,
 ) -> pa.Table:
-    """The rows of a scope, sorted by instrument and ts_init; of open interest one period for each instrument."""
+    """The rows of a scope, sorted by instrument and ts_init; of open interest one period for each instrument.
+
+    `tell` is told of each segment whose rows are left out, since it cannot be read.
+    """
     scope = Scope.of(instruments, start, end)
     found, shape = sources(fs, kind, form, scope), _Shape(DataFiles("", kind, form))
+    for line in found.left_out:
+        tell(line)
     pieces = dict(zip(found.files, _decoded(fs, shape.decode, found.files), strict=True))
     pieces |= {place: shape.of(rows, place) for place, rows in found.joined.items()}
     ordered = [pieces[place] for place in sorted(pieces, key=lambda p: (p.instrument, p.path))]
@@ -104,23 +114,28 @@ def read_rows(
     return one_period(rows, period) if kind.name == "open_interest" and not every_period else rows
 
 
-def _loose(fs: FileSystem, kind: Dataset, scope: Scope) -> list[pa.Table]:
-    """The rows of every segment that can be read; one that vanishes was folded, and the files read later hold it."""
+def _loose(fs: FileSystem, kind: Dataset, scope: Scope) -> tuple[list[pa.Table], tuple[str, ...]]:
+    """(the rows of every segment that can be read, a line for each that cannot). One that vanishes was folded, and the files read later
+    hold it.
+    """
     venues = None if scope.instruments is None else {name.rpartition(".")[2].lower() for name in scope.instruments}
     wanted = None if scope.instruments is None else pa.array(sorted(scope.instruments), pa.string())
     folders = [layout.segments()] if venues is None else [layout.segments(venue, kind.name) for venue in sorted(venues)]
     paths = [e.path for f in folders for e in fs.list(f) if layout.venue_and_dataset(e.path) is not None]
     paths = [path for path in paths if path.split("/")[3] == kind.name]
 
-    def rows(path: str) -> pa.Table | None:
+    def rows(path: str) -> pa.Table | str | None:
         try:
             table = decode_segment(fs.read(path).data, path, kind.schema).rows
-        except (Absent, Unreadable):
+        except Absent:
             return None
+        except Unreadable as error:
+            return f"{error}; its rows are left out: `perptape publish` keeps it aside"
         table = scope.rows(table)
         return table if wanted is None else table.filter(pc.is_in(table["instrument_id"], wanted))
 
-    return [table for table in _each(fs, rows, paths) if table is not None and table.num_rows]
+    found = _each(fs, rows, paths)
+    return [one for one in found if isinstance(one, pa.Table) and one.num_rows], tuple(one for one in found if isinstance(one, str))
 
 
 def _listed(fs: FileSystem, landing: DataFiles, scope: Scope) -> Iterable[Place]:

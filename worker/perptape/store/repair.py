@@ -13,11 +13,11 @@ from perptape.claims import Claim, grid_step
 from perptape.datasets import DATASETS
 from perptape.datasets.base import Dataset
 from perptape.errors import StoreError
-from perptape.interval import MINUTE, NS, Interval, union
+from perptape.interval import NS, Interval, union
 from perptape.store import layout, quarantine
-from perptape.store.filesystem import Absent, FileSystem
-from perptape.store.landing import DataFiles, Place
-from perptape.store.verify import Finding, claimed_without_rows, slots_with_rows
+from perptape.store.filesystem import Absent, FileSystem, InTheWay
+from perptape.store.landing import DataFiles
+from perptape.store.verify import Finding, claimed_without_rows, holders, slots_with_rows
 
 if TYPE_CHECKING:
     from perptape.store.tape import Tape
@@ -57,19 +57,10 @@ def _gone(fs: FileSystem, files: DataFiles, claim: Claim, missing: Sequence[int]
     step = grid_step(claim.grid)
     assert step is not None
     there: set[int] = set()
-    for place in sorted({place for slot in missing for place in _holders(files, claim.instrument, slot, step)}, key=lambda p: p.path):
+    for place in holders(files, claim.instrument, missing, step):
         try:
             rows = files.decode(place, fs.read(place.path).data)
-        except Absent:
+        except (Absent, InTheWay):
             continue
         there |= slots_with_rows(files.kind, rows, claim)
     return [Interval(slot, slot + step) for slot in missing if slot not in there]
-
-
-def _holders(files: DataFiles, instrument: str, slot: int, step: int) -> Iterator[Place]:
-    """The files that may hold the row of a slot: it is stamped by the slot's start or end, and known a period after that at the latest."""
-    time, last = (slot - MINUTE) * NS, (slot + 2 * step) * NS + layout.LATEST_AFTER_EVENT * NS
-    while time <= last:
-        span = layout.span_of(time, files.kind.span)
-        yield Place(layout.data_file(files.kind.directory(files.form), instrument, span), instrument, span)
-        time = span.end + 1

@@ -1,20 +1,27 @@
 """A segment: the rows of one venue and dataset with all that is claimed and wanted of them, in one object, written once.
 
-Pure: bytes in, bytes out. Rows are sorted by instrument and ts_init.
+Pure: bytes in, bytes out. Rows are sorted by instrument and ts_init. A digest of the whole object stands in it, so that who asks for
+its claims alone notices that a row is damaged, and what is claimed of rows that nobody can read is believed by nobody.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from perptape.claims import Claim, Want
-from perptape.store.parquet import Unreadable, checked, decode_own, encode
+from perptape.claims import NOBODY, STREAM, Claim, Want
+from perptape.damage import DAMAGED
+from perptape.store.parquet import Unreadable, checked, encode, first_line, opened_own, rows_of_own
 from perptape.store.record import Garbled, claims_of_text, claims_text, sealed, unsealed, wants_of_text, wants_text
 
 _NAMES = ("perptape.venue", "perptape.dataset", "perptape.name", "perptape.origin", "perptape.claims", "perptape.wants")
+_WHOLE = "perptape.whole"
+_BLANK = b"-" * 32
+"""What the digest of an object counts its own place as."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,20 +37,61 @@ class Segment:
     origin: str
 
 
+class Damaged(Unreadable):
+    """The rows are not what was written, what is claimed and wanted of them is. `left`: what may still be said, without any rows."""
+
+    def __init__(self, message: str, left: Segment) -> None:
+        super().__init__(message)
+        self.left = left
+
+
 def encode_segment(segment: Segment) -> bytes:
     """The same bytes for the same segment. Raises Unencodable."""
     values = (segment.venue, segment.dataset, segment.name, segment.origin, claims_text(segment.claims), wants_text(segment.wants))
-    return encode(in_order(segment.rows), sealed(dict(zip(_NAMES, values, strict=True))))
+    metadata = sealed(dict(zip(_NAMES, values, strict=True)))
+    data = bytes(encode(in_order(segment.rows), {**metadata, _WHOLE: _BLANK.decode()}))
+    return _with(data, data.rindex(_BLANK), _digest(data).encode())
 
 
 def decode_segment(data: bytes, path: str, schema: pa.Schema, *, rows: bool = True) -> Segment:
-    """The segment that was encoded; rows=False leaves its rows out. Raises Newer and Unreadable."""
-    table, metadata = decode_own(data, path, rows=rows)
-    try:
-        venue, dataset, name, origin, claims, wants = unsealed(metadata, _NAMES, path)
-        return Segment(venue, dataset, name, checked(table, schema), claims_of_text(claims), wants_of_text(wants), origin)
-    except (Garbled, ValueError, KeyError, TypeError, pa.ArrowException) as error:
-        raise Unreadable(f"{path} cannot be read: {error}") from error
+    """The segment that was encoded; rows=False leaves its rows out. Raises Newer, Unreadable, and Damaged where only rows are lost."""
+    with opened_own(data, path) as (file, metadata):
+        try:
+            venue, dataset, name, origin, claims, wants = unsealed(metadata, _NAMES, path)
+            found = Segment(venue, dataset, name, schema.empty_table(), claims_of_text(claims), wants_of_text(wants), origin)
+        except (Garbled, ValueError, KeyError, TypeError) as error:
+            raise Unreadable(f"{path} cannot be read: {error}") from error
+        try:
+            stamped = _WHOLE in metadata
+            if stamped and not _whole(data, metadata[_WHOLE].encode()):
+                raise ValueError("it is not what was written")
+            table = checked(rows_of_own(file, rows=rows or not stamped), schema)  # one of an earlier perptape shows it by its pages alone
+        except (ValueError, KeyError, TypeError, OSError, pa.ArrowException) as error:
+            left = replace(found, claims=tuple(_without_rows(found.claims)))
+            raise Damaged(f"{path} cannot be read: {first_line(error)}", left) from error
+    return replace(found, rows=table if rows else table.slice(0, 0))
+
+
+def _without_rows(claims: Iterable[Claim]) -> Iterator[Claim]:
+    """What claims say once their rows are gone: of time for which nobody can be asked again, that it is lost and why."""
+    for claim in claims:
+        if claim.kind != "asked" and (claim.grid == STREAM or claim.grid.startswith("sample/")):
+            lost = replace(claim, kind="hole", basis="", connections=NOBODY, cause=DAMAGED)
+            yield claim if claim.kind == "hole" else lost
+
+
+def _whole(data: bytes, said: bytes) -> bool:
+    """Whether an object is, to the last byte, what was written."""
+    place = bytes(data).rfind(said)
+    return len(said) == len(_BLANK) and place >= 0 and _digest(_with(data, place, _BLANK)).encode() == said
+
+
+def _with(data: bytes, place: int, text: bytes) -> bytes:
+    return b"".join((data[:place], text, data[place + len(text) :]))
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
 def in_order(rows: pa.Table) -> pa.Table:

@@ -42,9 +42,11 @@ def _view(connection: Any, catalog: Catalog, kind: Dataset) -> None:
         connection.register(kind.name, kind.empty())
         return
     if not isinstance(catalog.fs, Folder):
-        connection.register(kind.name, read_rows(catalog.fs, kind, form, None, None, None, None, every_period=True))
+        connection.register(kind.name, read_rows(catalog.fs, kind, form, None, None, None, None, every_period=True, tell=catalog.left_out))
         return
     found = sources(catalog.fs, kind, form, Scope(None, None, None))
+    for line in found.left_out:
+        catalog.left_out(line)
     pieces = [*found.joined.values(), kind.empty()]
     connection.register(f"_{kind.name}", pa.concat_tables(pieces))
     view = f"SELECT {', '.join(_quoted_name(n) for n in kind.schema.names)} FROM _{kind.name}"

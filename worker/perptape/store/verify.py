@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -16,9 +16,10 @@ from perptape.datasets.base import Dataset, Format
 from perptape.interval import MINUTE, NS, floor, slot_of, slots
 from perptape.store import coverage as covered
 from perptape.store import fold, layout
-from perptape.store.filesystem import Absent, Entry, FileSystem
+from perptape.store.filesystem import Absent, Entry, FileSystem, InTheWay
 from perptape.store.landing import DataFiles, Landing, Place, landing
 from perptape.store.parquet import Unreadable, decode
+from perptape.store.query import read_rows
 
 if TYPE_CHECKING:
     from perptape.store.catalog import Catalog
@@ -51,8 +52,8 @@ def findings(catalog: Catalog, form: Format) -> list[Finding]:
         if dataset not in DATASETS:
             out.extend(_instruments(catalog.fs, place, venue))
         else:
-            out.extend(_claims_without_rows(catalog, venue, DATASETS[dataset]))
-    return sorted(out)
+            out.extend(_claims_without_rows(catalog, venue, DATASETS[dataset], form))
+    return sorted(set(out))
 
 
 def _data_files(fs: FileSystem, kind: Dataset, form: Format) -> Iterator[Finding]:
@@ -131,12 +132,24 @@ def _stray(entry: Entry, ours: Sequence[str]) -> bool:
     return bool(inside) and entry.path.count("/") != inside[0].count("/") + 2
 
 
-def _claims_without_rows(catalog: Catalog, venue: str, kind: Dataset) -> Iterator[Finding]:
+def _claims_without_rows(catalog: Catalog, venue: str, kind: Dataset, form: Format) -> Iterator[Finding]:
     for claim, missing in claimed_without_rows(catalog, venue, kind):
         where = layout.coverage(venue, kind.name)
         first = layout.iso(missing[0] * NS)
         text = f"{claim.instrument} {claim.grid}: {len(missing)} slots are claimed and have no row, the first at {first}"
         yield Finding(where, "claim", text)
+        files = DataFiles(venue, kind, form)
+        for place in holders(files, claim.instrument, missing, grid_step(claim.grid) or 1):
+            yield from _in_the_way(catalog.fs, place.path)
+
+
+def _in_the_way(fs: FileSystem, path: str) -> Iterator[Finding]:
+    try:
+        fs.read(path)
+    except Absent:
+        return
+    except InTheWay as error:
+        yield Finding(path, "stray", str(error))
 
 
 def claimed_without_rows(catalog: Catalog, venue: str, kind: Dataset) -> Iterator[tuple[Claim, list[int]]]:
@@ -146,7 +159,10 @@ def claimed_without_rows(catalog: Catalog, venue: str, kind: Dataset) -> Iterato
     if not claims:
         return
     try:
-        rows = catalog.every_row(kind.name, {c.instrument for c in claims})
+        made = catalog.made()
+        rows = kind.empty()
+        if made is not None:
+            rows = read_rows(catalog.fs, kind, made.layout, {c.instrument for c in claims}, None, None, None, every_period=True)
     except Unreadable:  # found by its path
         return
     times = _times(kind, rows)
@@ -155,6 +171,19 @@ def claimed_without_rows(catalog: Catalog, venue: str, kind: Dataset) -> Iterato
         missing = [slot for slot in slots(claim.span, grid_step(claim.grid) or 1) if slot not in have]
         if missing:
             yield claim, missing
+
+
+def holders(files: DataFiles, instrument: str, starts: Iterable[int], step: int) -> list[Place]:
+    """The files that may hold the rows of slots: each is stamped by its slot's start or end, and known a period after that at most."""
+    return sorted({place for slot in starts for place in _holders(files, instrument, slot, step)}, key=lambda place: place.path)
+
+
+def _holders(files: DataFiles, instrument: str, slot: int, step: int) -> Iterator[Place]:
+    time, last = (slot - MINUTE) * NS, (slot + 2 * step) * NS + layout.LATEST_AFTER_EVENT * NS
+    while time <= last:
+        span = layout.span_of(time, files.kind.span)
+        yield Place(layout.data_file(files.kind.directory(files.form), instrument, span), instrument, span)
+        time = span.end + 1
 
 
 def slots_with_rows(kind: Dataset, rows: pa.Table, claim: Claim) -> set[int]:
@@ -188,3 +217,5 @@ def _unpublished(fs: FileSystem, place: Landing, venue: str) -> Iterator[Finding
         except Absent:
             text = "is gone, and what was in it is still claimed: `perptape publish` writes again what segments hold of it"
             yield Finding(where.path, "unpublished", text)
+        except InTheWay as error:
+            yield Finding(where.path, "stray", str(error))
