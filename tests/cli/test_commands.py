@@ -252,6 +252,25 @@ def test_of_a_store_of_which_nothing_can_be_read_nobody_says_that_nothing_is_mis
     assert "a copy is in perptape/quarantine/binance/open_interest" in published.err
 
 
+def test_what_a_segment_claimed_whose_rows_are_damaged_is_asked_for_again(
+    perptape: Perptape, venues: Environ, spec: str, tmp_path: Path
+) -> None:
+    arguments = ("run", spec, "--once", "--format", "json", "--exchange", "binance", "--dataset", "open_interest")
+    assert perptape(*arguments, environ=venues).code == 0
+    broken = max((tmp_path / "tape/perptape/segments/binance/open_interest").iterdir(), key=lambda path: path.stat().st_size)
+    data = broken.read_bytes()
+    broken.write_bytes(data[:400] + bytes(255 - byte for byte in data[400:408]) + data[408:])
+    (before,) = [row for row in perptape("status", "-f", "json").rows if row["dataset"] == "open_interest"]
+    assert int(str(before["open_ms"])) > 0
+    again = perptape(*arguments, environ=venues)
+    (outcome,) = json.loads(again.out)["collections"]
+    assert (again.code, outcome["rows"] > 0) == (0, True)
+    (after,) = [row for row in perptape("status", "-f", "json").rows if row["dataset"] == "open_interest"]
+    assert int(str(after["complete_ms"])) >= int(str(before["complete_ms"])) + int(str(before["open_ms"]))
+    assert perptape("publish").code == 1
+    assert perptape("query", "oi", "BTCUSDT-PERP", "-e", "binance").code == 0
+
+
 def test_a_second_run_in_the_same_slot_asks_for_nothing(perptape: Perptape, venues: Environ, spec: str) -> None:
     arguments = ("run", spec, "--once", "--format", "json", "--exchange", "binance", "--dataset", "funding")
     first, again = in_one_slot(lambda: [perptape(*arguments, environ=venues) for _ in range(2)])

@@ -1,0 +1,77 @@
+"""What the commands say of objects that cannot be read, and how they end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from perptape.store.tape import Tape
+from support.tapes import VENUES, name_of, write
+
+Perptape = Callable[..., Any]
+VENUE = VENUES[0]
+READERS = [("query", "liquidations", "BTCUSDT-PERP", "-e", VENUE), ("sql", "SELECT count(*) FROM liquidations")]
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A tape of liquidations and open interest that was just written."""
+    tape = Tape.open(str(tmp_path / "tape"))
+    list(write(tape, lambda: time.time_ns() // 10**6, "w", [VENUE], ["liquidations", "open_interest"]))
+    return tmp_path / "tape"
+
+
+def rows_damaged(path: Path) -> Path:
+    """Among the pages; the footer, with all claims, stays as it is."""
+    data = path.read_bytes()
+    middle = (len(data) - 8 - int.from_bytes(data[-8:-4], "little")) // 2
+    path.write_bytes(data[:middle] + bytes(255 - byte for byte in data[middle : middle + 8]) + data[middle + 8 :])
+    return path
+
+
+def test_of_a_segment_whose_rows_are_damaged_every_command_says_the_name(perptape: Perptape, root: Path) -> None:
+    broken = rows_damaged(min((root / f"perptape/segments/{VENUE}/liquidations").iterdir()))
+    for command, code in [
+        *((reader, 0) for reader in READERS),
+        (("status",), 0),
+        (("gaps", "--fail"), 1),
+        (("publish",), 1),
+        (("verify",), 1),
+    ]:
+        ran = perptape(*command)
+        assert ran.code == code, command
+        assert (ran.out + ran.err).count(f"{broken.name} cannot be read") == 1, (command, ran.err)
+    assert "`perptape publish`" in perptape("verify").err
+
+
+@pytest.mark.parametrize("what", ["data", "coverage", "instruments"])
+def test_a_publish_that_meets_any_other_damage_ends_with_1_and_then_with_0(perptape: Perptape, root: Path, what: str) -> None:
+    assert perptape("publish").code == 0
+    places = {
+        "data": root / f"data/custom_liquidation/{name_of(VENUE)}",
+        "coverage": root / f"perptape/coverage/{VENUE}/liquidations",
+        "instruments": root / "perptape/instruments",
+    }
+    name = min(places[what].iterdir()).name
+    broken = places[what] / (name if what != "coverage" else "20200101T000000000Z-x.0.parquet")
+    broken.write_bytes(b"garbage")
+    found = perptape("publish")
+    assert (found.code, f"{broken.name} cannot be read" in found.err) == (1, True), found.err
+    assert perptape("publish").code == 0
+
+
+def test_a_folder_in_the_place_of_a_file_is_named_with_what_to_do(perptape: Perptape, root: Path) -> None:
+    assert perptape("publish").code == 0
+    path = min((root / f"data/custom_open_interest/{name_of(VENUE)}").iterdir())
+    path.unlink()
+    path.mkdir()
+    for command in (("verify",), ("verify", "--repair"), ("publish",)):
+        found = perptape(*command)
+        assert (found.code, path.name in found.out + found.err, "move it away" in found.out + found.err) == (1, True, True), command
+    path.rmdir()
+    assert perptape("publish").code == 0
+    assert perptape("verify").code == 0
