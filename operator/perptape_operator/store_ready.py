@@ -62,7 +62,7 @@ STORE_READY: Final = (
     Check(
         "False",
         "PublisherFailing",
-        "What was collected is not folded into data files; the library reads it all the same.",
+        "What was collected is not folded into data files, or something damaged was met; the library reads all else.",
         "see `kubectl logs` of the publisher's pod",
         lambda f: f.publisher or None,
     ),
