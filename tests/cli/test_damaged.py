@@ -48,6 +48,17 @@ def test_of_a_segment_whose_rows_are_damaged_every_command_says_the_name(perptap
     assert "`perptape publish`" in perptape("verify").err
 
 
+@pytest.mark.parametrize("published", [False, True])
+def test_who_looks_for_a_contract_learns_that_the_list_of_contracts_cannot_be_read(perptape: Perptape, root: Path, published: bool) -> None:
+    assert not published or perptape("publish").code == 0
+    places = [root / "perptape/instruments", root / f"perptape/segments/{VENUE}/instruments"][not published :]
+    broken = [path for place in places for path in place.iterdir()]
+    for path in broken:
+        path.write_bytes(b"garbage")
+    found = perptape(*READERS[0])
+    assert (found.code, [found.err.count(f"{path.name} cannot be read") for path in broken]) == (2, [1] * len(broken)), found.err
+
+
 @pytest.mark.parametrize("what", ["data", "coverage", "instruments"])
 def test_a_publish_that_meets_any_other_damage_ends_with_1_and_then_with_0(perptape: Perptape, root: Path, what: str) -> None:
     assert perptape("publish").code == 0

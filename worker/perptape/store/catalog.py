@@ -38,7 +38,7 @@ class Catalog:
         self.fs = fs
         self._made: Made | None = None
         self.left_out: Callable[[str], None] = warn
-        """Told of each segment that cannot be read, whose rows an answer therefore lacks."""
+        """Told of each segment, and list of contracts, that cannot be read and that an answer therefore lacks."""
 
     @classmethod
     def open(cls, location: str, *, options: StoreOptions | None = None) -> Self:
@@ -87,15 +87,19 @@ class Catalog:
     def instruments(self, venue: str) -> tuple[SeenInstrument, ...]:
         """Every contract that was ever seen on a venue, by id, oldest lifetime first."""
         place = self._landing(venue, INSTRUMENTS)
-        found, _ = covered.segments(self.fs, place, venue, rows=True)
+        found, unread = covered.segments(self.fs, place, venue, rows=True)
         tables = [s.rows for s in found]
         path = layout.instruments(venue)
         try:
             at = place.place(path)
             assert at is not None
             tables.append(place.decode(at, self.fs.read(path).data))
-        except (Absent, Unreadable):
+        except Absent:
             pass
+        except Unreadable as error:
+            unread.append(str(error))
+        for line in unread:
+            self.left_out(f"{line}; the contracts in it are left out: see `perptape verify`")
         return seen_instruments(place.joined(tables)[0])
 
     def read(
