@@ -19,7 +19,7 @@ from random import Random
 
 from measure import against, say
 
-from perptape.collect.marks import Rules
+from perptape.collect.mark_rules import Rules
 from perptape.collect.stream_adopt import adopt
 from perptape.collect.stream_batch import Batch
 from perptape.collect.stream_log import StreamLog
@@ -28,9 +28,9 @@ from perptape.datasets.liquidations import LIQUIDATIONS, row
 from perptape.errors import Unwritable
 from perptape.exchanges.registry import traits
 from perptape.raw import RawLiquidation
-from perptape.store.log import Logs, Owner
+from perptape.store.log import Logs
 from perptape.store.log_disk import LocalLogDisk
-from perptape.store.log_record import Mark
+from perptape.store.log_record import Mark, Owner
 from perptape.store.tape import Tape
 from support.fake_exchange import START, perpetual
 

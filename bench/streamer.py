@@ -18,7 +18,7 @@ from typing import Any
 
 from measure import running
 
-from perptape.collect.marks import Rules
+from perptape.collect.mark_rules import Rules
 from perptape.collect.report import standings
 from perptape.exchanges.registry import traits
 from perptape.interval import HOUR, SECOND, Interval

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
 from dataclasses import replace
@@ -12,7 +13,7 @@ import pytest
 
 from perptape.claims import STREAM, Claim, Want
 from perptape.collect.grids import stream_grid
-from perptape.collect.marks import Rules
+from perptape.collect.mark_rules import Rules
 from perptape.collect.mending import repaired
 from perptape.collect.paginate import Page, page
 from perptape.collect.plan import Window, judged, past
@@ -173,6 +174,19 @@ async def test_a_log_that_cannot_be_read_is_a_failure_and_keeps_nothing_from_bei
     assert (summary.exit_code, "Permission denied" in (summary.store_error or "")) == (3, True)
     assert {one.dataset: one.rows > 0 for one in summary.outcomes} == {"open_interest": True, "liquidations": True}
     assert standing(world, "okx") == [("sampled", "", BEGAN, START)]
+
+
+async def test_a_log_without_a_beginning_is_a_failure_of_the_run_and_stays_with_what_to_do(world) -> None:
+    missed(world, "okx")
+    place = world.root / "perptape" / "log" / "dead" / "records"
+    place.parent.mkdir(parents=True)
+    place.write_bytes(b"")
+    for collect in ("{openInterest: {backfill: 2d}}", STREAMED):
+        summary = await world.once(collect, BTC)
+        [line] = summary.failed
+        assert (summary.exit_code, line in summary.lines(), line in json.loads(summary.as_json())["failed"]) == (1, True, True)
+        assert ("dead" in line, "move its folder away" in line) == (True, True)
+        assert place.exists()
 
 
 async def test_a_number_without_end_is_one_unusable_order(world) -> None:

@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from perptape.claims import STREAM, Claim, Want
-from perptape.collect.marks import Rules
+from perptape.collect.mark_rules import Rules
 from perptape.collect.report import standings
 from perptape.collect.rhythm import Rhythm
 from perptape.collect.stream_batch import Batch
@@ -18,9 +18,9 @@ from perptape.datasets.liquidations import LIQUIDATIONS, row
 from perptape.errors import Fatal, Retry, StoreError
 from perptape.interval import DAY, HOUR, MINUTE, NS, SECOND
 from perptape.raw import RawLiquidation
-from perptape.store.log import Logs, Owner
+from perptape.store.log import Logs
 from perptape.store.log_disk import LocalLogDisk
-from perptape.store.log_record import Mark
+from perptape.store.log_record import Mark, Owner
 from perptape.store.log_space import HEAD, signature
 from perptape.store.tape import Tape
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from perptape.collect.marks import Rules
+from perptape.collect.mark_rules import Rules
 from perptape.exchanges.registry import VENUES, traits
 from perptape_operator.kinds import DEPLOYMENT
 from perptape_operator.settings import Settings

@@ -15,7 +15,7 @@ import pytest
 import structlog
 
 from perptape.claims import Claim, Want
-from perptape.collect.marks import Rules
+from perptape.collect.mark_rules import Rules
 from perptape.collect.stream_batch import Batch
 from perptape.datasets.liquidations import row
 from perptape.errors import StoreError
@@ -89,7 +89,15 @@ class MemoryDisk:
         raise NotImplementedError
 
     def replace(self, source: str, target: str) -> None:
-        raise NotImplementedError
+        """Until the folder is synced a loss of power may leave either name."""
+        if source not in self.files:
+            raise FileNotFoundError(source)
+        with self.fate.step():
+            self.files[target] = self.files.pop(source)
+            if source in self.synced:
+                self.synced[target] = self.synced[source]
+            if source in self.pending:
+                self.pending[target] = self.pending.pop(source)
 
     def append(self, path: str, data: bytes) -> None:
         self._written(path, len(self.files.get(path, b"")), data)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from perptape.collect.marks import Rules
+from perptape.collect.mark_rules import Rules
 from perptape.collect.stream_adopt import adopt
 from perptape.collect.stream_batch import Batch
 from perptape.collect.stream_log import StreamLog

@@ -15,9 +15,9 @@ import pytest
 from perptape.claims import Want
 from perptape.datasets import LIQUIDATIONS
 from perptape.errors import Newer, StoreError, Unwritable
-from perptape.store.log import Logs, Owner
+from perptape.store.log import Logs
 from perptape.store.log_disk import LocalLogDisk
-from perptape.store.log_record import Begun, Closed, Confirmed, Events, Mark, Marks, Record, Rolled, encode
+from perptape.store.log_record import Begun, Closed, Confirmed, Events, Mark, Marks, Owner, Record, Rolled, encode
 from perptape.store.log_space import HEAD, PAGE, signature
 from support.fake_exchange import START
 from support.logged import decode
@@ -117,10 +117,10 @@ def test_a_log_is_locked_for_as_long_as_its_process_lives(kit, tmp_path: Path) -
     log.release()
 
 
-def test_a_folder_without_the_beginning_of_a_log_is_cleared_away(kit, tmp_path: Path) -> None:
+def test_a_log_whose_process_died_while_it_was_made_is_cleared_away(kit, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "torn").mkdir()
-    (tmp_path / "torn" / "records").write_bytes(encode(head(kit))[:-1])
+    (tmp_path / "torn" / "records.new").write_bytes(encode(head(kit))[:-1])
     assert list(Logs(str(tmp_path), LocalLogDisk()).adopt()) == []
     assert list(tmp_path.iterdir()) == []
 
@@ -152,14 +152,6 @@ def test_a_log_is_of_which_little_is_used_is_adopted_in_little_memory(kit, tmp_p
         tracemalloc.stop()
     adopted.release()
     assert peak < size / 8
-
-
-def test_a_log_of_a_newer_perptape_is_left_alone(kit, tmp_path: Path) -> None:
-    newer = of_version(head(kit), 3)
-    (tmp_path / "newer").mkdir()
-    (tmp_path / "newer" / "records").write_bytes(newer)
-    assert list(Logs(str(tmp_path), LocalLogDisk()).adopt()) == []
-    assert (tmp_path / "newer" / "records").read_bytes() == newer
 
 
 def test_a_perptape_before_takes_a_log_that_owns_its_room_for_one_of_a_newer_and_leaves_it_alone() -> None:

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from perptape.claims import Claim, join
-from perptape.collect.marks import Proofs, Rules
+from perptape.collect.mark_rules import Rules
+from perptape.collect.marks import Proofs
 from perptape.collect.stream_batch import Counts, Intake
 from perptape.collect.stream_sink import AHEAD, ConnectionSink
 from perptape.exchanges.base import Feed

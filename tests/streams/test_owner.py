@@ -4,7 +4,7 @@ from pathlib import Path
 
 from perptape.collect.streams import adopted, logs_of
 from perptape.store.location import StoreOptions, filesystem
-from perptape.store.log import Owner
+from perptape.store.log_record import Owner
 from perptape.store.tape import Tape
 from support.storage import Bucket, MemoryFileSystem
 

@@ -13,7 +13,7 @@ from random import Random
 import structlog
 
 from perptape.claims import Want
-from perptape.collect.marks import Rules
+from perptape.collect.mark_rules import Rules
 from perptape.collect.stream_adopt import Segments
 from perptape.collect.stream_batch import Intake
 from perptape.collect.stream_connection import Place

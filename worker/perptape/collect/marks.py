@@ -10,37 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from perptape.claims import STREAM, Claim, join
-from perptape.exchanges.base import Feed
+from perptape.collect.mark_rules import Rules
 from perptape.interval import Interval, gaps, union
 from perptape.store.log_record import Mark
 
-LEAST_PUSH = 2_000  # ms; a venue's promise to push more often than that is not one to build on
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """By what a stream's marks become claims. Kept in its log, so that a replay claims the same whatever has changed since."""
-
-    instruments: tuple[str, ...]
-    push: int
-    quiet: int
-    kind: Literal["complete", "sampled"]
-    basis: str
-    market: bool
-    """Whether one topic speaks for every instrument."""
-
-    @classmethod
-    def of(cls, feed: Feed, instruments: Iterable[str]) -> Rules:
-        basis = feed.rule if feed.completeness == "sampled" else "feed"
-        push = max(feed.push_interval, LEAST_PUSH)
-        return cls(tuple(sorted(set(instruments))), push, feed.quiet_limit, feed.completeness, basis, feed.scope == "market")
-
-    @classmethod
-    def read(cls, said: Mapping[str, Any]) -> Rules:
-        return cls(**{**said, "instruments": tuple(said["instruments"])})
+DAMAGED = "damaged"
+"""The cause of a hole whose time a log's bytes were about that cannot be read any more."""
 
 
 @dataclass(slots=True)
@@ -83,6 +61,11 @@ class Proofs:
         self._proven: list[_Proof] = []
         self._live: tuple[Interval, ...] = ()
         self._dropped: list[tuple[int, str]] = []
+        self._damage: Literal["none", "met", "passed"] = "none"
+        """Of marks that could not be read: met, none behind them was seen yet; passed, a connection may be acknowledged that is not
+        known to be."""
+        self._behind = 0
+        """No claim of a connection that is met from now on begins before."""
         self._lasting = True
         """Whether time that nothing proves since something was dropped is the drop's."""
         self.last = opened
@@ -98,15 +81,27 @@ class Proofs:
         """The connections that are not closed."""
         return tuple(self._open)
 
+    def damaged(self) -> None:
+        """Here marks were that cannot be read, and rows. What connections prove they prove anew, from a push interval behind the next
+        marks: what was received up to those may be among what is gone."""
+        self.see(Mark("dropped", "", self.last, text=DAMAGED))
+        self._damage = "met"
+
+    def resume_behind(self, marks: Iterable[Mark]) -> None:
+        """The next marks that can be read, before any of them is seen."""
+        times = [mark.time for mark in marks]
+        if times and self._damage == "met":
+            self._damage, self._behind = "passed", max(times) + self._rules.push
+
     def see(self, mark: Mark) -> None:
         self.last = max(self.last, mark.time)
         if mark.kind == "acknowledged":
             self._end(mark.connection)
-            self._open[mark.connection] = _Connection(mark.time)
+            self._open[mark.connection] = _Connection(max(mark.time, self._behind))
             return
         if mark.kind == "dropped":
             self._dropped.append((mark.time, mark.text))
-            self._lasting = True
+            self._lasting, self._damage = True, "none"
             for name in list(self._open):
                 self._end(name)
             return
@@ -116,7 +111,9 @@ class Proofs:
             return
         found = self._open.get(mark.connection)
         if found is None:
-            return
+            if self._damage != "passed" or mark.kind == "malformed":
+                return
+            found = self._open[mark.connection] = _Connection(self._behind)  # only what is acknowledged is marked
         if mark.kind == "control":
             if found.first is None:
                 found.first = found.claimed = found.last = max(mark.time, found.since)

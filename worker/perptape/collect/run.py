@@ -221,7 +221,8 @@ class Run:
 
         if self.tape.made() is not None:
             clock, disk = self.environment.clock, self.environment.log_disk
-            await self.environment.aside(lambda: adopted(self.tape, self.request.state, clock, disk))
+            found = await self.environment.aside(lambda: adopted(self.tape, self.request.state, clock, disk))
+            self.summary.failed.extend(found.unreadable)
 
 
 async def run(

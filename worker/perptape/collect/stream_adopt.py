@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 import pyarrow as pa
 import structlog
@@ -21,6 +21,12 @@ from perptape.store.log import Log, Logs
 from perptape.store.log_record import Closed, Mark, Marks, Record
 
 _log = structlog.get_logger(__name__)
+
+DAMAGED: Final = (
+    "what can be read of it is in the store, the time of the rest is lost: look at the disk it was on; the file is kept until four more "
+    "were damaged, delete it when nobody wants to look at it"
+)
+"""What is said of a log that had something unreadable in it."""
 
 
 class Segments(Protocol):
@@ -47,6 +53,8 @@ class Adopted:
     foreign: list[str] = field(default_factory=list)
     """Logs of another store, or of this place's store before it was made anew: they are left alone."""
 
+    damaged: list[str] = field(default_factory=list)
+    """Where logs are kept of which something could not be read; all else of them is in the store."""
     unreadable: list[str] = field(default_factory=list)
     """Why a log could not be read, and which: they are left alone."""
 
@@ -82,7 +90,7 @@ def adopt(logs: Logs, segments: Segments, part: int = PART) -> Adopted:
                 found.foreign.append(log.name)
                 _log.warning("log left alone", log=log.name, outcome="of another store", store=replay.head.store, origin=replay.head.origin)
         except OSError as error:
-            found.unreadable.append(f"the log {log.name} cannot be read: {error.strerror or error}; it stays, not in the store")
+            found.unreadable.append(logs.stays(log.name, error))
         finally:
             log.release()
     for said in found.unreadable:
@@ -92,7 +100,7 @@ def adopt(logs: Logs, segments: Segments, part: int = PART) -> Adopted:
 
 def _adopt_one(log: Log, replay: Replay, segments: Segments, found: Adopted) -> None:
     """Raises OSError where the log cannot be read to its end."""
-    head, made, refused = replay.head, 0, ""
+    head, made, refused, kept = replay.head, 0, "", ""
     found.logs += 1
     try:
         for segment in _segments(log, replay):
@@ -100,12 +108,20 @@ def _adopt_one(log: Log, replay: Replay, segments: Segments, found: Adopted) -> 
             refused = refused or _refused(segments, segment, found)
         found.hear(head.venue, head.dataset, replay.tail.said)
         if not refused:
-            log.remove()
+            kept = log.put_aside() if replay.records.damaged else ""
+            if not kept:
+                log.remove()
     except StoreError as error:
         refused = str(error)
+    said = _log.bind(venue=head.venue, dataset=head.dataset, log=log.name, segments=made)
     if refused:
         found.waiting.append(log.name)
-    _log.info("log adopted", venue=head.venue, dataset=head.dataset, log=log.name, segments=made, outcome=refused or "in the store")
+        said.warning("log waits", outcome=refused)
+    elif kept:
+        found.damaged.append(kept)
+        said.warning("log damaged", outcome=DAMAGED, kept=kept)
+    else:
+        said.info("log adopted", outcome="in the store")
 
 
 def _segments(log: Log, replay: Replay) -> Iterator[Segment]:

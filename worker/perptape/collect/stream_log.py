@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 
 from perptape.claims import Want
-from perptape.collect.marks import Rules
+from perptape.collect.mark_rules import Rules
 from perptape.collect.stream_batch import Batch
 from perptape.collect.stream_tail import Segment, Tail
 from perptape.datasets.base import Dataset

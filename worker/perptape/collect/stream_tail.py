@@ -13,10 +13,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from perptape.claims import Claim, Want
-from perptape.collect.marks import Proofs, Rules
+from perptape.collect.mark_rules import Rules
+from perptape.collect.marks import Proofs
 from perptape.interval import NS
 from perptape.store import layout
-from perptape.store.log_record import Begun, Closed, Confirmed, Events, Mark, Marks, Record, Rolled
+from perptape.store.log_record import Begun, Closed, Confirmed, Events, Lost, Mark, Marks, Record, Rolled
 
 BATCH: Final = 4096
 """Bytes of memory that a batch of rows takes beside them, about."""
@@ -86,14 +87,19 @@ class Tail:
         """Whether everything but the last roll's confirmation and the log's end is in a segment."""
         return self._rolled == self._count
 
-    def add(self, record: Record) -> None:
-        """Takes the next record that is durable in the log."""
+    def add(self, record: Record | Lost) -> None:
+        """Takes the next record that is durable in the log. Where some are lost, what no roll has ended yet becomes a segment of another
+        name than its writer's, since less is in it."""
         self._count += 1
         match record:
             case Events(rows):
                 self._fresh.append(rows)
                 self.held += rows.nbytes + BATCH
+            case Lost():
+                self._proofs.damaged()
+                self._kept, self._parted = self.head.schema.empty_table(), self._count
             case Marks(marks):
+                self._proofs.resume_behind(marks)
                 for mark in marks:
                     self._proofs.see(mark)
             case Rolled():

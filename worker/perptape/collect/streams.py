@@ -30,8 +30,9 @@ from perptape.collect.venue import Venue
 from perptape.coverage import Coverage
 from perptape.errors import StoreError, Unwritable
 from perptape.store.folder import Folder
-from perptape.store.log import Logs, Owner
+from perptape.store.log import Logs
 from perptape.store.log_disk import LocalLogDisk, LogDisk
+from perptape.store.log_record import Owner
 from perptape.store.looked import Looked
 from perptape.store.tape import Tape
 from perptape.store.usable import there
@@ -79,8 +80,8 @@ def adopted(tape: Tape, state: str | None, clock: Callable[[], int], disk: LogDi
     """Brings the logs of dead processes into the store. A store that is away leaves them for the next time."""
     logs = logs_of(tape, state, disk)
     found = adopt(logs, TapeSegments(tape, clock)) if logs is not None else Adopted()
-    if found.logs:
-        log.info("logs of a dead process adopted", dataset="liquidations", logs=found.logs, rows=found.rows, waiting=len(found.waiting))
+    if brought := found.logs - len(found.waiting):
+        log.info("logs of a dead process adopted", dataset="liquidations", logs=brought, rows=found.rows, waiting=len(found.waiting))
     return found
 
 

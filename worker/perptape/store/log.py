@@ -11,23 +11,24 @@ import errno
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 from typing import Final
 
 from perptape.errors import Newer, StoreError, Unwritable
+from perptape.store.log_aside import put_aside
 from perptape.store.log_disk import LogDisk
 from perptape.store.log_read import Records
-from perptape.store.log_record import Begun, Record, begun
+from perptape.store.log_record import Begun, Owner, Record
 from perptape.store.log_space import Grown, Ring, Space
 from perptape_api.names import ENV_LOG_RESERVE, LOG_RESERVE
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 """What a disk says that has no room, or none for this user."""
 FULL_DISK: Final = "disk full"
+RECORDS: Final = "records"
+MAKING: Final = "records.new"
+"""The names of a log's file, and of one that is not begun yet."""
 TORN: Final = 2**16
 """Bytes behind the last whole record that are blanked: what is further could only count if all before it were written again."""
-
-
 LAST_WORDS: Final = 64 * 2**10
 """At least so many more, and an eighth of the reserve, are for what ends and empties a log that is full."""
 
@@ -38,7 +39,7 @@ class Log:
     def __init__(self, disk: LogDisk, folder: str, lock: ExitStack) -> None:
         self._disk = disk
         self._folder = folder
-        self._path = os.path.join(folder, "records")
+        self._path = os.path.join(folder, RECORDS)
         self._lock = lock
         self._dirty = 0
         """Bytes behind the end that a write left which failed."""
@@ -65,10 +66,17 @@ class Log:
         room = self._space.room
         return None if room is None else max(room - self._last_words, 0)
 
-    def reserve(self, size: int) -> None:
-        """Makes the file, with room for `size` bytes of what is received. Raises OSError."""
+    def begin(self, head: Begun, size: int) -> None:
+        """Makes the file, with room for `size` bytes of what is received, and `head`, its first record. It has its name only when that
+        is durable: so one whose beginning cannot be read is damaged, whatever else is in it, or empty, and one without that name says
+        nothing. Raises OSError and StoreError."""
+        final, self._path = self._path, os.path.join(self._folder, MAKING)
         self._last_words = max(size // 8, LAST_WORDS)
-        self._space = Ring.made(self._disk, self._path, size + self._last_words)
+        self._space = ring = Ring.made(self._disk, self._path, size + self._last_words)
+        self.write([head])
+        self._disk.replace(self._path, final)
+        self._path = ring.path = final
+        self._disk.fsync_dir(self._folder)
 
     def write(self, records: Sequence[Record], *, last_words: bool = True) -> None:
         """Makes all of them durable, or raises StoreError and none of them is in the log. `last_words`: they may use the room for what
@@ -106,10 +114,13 @@ class Log:
             raise Unwritable(f"the log {self.name} cannot be emptied ({error.strerror or error})", _cause(error)) from error
 
     def recover(self) -> Records:
-        """The records of a log that another process wrote; what is behind the last whole one is cut off."""
+        """The records of a log that another process wrote; what is behind the last whole one is cut off. Raises OSError, and Newer; then
+        it is as it was."""
         ring = Ring.found(self._disk, self._path)
         self._space = Grown(self._disk, self._path) if ring is None else ring
         records, torn = self._space.read()
+        if records.head is None:
+            raise OSError(errno.EIO, "its beginning is damaged")
         if torn:
             room = self._space.room
             self._space.blank(TORN if room is None else min(TORN, room))
@@ -119,7 +130,7 @@ class Log:
     def remove(self) -> None:
         """The log goes: all that it says is in the store."""
         try:
-            for name in ("records", "lock"):
+            for name in (RECORDS, MAKING, "lock"):
                 with suppress(FileNotFoundError):
                     self._disk.unlink(os.path.join(self._folder, name))
             with suppress(FileNotFoundError):
@@ -130,21 +141,19 @@ class Log:
         finally:
             self.release()
 
+    def put_aside(self) -> str:
+        """The log goes from among the others: all of it that can be read is in the store. Returns where it is kept. Raises StoreError."""
+        root = os.path.dirname(self._folder)
+        try:
+            kept = put_aside(self._disk, root, self._path, self.name)
+        except OSError as error:
+            raise StoreError(f"the log {self.name} cannot be put aside: {error.strerror or error}") from error
+        self.remove()
+        return kept
+
     def release(self) -> None:
         """Leaves the log for the next process."""
         self._lock.close()
-
-
-@dataclass(frozen=True, slots=True)
-class Owner:
-    """Whose logs these are: a store (`FileSystem.identity`), for as long as it holds data of this origin."""
-
-    store: str = ""
-    origin: str = ""
-
-    def owns(self, head: Begun) -> bool:
-        """Whether a log may be brought into this store. One of version 1 does not say, and belongs where it lies."""
-        return (head.store, head.origin) in ((self.store, self.origin), (None, None))
 
 
 class Logs:
@@ -170,9 +179,7 @@ class Logs:
         if log is None:
             return None
         try:
-            log.reserve(reserve)
-            log.write([head])
-            self._disk.fsync_dir(folder)
+            log.begin(head, reserve)
         except (OSError, StoreError) as error:
             with suppress(StoreError):
                 log.remove()
@@ -187,8 +194,8 @@ class Logs:
         """Every log whose writer is gone, with its records, one after the other; the caller releases or removes each, and looks
         whose it is.
 
-        Logs that a newer perptape wrote are left alone. One that cannot be read raises StoreError, or is left alone and named in
-        `unreadable` with the reason. Raises StoreError where not even their folder can be listed.
+        One that cannot be read, or was written by a newer perptape, raises StoreError, or is left alone and named in `unreadable` with
+        the reason. Raises StoreError where not even their folder can be listed.
         """
         try:
             names = self._disk.folders(self.root)
@@ -198,14 +205,20 @@ class Logs:
             try:
                 log = self._held(os.path.join(self.root, name))
                 records = _recovered(log) if log is not None else None
-            except OSError as error:
-                said = f"the log {name} cannot be read: {error.strerror or error}; it stays in {self.root}, not in the store"
+            except (OSError, StoreError) as error:
+                said = self.stays(name, error)
                 if unreadable is None:
                     raise StoreError(said) from error
                 unreadable.append(said)
                 continue
             if log is not None and records is not None:
                 yield log, records
+
+    def stays(self, name: str, error: Exception) -> str:
+        """What is said of a log that is left alone, and what a person can do."""
+        why = (isinstance(error, OSError) and error.strerror) or str(error)
+        remedy = "let that one adopt it" if isinstance(error, Newer) else "of what it heard there is no other copy here"
+        return f"the log {name} cannot be read: {why}; it stays in {self.root}, not in the store: {remedy}, or move its folder away"
 
     def _held(self, folder: str) -> Log | None:
         lock = ExitStack()
@@ -234,18 +247,12 @@ def _cause(error: OSError) -> str:
 
 
 def _recovered(log: Log) -> Records | None:
-    """The log's records; a log that holds not even its beginning is removed."""
+    """The log's records; one whose process died before it was begun is removed."""
     try:
-        records = log.recover()
-        if begun(records) is not None:
-            return records
+        return log.recover()
     except FileNotFoundError:
-        pass
-    except Newer:
-        log.release()
+        log.remove()
         return None
-    except OSError:
+    except (OSError, StoreError):
         log.release()
         raise
-    log.remove()
-    return None

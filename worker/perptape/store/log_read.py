@@ -6,14 +6,19 @@ What a log says of itself (how long a record is) is believed only once its check
 from __future__ import annotations
 
 import errno
+import re
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from perptape.store.log_record import HEAD, Begun, Record, checksum, decoded
+from perptape.store.log_record import HEAD, Begun, Lost, Record, checksum, decoded
 
 AT_ONCE: Final = 2**20
+LIKELY: Final = re.compile(rb'E(?=\xff\xff\xff\xff)|M(?=\[)|R(?=\{)|C(?=")|B(?=\{)|X(?<=\0\0\0\0[\s\S]{4}X)')
+"""A record's kind and how the payload of that kind begins (that of X is empty): where a checksum is worth its time."""
+OVERLAP: Final = 16
+"""Bytes, more than there are from a record's beginning to the end of what is `LIKELY`."""
 Read = Callable[[int, int], bytes]
 """(position, size) -> so many bytes of a log, fewer where it ends. Raises OSError."""
 
@@ -37,62 +42,97 @@ class Buffered:
 class Records:
     """The whole records of a log from `start` to `end`, read anew each time that one goes through them.
 
-    `placed`: whether their checksums are made with where they stand.
+    `placed`: whether their checksums are made with where they stand. `gaps`: (from, to) of what cannot be read though whole records are
+    behind it. `head`: the first beginning of a life that can be read, None where there is none. `cut`: whether its file's end is missing.
     """
 
     read: Read
     start: int
     placed: bool
     end: int = 0
+    gaps: tuple[tuple[int, int], ...] = ()
+    head: Begun | None = None
+    cut: bool = False
+
+    @property
+    def damaged(self) -> bool:
+        """Whether something that was durable cannot be read. A torn end is none of it: nobody was told that it is durable."""
+        return bool(self.gaps) or self.cut
 
     @classmethod
     def found(cls, read: Read, start: int, *, placed: bool) -> Records:
-        """Up to the first that is not whole. Raises OSError, and Newer for a log that a newer perptape wrote."""
-        records, end = cls(read, start, placed), start
-        for kind, place, size in records._frames():
-            if kind not in b"EMRCX":
-                decoded(kind, bytes(read(place, size)), None)
-            end = place + size
-        return cls(read, start, placed, end)
+        """Up to the last that is whole. Raises OSError, and Newer for a log that a newer perptape wrote."""
+        records, at, end, gaps, head = cls(read, start, placed), start, start, list[tuple[int, int]](), None
+        while True:
+            for kind, place, size in records._whole(at):
+                if kind not in b"EMRCX":
+                    first = decoded(kind, bytes(read(place, size)), None)
+                    head = head or (first if isinstance(first, Begun) else None)
+                end = place + size
+            behind = records._behind(end)
+            if behind is None:
+                return cls(read, start, placed, end, tuple(gaps), head)
+            gaps.append((end, behind))
+            at = behind
 
-    def __iter__(self) -> Iterator[Record]:
+    def __iter__(self) -> Iterator[Record | Lost]:
         """Raises OSError, also where they are not what they were when they were found."""
         return self._decoded(events=True)
 
-    def but_events(self) -> Iterator[Record]:
+    def but_events(self) -> Iterator[Record | Lost]:
         """All but what takes the most room."""
         return self._decoded(events=False)
 
-    def _decoded(self, *, events: bool) -> Iterator[Record]:
-        read, schema, at = Buffered(self.read), None, self.start
-        for kind, place, size in self._frames():
-            at = place + size
-            if at > self.end:
-                return
-            if kind == b"E" and not events:
-                continue
-            record = decoded(kind, bytes(read(place, size)), schema)
-            schema = record.schema if isinstance(record, Begun) else schema
-            yield record
-        if at < self.end:
-            raise OSError(errno.EIO, "what it held a moment ago is damaged")
-
-    def _frames(self) -> Iterator[tuple[bytes, int, int]]:
-        """Of each record its kind, and where its payload is and how long."""
-        read, at, first = Buffered(self.read), self.start, True
-        while True:
-            head = read(at, HEAD.size)
-            if len(head) < HEAD.size:
-                return
-            size, stored, kind = HEAD.unpack(head)
-            place = at + HEAD.size
-            found, left = checksum(kind, b"", at if self.placed else None), size
-            while left:
-                piece = read(place + size - left, min(left, AT_ONCE))
-                if not piece:
+    def _decoded(self, *, events: bool) -> Iterator[Record | Lost]:
+        read, at, gaps = Buffered(self.read), self.start, dict(self.gaps)
+        schema = None if self.head is None else self.head.schema  # also of what is before it: a log has one
+        while at < self.end:
+            for kind, place, size in self._whole(at):
+                at = place + size
+                if kind != b"E" or events:
+                    record = decoded(kind, bytes(read(place, size)), schema)
+                    schema = record.schema if isinstance(record, Begun) else schema
+                    yield record
+                if at >= self.end:
                     return
-                found, left = zlib.crc32(piece, found), left - len(piece)
-            if found != stored or (first and kind != b"B"):
-                return
-            yield kind, place, size
-            at, first = place + size, False
+            if at not in gaps:
+                raise OSError(errno.EIO, "what it held a moment ago is damaged")
+            yield Lost()
+            at = gaps[at]
+
+    def _whole(self, at: int) -> Iterator[tuple[bytes, int, int]]:
+        """Of each record from `at` on, up to the first that is not whole, its kind, and where its payload is and how long."""
+        read = Buffered(self.read)
+        while (found := self._one(read, at)) is not None:
+            kind, size = found
+            yield kind, at + HEAD.size, size
+            at += HEAD.size + size
+
+    def _one(self, read: Buffered, at: int) -> tuple[bytes, int] | None:
+        """Kind and size of the whole record that stands at `at`; None where none does."""
+        head = read(at, HEAD.size)
+        if len(head) < HEAD.size:
+            return None
+        size, stored, kind = HEAD.unpack(head)
+        place = at + HEAD.size
+        if size > AT_ONCE and not self.read(place + size - 1, 1):  # longer than the log: not worth a checksum
+            return None
+        found, left = checksum(kind, b"", at if self.placed else None), size
+        while left:
+            piece = read(place + size - left, min(left, AT_ONCE))
+            if not piece:
+                return None
+            found, left = zlib.crc32(piece, found), left - len(piece)
+        return (kind, size) if found == stored else None
+
+    def _behind(self, at: int) -> int | None:
+        """Where the next whole record stands behind `at`, where none does; None: what is there is a torn end. In a ring none of an
+        earlier lap is found, since a checksum holds at one position only."""
+        read, window = Buffered(self.read), at + 1
+        while data := self.read(window, AT_ONCE + OVERLAP):
+            for likely in LIKELY.finditer(data) if data.strip(b"\0") else ():
+                place = window + likely.start() - (HEAD.size - 1)
+                if place > at and self._one(read, place) is not None:
+                    return place
+            window += AT_ONCE
+        return None

@@ -10,7 +10,7 @@ import base64
 import json
 import struct
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -21,6 +21,7 @@ from perptape.errors import Newer
 
 VERSION = 2
 READABLE = (1, VERSION)
+NEWER = "a newer perptape wrote it"
 HEAD = struct.Struct("<IIc")  # length of the payload, crc32 over kind and payload, kind
 
 MarkKind = Literal["acknowledged", "control", "feed", "malformed", "closed", "dropped"]
@@ -42,6 +43,18 @@ class Begun:
     """The store that this log's segments are for (`FileSystem.identity`), and the origin of its data; None in version 1, which did
     not say."""
     origin: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose logs these are: a store (`FileSystem.identity`), for as long as it holds data of this origin."""
+
+    store: str = ""
+    origin: str = ""
+
+    def owns(self, head: Begun) -> bool:
+        """Whether a log may be brought into this store. One of version 1 does not say, and belongs where it lies."""
+        return (head.store, head.origin) in ((self.store, self.origin), (None, None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +108,11 @@ class Closed:
     """Nothing follows but confirmations, and what is behind the last roll where a version before this one closed all the same."""
 
 
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """In the place of records that were durable and cannot be read; nobody knows how many, or of which kind. It is never written."""
+
+
 Record = Begun | Marks | Events | Rolled | Confirmed | Closed
 
 
@@ -136,6 +154,8 @@ def _json(value: Any) -> bytes:
 
 def decoded(kind: bytes, payload: bytes, schema: pa.Schema | None) -> Record:
     """The record of this kind. `schema`: of the rows, as the log's beginning says. Raises Newer for a log that a newer perptape wrote."""
+    if kind not in b"EMRCXB":
+        raise Newer(NEWER)
     if kind == b"E":
         return Events(pa.ipc.read_record_batch(pa.py_buffer(payload), schema))
     said: Any = json.loads(payload) if payload else None
@@ -151,10 +171,4 @@ def decoded(kind: bytes, payload: bytes, schema: pa.Schema | None) -> Record:
         case b"B" if said.pop("version") in READABLE:
             schema = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(said["schema"])))
             return Begun(**{"store": None, "origin": None} | said | {"schema": schema})
-    raise Newer("this stream's log was written by a newer perptape: it is left alone")
-
-
-def begun(records: Iterable[Record]) -> Begun | None:
-    """The first record, or None where not even that is whole."""
-    first = next(iter(records), None)
-    return first if isinstance(first, Begun) else None
+    raise Newer(NEWER)

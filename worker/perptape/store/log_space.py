@@ -11,7 +11,7 @@ import struct
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from perptape.store.log_disk import LogDisk
@@ -81,16 +81,14 @@ class Ring:
 
     @classmethod
     def found(cls, disk: LogDisk, path: str) -> Ring | None:
-        """The ring in a file; None where it is a log of another kind. Raises OSError where something was written to it and nothing says
-        where it begins.
-        """
+        """The ring in a file; None where it is a log of another kind. Raises OSError where nothing says where it begins."""
         head = disk.read_at(path, 0, HEAD)
         if not head.startswith(signature()):
             return None
         slots = [_slot(head[place : place + _SLOT.size]) for place in (PAGE, 2 * PAGE)]
-        if not any(slots) and any(disk.read_at(path, HEAD, PAGE)):
-            raise OSError(errno.EIO, f"both its beginnings are damaged: move {path} away, what it holds cannot be told")
-        number, capacity, start = max((slot for slot in slots if slot is not None), default=(0, 0, 0))
+        if not any(slots):
+            raise OSError(errno.EIO, "both its beginnings are damaged")
+        number, capacity, start = max(slot for slot in slots if slot is not None)
         return cls(disk, path, capacity, start, start, number)
 
     @property
@@ -116,13 +114,20 @@ class Ring:
         self.put(bytes(size))
 
     def read(self) -> tuple[Records, bool]:
-        records = Records.found(self._bytes, self.start, placed=True)
+        begin = self.start
+        records = Records.found(self._bytes, begin, placed=True)
+        if records.gaps and records.gaps[0][0] == begin:  # or, its newer slot damaged, it was written on from a later beginning
+            self.start = records.gaps[0][1]
+            records = Records.found(self._bytes, begin, placed=True)
         self.end = records.end
-        return records, any(self._bytes(self.end, PAGE))
+        cut = not self.disk.read_at(self.path, HEAD + self.capacity - 1, 1)
+        return replace(records, cut=cut), any(self._bytes(self.end, PAGE))
 
     def _bytes(self, position: int, size: int) -> bytes:
+        """What a file that was cut off lacks is zeros."""
         size = max(min(size, self.start + self.capacity - position), 0)
-        return b"".join(self.disk.read_at(self.path, offset, end - begin) for offset, begin, end in self._pieces(position, size))
+        pieces = self._pieces(position, size)
+        return b"".join(self.disk.read_at(self.path, offset, end - begin).ljust(end - begin, b"\0") for offset, begin, end in pieces)
 
     def free(self, position: int) -> None:
         self._write_slot(position)
