@@ -80,15 +80,39 @@ FLIPS = st.lists(st.tuples(PLACES, st.integers(1, 255), st.sampled_from([1, 1, 4
 @given(steps=STEPS, flips=FLIPS, part=st.sampled_from([1, 20_000, WHOLE]), market=st.booleans(), limit=st.sampled_from([2**15, 2**18]))
 def test_whatever_bytes_of_a_log_are_damaged(kit: Any, steps: Steps, flips: Any, part: int, market: bool, limit: int) -> None:
     disk, store = died(kit, [*possible(steps)], market=market, limit=limit)
-    (whole_disk, whole), (bad_disk, bad) = copied(kit, disk, store), copied(kit, disk, store)
-    adopt(Logs(ROOT, whole_disk), whole, WHOLE)
     path, _, records = left(disk.after_kill())
     places = sorted(set().union(*(places for _, places in records)))
-    data = bytearray(bad_disk.files[path])
+    data = bytearray(disk.files[path])
     for (where, at), xor, length in flips:
         begin = {"signature": at % 22, "first slot": PAGE + at % 28, "second slot": 2 * PAGE + at % 28}.get(where, places[at % len(places)])
         for place in range(begin, min(begin + length, len(data))):
             data[place] ^= xor
+    stands(kit, disk, store, data, part)
+
+
+LIVES = [step for n in range(9) for step in [*[("speaks", "cd"[n % 2], 1_000)] * 3, ("roll", "c", 300), ("put", "c", 300)]]
+LIVES[7:7] = [("acknowledged", "d", 300), ("malformed", "c", 300)]
+
+
+@pytest.mark.parametrize("limit", [2**15, 2**18])
+def test_whatever_records_one_behind_another_are_damaged(kit: Any, limit: int) -> None:
+    """Also those that begin a life, and what it carried on: its marks prove time that is before it."""
+    disk, store = died(kit, [*possible(LIVES)], limit=limit)
+    path, _, records = left(disk.after_kill())
+    assert sum(kind == b"B" for kind, _ in records) == (1 if limit == 2**18 else 2)
+    for first in range(len(records)):
+        for end in (first + 1, first + 2, first + 4):
+            data = bytearray(disk.files[path])
+            for _, places in records[first:end]:
+                data[max(places)] ^= 1
+            stands(kit, disk, store, data, WHOLE)
+
+
+def stands(kit: Any, disk: Any, store: Any, data: bytearray, part: int) -> None:
+    """What was promised of a log that holds `data` now."""
+    (whole_disk, whole), (bad_disk, bad) = copied(kit, disk, store), copied(kit, disk, store)
+    adopt(Logs(ROOT, whole_disk), whole, WHOLE)
+    path, _, records = left(disk.after_kill())
     touched = {at for at, (one, other) in enumerate(zip(data, bad_disk.files[path], strict=True)) if one != other}
     bad_disk.files[path] = bytes(data)
     hurt = [bool(touched & places) for _, places in records]
@@ -104,7 +128,7 @@ def test_whatever_bytes_of_a_log_are_damaged(kit: Any, steps: Steps, flips: Any,
         begun = [not bit for (kind, _), bit in zip(records, hurt, strict=True) if kind == b"B"]
         assert touched & set(range(HEAD)) or not any(begun), "it could have been read"
         return
-    ends = len(hurt) - hurt[::-1].index(False)
+    ends = len(hurt) - [*hurt[::-1], False].index(False)
     if hurt[:ends] != [False] * ends:
         assert found.damaged == [kept]
     elif not touched & set(range(HEAD)):

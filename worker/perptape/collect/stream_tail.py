@@ -52,6 +52,8 @@ class Tail:
         self._rolled = 1
         self._parted = 0
         """Where the last part of what no roll has ended yet ends; 0: there is none."""
+        self._lost = 0
+        """Where records are lost, the last ones; 0: none are."""
 
     @classmethod
     def of(cls, records: Sequence[Record]) -> Tail:
@@ -88,8 +90,8 @@ class Tail:
         return self._rolled == self._count
 
     def add(self, record: Record | Lost) -> None:
-        """Takes the next record that is durable in the log. Where some are lost, what no roll has ended yet becomes a segment of another
-        name than its writer's, since less is in it."""
+        """Takes the next record that is durable in the log. Where some are lost, what no roll before has ended becomes segments of
+        other names than their writer's, since less is in them, or said of them."""
         self._count += 1
         match record:
             case Events(rows):
@@ -97,7 +99,7 @@ class Tail:
                 self.held += rows.nbytes + BATCH
             case Lost():
                 self._proofs.damaged()
-                self._kept, self._parted = self.head.schema.empty_table(), self._count
+                self._kept, self._lost = self.head.schema.empty_table(), self._count
             case Marks(marks):
                 self._proofs.resume_behind(marks)
                 for mark in marks:
@@ -133,7 +135,8 @@ class Tail:
         return self._made(f"{name}.{self._parted}", self._proofs.proven(), ())
 
     def _segment(self, rolled: Rolled) -> Segment:
-        name, self._parted = f"{rolled.name}.{self._parted}" if self._parted else rolled.name, 0
+        known, self._parted = self._parted or self._lost, 0
+        name = f"{rolled.name}.{known}" if known else rolled.name
         return self._made(name, self._proofs.claims(rolled.time), rolled.wants)
 
     def _made(self, name: str, claims: tuple[Claim, ...], wants: tuple[Want, ...]) -> Segment:
