@@ -1,7 +1,11 @@
 """A command that collects is told to stop while it starts: whatever is made of that, it is no failure."""
 
+import json
 import signal
+import sys
+import types
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -30,13 +34,29 @@ def test_later_it_ends_whatever_runs(stop: Stop) -> None:
     assert told()
 
 
-@pytest.mark.parametrize(("words", "code"), [(["run", "none.yaml", "--once"], 1), (["run", "none.yaml"], 0)])
+@pytest.mark.parametrize(
+    ("options", "environ", "code"), [(["--once"], {}, 1), ([], {}, 0), (["--once"], {"PERPTAPE_TIME_BUDGET": "240"}, 0)]
+)
 def test_a_command_that_was_told_before_it_began_says_so(
-    stop: Stop, capsys: pytest.CaptureFixture[str], words: list[str], code: int
+    stop: Stop, capsys: pytest.CaptureFixture[str], tmp_path: Path, options: list[str], environ: dict[str, str], code: int
 ) -> None:
+    """A job's pod has a budget of time and is no failure; it leaves its report."""
+    report = tmp_path / "report"
     signal.raise_signal(signal.SIGTERM)
-    assert shell.run(words, {}) == code
+    assert shell.run(["run", "none.yaml", *options], {**environ, "PERPTAPE_TERMINATION_LOG": str(report)}) == code
     assert "stopped before anything was asked" in capsys.readouterr().err
+    assert json.loads(report.read_text())["exit"] == code
+
+
+def test_nothing_is_needed_to_be_told(stop: Stop) -> None:
+    """Errors, too, are a module that may be half imported just then."""
+    before = sys.modules["perptape.errors"]
+    sys.modules["perptape.errors"] = types.ModuleType("perptape.errors")
+    try:
+        signal.raise_signal(signal.SIGTERM)
+    finally:
+        sys.modules["perptape.errors"] = before
+    assert told()
 
 
 def test_an_exit_that_became_another_error_on_its_way_is_one_all_the_same(stop: Stop, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,7 +12,7 @@ import time
 import pytest
 
 from perptape.errors import Retry
-from perptape.exchanges.host import Shared, State, decoded, encoded, place
+from perptape.exchanges.host import INSISTING, Shared, State, decoded, encoded, place
 from perptape.exchanges.turns import Turns
 from support.simulator import free_of_perptape, simulator
 
@@ -129,6 +129,20 @@ def test_a_pause_is_told_though_another_one_holds_the_lock_just_then(tmp_path):
     free.join()
     with pytest.raises(Retry):
         asyncio.run(other.take({}))
+
+
+def test_who_was_stopped_with_the_lock_is_not_waited_for_at_each_pause(tmp_path):
+    """Each wait holds up all that the process does."""
+    tries = []
+
+    class Busy(Shared):
+        def _tried(self):
+            tries.append(1)
+
+    one = Turns("okx", (), shared=Busy(str(tmp_path / "okx")))
+    for _ in range(5):
+        one.pause(30)
+    assert len(tries) == INSISTING
 
 
 def test_a_torn_file_and_one_from_before_the_last_boot_say_nothing():

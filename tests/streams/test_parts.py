@@ -181,3 +181,18 @@ def test_a_full_log_is_adopted_in_memory_that_does_not_grow_with_it(kit: Any, tm
     assert store.rows >= 500 * frames
     assert store.most < 4 * part, "one part, and what is claimed again with the next"
     assert peak < used / 4
+
+
+def test_a_log_that_cannot_be_ended_is_not_put_again_each_time_that_it_is_tried(kit: Any) -> None:
+    """On a disk that takes nothing more, a store that takes everything got all of a log every 30 seconds."""
+    disk, store = died(kit, [("acknowledged", "c", 300), *[("speaks", "c", 1_000)] * 20])
+    disk.room, disk.owned = 0, False
+    puts, stored = list[int](), set[str]()
+    for _ in range(3):
+        assert adopt(Logs("/state/log", disk), store, 1, stored).waiting == ["log0"]
+        puts.append(store.puts)
+    assert puts[0] > 5
+    assert puts == [puts[0]] * 3
+    disk.room = None
+    assert adopt(Logs("/state/log", disk), store, 1, stored).waiting == []
+    assert puts[0] < store.puts <= puts[0] + 2

@@ -42,10 +42,10 @@ def run(argv: Sequence[str], environ: Mapping[str, str], started: float | None =
     output.stand_in()
     found, secrets = Settings(), tuple[str, ...]()
     try:
-        if told():
-            raise Stopped
         found = replace(settings(environ), started=time.monotonic() if started is None else started)
         secrets = found.secrets
+        if told():
+            raise Stopped
         logs.configure(found.log_level or "warning", found.log_format or "console", secrets=secrets)
         code = _command(argv, found)
         output.flush()
@@ -72,7 +72,7 @@ def run(argv: Sequence[str], environ: Mapping[str, str], started: float | None =
         return INTERRUPTED
     except Exception as failure:
         if told():
-            return _stopped(argv, found, failure)
+            return _stopped(argv, found, Stopped())
         import traceback
 
         _leave(found, FAILED, failure)

@@ -12,10 +12,10 @@ class Stop:
     raises = told = False
 
     def __call__(self, number: int, frame: object) -> None:
-        from perptape.errors import Stopped
-
         self.told = True
         if self.raises:
+            from perptape.errors import Stopped
+
             raise Stopped
 
 

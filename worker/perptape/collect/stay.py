@@ -49,7 +49,7 @@ class Stay:
     def __init__(self, run: Run, failures: dict[str, str], deadline: float | None) -> None:
         self._run, self._failures, self._deadline = run, failures, deadline
         self._environment, self._stop = run.environment, run.stop
-        self._adopted = Adopted()
+        self._adopted, self._stored = Adopted(), set[str]()
         self._over = False
 
     async def carry_out(self) -> None:
@@ -75,7 +75,7 @@ class Stay:
     async def _adopt(self) -> Adopted:
         """What dead processes left in their logs goes into the store."""
         run, environment = self._run, self._environment
-        return await environment.aside(lambda: adopted(run.tape, run.request.state, environment.clock, environment.log_disk))
+        return await environment.aside(lambda: adopted(run.tape, run.request.state, environment.clock, environment.log_disk, self._stored))
 
     async def _adopt_all(self) -> None:
         self._adopted = await self._adopt()

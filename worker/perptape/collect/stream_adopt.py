@@ -74,18 +74,19 @@ class Adopted:
         self.waiting = later.waiting
 
 
-def adopt(logs: Logs, segments: Segments, part: int = PART) -> Adopted:
+def adopt(logs: Logs, segments: Segments, part: int = PART, stored: set[str] | None = None) -> Adopted:
     """Brings every log of this store whose lock is free into it, whatever venue's it is. A store that is away leaves them for the
-    next call. `part`: bytes of rows that are in memory at once, about.
+    next call. `part`: bytes of rows that are in memory at once, about. `stored`: names of segments that this process has put, more with
+    each call: a log that cannot be ended, as on a full disk, is gone through again and again, and its segments are in the store.
 
     Call it once before the streams begin, so that each knows since when nobody listened, and again while any are `waiting`.
     """
-    found = Adopted()
+    found, stored = Adopted(), set() if stored is None else stored
     for log, records in logs.adopt(found.unreadable):
         try:
             replay = Replay.of(records, part)
             if logs.owner.owns(replay.head):
-                _adopt_one(log, replay, segments, found)
+                _adopt_one(log, replay, segments, found, stored)
             else:
                 found.foreign.append(log.name)
                 _log.warning("log left alone", log=log.name, outcome="of another store", store=replay.head.store, origin=replay.head.origin)
@@ -98,14 +99,14 @@ def adopt(logs: Logs, segments: Segments, part: int = PART) -> Adopted:
     return found
 
 
-def _adopt_one(log: Log, replay: Replay, segments: Segments, found: Adopted) -> None:
+def _adopt_one(log: Log, replay: Replay, segments: Segments, found: Adopted, stored: set[str]) -> None:
     """Raises OSError where the log cannot be read to its end."""
     head, made, refused, kept = replay.head, 0, "", ""
     found.logs += 1
     try:
         for segment in _segments(log, replay):
             made += 1
-            refused = refused or _refused(segments, segment, found)
+            refused = refused or _refused(segments, segment, found, stored)
         found.hear(head.venue, head.dataset, replay.tail.said)
         if not refused:
             kept = log.put_aside() if replay.records.damaged else ""
@@ -131,12 +132,15 @@ def _segments(log: Log, replay: Replay) -> Iterator[Segment]:
     yield from replay.tail.unconfirmed.values()
 
 
-def _refused(segments: Segments, segment: Segment, found: Adopted) -> str:
-    """Why the store does not take a segment; empty where it does."""
+def _refused(segments: Segments, segment: Segment, found: Adopted, stored: set[str]) -> str:
+    """Why the store does not take a segment; empty where it does, or has."""
+    if segment.name in stored:
+        return ""
     try:
         put(segments, segment)
     except StoreError as error:
         return str(error)
+    stored.add(segment.name)
     found.rows += segment.rows.num_rows
     return ""
 

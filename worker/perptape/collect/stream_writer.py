@@ -21,6 +21,7 @@ from perptape.collect.stream_report import LiveReport, Pace
 from perptape.collect.stream_sink import ConnectionSink
 from perptape.collect.stream_tail import Segment
 from perptape.collect.stream_thread import Offload
+from perptape.collect.together import any_within
 from perptape.errors import StoreError, Unwritable
 
 Wants = Callable[[int, int | None], tuple[Want, ...]]
@@ -73,7 +74,7 @@ class Writer:
             self._rolled.set()
 
     async def flushing(self, stopping: asyncio.Event) -> None:
-        while not await _any_within((stopping,), self._pace.flush):
+        while not await any_within((stopping,), self._pace.flush):
             with suppress(StoreError):
                 await self._flush()
 
@@ -82,7 +83,7 @@ class Writer:
         store is back."""
         wait, left = self._pace.flush, self._pace.roll
         while not stopping.is_set():
-            due = await _any_within((stopping, self._due), wait)
+            due = await any_within((stopping, self._due), wait)
             left -= wait
             if stopping.is_set() or not (due or left <= 0 or any(sink.first is not None for sink in self._sinks)):
                 continue
@@ -90,7 +91,7 @@ class Writer:
             self._due.clear()
             if self._report.waiting < self._pace.waiting:
                 await self._rolled_or_asserted()
-                await _any_within((stopping,), self._pace.flush)
+                await any_within((stopping,), self._pace.flush)
                 wait -= self._pace.flush
 
     async def _rolled_or_asserted(self) -> None:
@@ -109,7 +110,7 @@ class Writer:
         """Until it is cancelled: putting a segment twice puts the same. With nothing to put it looks at the store now and then."""
         failures = 0
         while True:
-            await _any_within((self._rolled,), self._pace.look)
+            await any_within((self._rolled,), self._pace.look)
             self._rolled.clear()
             try:
                 if self._report.waiting:
@@ -127,7 +128,7 @@ class Writer:
                     self._said.error("segment not stored", segments=self._report.waiting, outcome=str(error), again_in=round(delay, 1))
                 self._report.last_error = self._report.store_error = str(error)
                 self._report.store_reason = error.reason
-                await _any_within((stopping,), delay)
+                await any_within((stopping,), delay)
                 self._rolled.set()
 
     async def end(self, *, listening: int | None, wanted: bool) -> None:
@@ -241,14 +242,3 @@ class Writer:
             self._said.error("not written", rows=len(self._intake), outcome=str(error))
         self._report.last_error = self._report.log_error = str(error)
         self._report.log_reason = error.reason
-
-
-async def _any_within(events: Sequence[asyncio.Event], seconds: float) -> bool:
-    """Whether one of them is set within so long."""
-    waits = [asyncio.ensure_future(event.wait()) for event in events]
-    try:
-        done, _ = await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        return bool(done)
-    finally:
-        for wait in waits:
-            wait.cancel()

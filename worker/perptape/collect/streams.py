@@ -76,10 +76,12 @@ def logs_of(tape: Tape, state: str | None, disk: LogDisk | None = None) -> Logs 
     return Logs(root, disk or LocalLogDisk(), Owner(tape.fs.identity, made.origin)) if made is not None and root is not None else None
 
 
-def adopted(tape: Tape, state: str | None, clock: Callable[[], int], disk: LogDisk | None = None) -> Adopted:
-    """Brings the logs of dead processes into the store. A store that is away leaves them for the next time."""
+def adopted(
+    tape: Tape, state: str | None, clock: Callable[[], int], disk: LogDisk | None = None, stored: set[str] | None = None
+) -> Adopted:
+    """Brings the logs of dead processes into the store. A store that is away leaves them for the next time. `stored`: as `adopt`."""
     logs = logs_of(tape, state, disk)
-    found = adopt(logs, TapeSegments(tape, clock)) if logs is not None else Adopted()
+    found = adopt(logs, TapeSegments(tape, clock), stored=stored) if logs is not None else Adopted()
     if brought := found.logs - len(found.waiting):
         log.info("logs of a dead process adopted", dataset="liquidations", logs=brought, rows=found.rows, waiting=len(found.waiting))
     return found

@@ -67,3 +67,14 @@ async def beside(part: Coroutine[Any, Any, None], other: Coroutine[Any, Any, Non
             over.set()
 
     await side_by_side([first(), until(over, other)])
+
+
+async def any_within(events: Sequence[asyncio.Event], seconds: float) -> bool:
+    """Whether one of them is set within so long."""
+    waits = [asyncio.ensure_future(event.wait()) for event in events]
+    try:
+        done, _ = await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        return bool(done)
+    finally:
+        for wait in waits:
+            wait.cancel()

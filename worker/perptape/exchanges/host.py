@@ -44,7 +44,7 @@ class Shared:
     def __init__(self, path: str, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._path, self._monotonic = path, monotonic
         self._handle: int | None = None
-        self._alone_until = 0.0
+        self._alone_until = self._stuck_until = 0.0
 
     @contextmanager
     def held(self, *, insists: bool = False) -> Iterator[State]:
@@ -62,6 +62,7 @@ class Shared:
                 fcntl.flock(handle, fcntl.LOCK_UN)
 
     def _locked(self, insists: bool) -> int | None:
+        insists &= self._monotonic() >= self._stuck_until  # who was stopped with the lock is not waited for each time
         if self._monotonic() < self._alone_until and not insists:
             return None
         try:
@@ -69,13 +70,21 @@ class Shared:
                 os.makedirs(os.path.dirname(self._path), exist_ok=True)
                 self._handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             for _ in range(INSISTING if insists else TRIES):
-                with suppress(BlockingIOError):
-                    fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    return self._handle
+                if (handle := self._tried()) is not None:
+                    return handle
                 time.sleep(PAUSE_S)
         except OSError:
             pass
         self._alone_until = self._monotonic() + ALONE_S
+        if insists:
+            self._stuck_until = self._alone_until
+        return None
+
+    def _tried(self) -> int | None:
+        assert self._handle is not None
+        with suppress(BlockingIOError):
+            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return self._handle
         return None
 
     def close(self) -> None:
