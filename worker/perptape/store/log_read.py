@@ -44,6 +44,7 @@ class Records:
 
     `placed`: whether their checksums are made with where they stand. `gaps`: (from, to) of what cannot be read though whole records are
     behind it. `head`: the first beginning of a life that can be read, None where there is none. `cut`: whether its file's end is missing.
+    `lap`: how long the ring is; 0: nothing stood in their place before.
     """
 
     read: Read
@@ -53,6 +54,7 @@ class Records:
     gaps: tuple[tuple[int, int], ...] = ()
     head: Begun | None = None
     cut: bool = False
+    lap: int = 0
 
     @property
     def damaged(self) -> bool:
@@ -60,9 +62,9 @@ class Records:
         return bool(self.gaps) or self.cut
 
     @classmethod
-    def found(cls, read: Read, start: int, *, placed: bool) -> Records:
+    def found(cls, read: Read, start: int, *, placed: bool, lap: int = 0) -> Records:
         """Up to the last that is whole. Raises OSError, and Newer for a log that a newer perptape wrote."""
-        records, at, end, gaps, head = cls(read, start, placed), start, start, list[tuple[int, int]](), None
+        records, at, end, gaps, head = cls(read, start, placed, lap=lap), start, start, list[tuple[int, int]](), None
         while True:
             for kind, place, size in records._whole(at):
                 if kind not in b"EMRCX":
@@ -71,7 +73,7 @@ class Records:
                 end = place + size
             behind = records._behind(end)
             if behind is None:
-                return cls(read, start, placed, end, tuple(gaps), head)
+                return cls(read, start, placed, end, tuple(gaps), head, lap=lap)
             gaps.append((end, behind))
             at = behind
 
@@ -108,8 +110,8 @@ class Records:
             yield kind, at + HEAD.size, size
             at += HEAD.size + size
 
-    def _one(self, read: Buffered, at: int) -> tuple[bytes, int] | None:
-        """Kind and size of the whole record that stands at `at`; None where none does."""
+    def _one(self, read: Buffered, at: int, lap: int = 0) -> tuple[bytes, int] | None:
+        """Kind and size of the whole record that stands at `at`, or stood there so many bytes ago; None where none does."""
         head = read(at, HEAD.size)
         if len(head) < HEAD.size:
             return None
@@ -117,7 +119,7 @@ class Records:
         place = at + HEAD.size
         if size > AT_ONCE and not self.read(place + size - 1, 1):  # longer than the log: not worth a checksum
             return None
-        found, left = checksum(kind, b"", at if self.placed else None), size
+        found, left = checksum(kind, b"", at - lap if self.placed else None), size
         while left:
             piece = read(place + size - left, min(left, AT_ONCE))
             if not piece:
@@ -126,13 +128,18 @@ class Records:
         return (kind, size) if found == stored else None
 
     def _behind(self, at: int) -> int | None:
-        """Where the next whole record stands behind `at`, where none does; None: what is there is a torn end. In a ring none of an
-        earlier lap is found, since a checksum holds at one position only."""
+        """Where the next whole record stands behind `at`, where none does; None: what is there is a torn end. A ring is written from
+        its beginning on, so that behind a record of the lap before there is none of this one: looked for no further, since that may be
+        the whole ring."""
         read, window = Buffered(self.read), at + 1
         while data := self.read(window, AT_ONCE + OVERLAP):
             for likely in LIKELY.finditer(data) if data.strip(b"\0") else ():
                 place = window + likely.start() - (HEAD.size - 1)
-                if place > at and self._one(read, place) is not None:
+                if place <= at:
+                    continue
+                if self._one(read, place) is not None:
                     return place
+                if self.lap and place >= self.lap and self._one(read, place, self.lap) is not None:
+                    return None
             window += AT_ONCE
         return None

@@ -115,10 +115,10 @@ class Ring:
 
     def read(self) -> tuple[Records, bool]:
         begin = self.start
-        records = Records.found(self._bytes, begin, placed=True)
+        records = Records.found(self._bytes, begin, placed=True, lap=self.capacity)
         if records.gaps and records.gaps[0][0] == begin:  # or, its newer slot damaged, it was written on from a later beginning
             self.start = records.gaps[0][1]
-            records = Records.found(self._bytes, begin, placed=True)
+            records = Records.found(self._bytes, begin, placed=True, lap=self.capacity)
         self.end = records.end
         cut = not self.disk.read_at(self.path, HEAD + self.capacity - 1, 1)
         return replace(records, cut=cut), any(self._bytes(self.end, PAGE))
