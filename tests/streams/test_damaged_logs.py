@@ -192,7 +192,7 @@ def test_what_is_before_and_behind_a_damaged_record_is_in_the_store_and_the_time
     [line] = [one for one in said if one["event"] == "log damaged"]
     assert (line["log_level"], line["kept"]) == ("warning", found.damaged[0])
     assert "delete it" in line["outcome"]
-    assert disk.files[found.damaged[0]][: middle(kit) + 2_000] == data[: middle(kit) + 2_000]
+    assert disk.files[found.damaged[0]] == data, "it is kept as it was found"
     assert path not in disk.files
 
 
@@ -231,8 +231,41 @@ def test_of_a_log_that_was_cut_off_in_its_middle_the_rest_is_in_the_store_and_it
     found = adopt(Logs(str(tmp_path / "log"), LocalLogDisk()), store)
     assert (len(store.rows), found.unreadable) == (40, [])
     assert found.damaged == [str(tmp_path / "log-damaged" / "log0")]
-    assert Path(found.damaged[0]).read_bytes()[: middle(kit)] == data
+    assert Path(found.damaged[0]).read_bytes() == data
     assert list((tmp_path / "log").iterdir()) == []
+
+
+def test_of_a_log_whose_end_is_damaged_too_nothing_is_written(kit: Any) -> None:
+    disk, path, _ = damaged(kit, middle(kit) + 20, 4)
+    _, _, records = left(disk.after_kill())
+    data = bytearray(disk.files[path])
+    data[max(max(places) for _, places in records) - 1] ^= 0xFF
+    disk.files[path] = bytes(data)
+    store = kit.Store(away=True)
+    assert adopt(Logs(ROOT, disk), store).waiting == ["log0"]
+    assert disk.files[path] == data
+    store.away = False
+    [kept] = adopt(Logs(ROOT, disk), store).damaged
+    assert disk.files[kept] == data
+
+
+def test_a_log_of_the_version_before_whose_process_died_before_it_was_begun_goes_without_a_word(kit: Any, tmp_path: Path) -> None:
+    """That one gave it its name first."""
+    place = tmp_path / "log" / "log0"
+    place.mkdir(parents=True)
+    Ring.made(LocalLogDisk(), str(place / "records"), 3 * 2**20 + 5)
+    assert adopt(Logs(str(tmp_path / "log"), LocalLogDisk()), kit.Store()) == Adopted()
+    assert list((tmp_path / "log").iterdir()) == []
+
+
+@pytest.mark.parametrize("hurt", ["a byte", "cut"])
+def test_a_log_of_which_all_but_a_byte_is_as_it_was_made_was_begun(kit: Any, tmp_path: Path, hurt: str) -> None:
+    place = written(kit, tmp_path, b"")
+    Ring.made(LocalLogDisk(), str(place), 2**20)
+    whole = place.read_bytes()
+    place.write_bytes(data := whole[:-1] + (b"x" if hurt == "a byte" else b""))
+    [line] = adopt(Logs(str(tmp_path / "log"), LocalLogDisk()), kit.Store()).unreadable
+    assert ("its beginning is damaged" in line, place.read_bytes()) == (True, data)
 
 
 def test_a_log_of_a_newer_perptape_is_named(kit: Any, tmp_path: Path) -> None:

@@ -14,11 +14,9 @@ from typing import Literal
 
 from perptape.claims import STREAM, Claim, join
 from perptape.collect.mark_rules import Rules
+from perptape.damage import DAMAGED
 from perptape.interval import Interval, gaps, union
 from perptape.store.log_record import Mark
-
-DAMAGED = "damaged"
-"""The cause of a hole whose time a log's bytes were about that cannot be read any more."""
 
 
 @dataclass(slots=True)

@@ -22,7 +22,7 @@ from perptape.store.log_record import Closed, Mark, Marks, Record
 
 _log = structlog.get_logger(__name__)
 
-DAMAGED: Final = (
+KEPT_ASIDE: Final = (
     "what can be read of it is in the store, the time of the rest is lost: look at the disk it was on; the file is kept until four more "
     "were damaged, delete it when nobody wants to look at it"
 )
@@ -120,15 +120,16 @@ def _adopt_one(log: Log, replay: Replay, segments: Segments, found: Adopted, sto
         said.warning("log waits", outcome=refused)
     elif kept:
         found.damaged.append(kept)
-        said.warning("log damaged", outcome=DAMAGED, kept=kept)
+        said.warning("log damaged", outcome=KEPT_ASIDE, kept=kept)
     else:
         said.info("log adopted", outcome="in the store")
 
 
 def _segments(log: Log, replay: Replay) -> Iterator[Segment]:
-    """All that the store may not have, and the log is ended before the last of it. Raises OSError, and StoreError where that fails."""
+    """All that the store may not have, and the log is ended before the last of it; a damaged one, which is kept as it was found, in
+    memory alone: its next replay ends it the same. Raises OSError, and StoreError where that fails."""
     yield from replay.segments()
-    _end(log, replay.tail)
+    _end(None if replay.records.damaged else log, replay.tail)
     yield from replay.tail.unconfirmed.values()
 
 
@@ -145,7 +146,7 @@ def _refused(segments: Segments, segment: Segment, found: Adopted, stored: set[s
     return ""
 
 
-def _end(log: Log, tail: Tail) -> None:
+def _end(log: Log | None, tail: Tail) -> None:
     """The end of what was open, the last roll, and the log's end, as far as they are missing. Each is durable before the next one
     is made: killed here, too, it comes out the same. Something may be behind the last roll of a closed log too: a full disk had
     room for its end and not for the roll.
@@ -160,6 +161,7 @@ def _end(log: Log, tail: Tail) -> None:
         _write(log, tail, Closed())
 
 
-def _write(log: Log, tail: Tail, record: Record) -> None:
-    log.write([record])
+def _write(log: Log | None, tail: Tail, record: Record) -> None:
+    if log is not None:
+        log.write([record])
     tail.add(record)

@@ -114,14 +114,16 @@ class Log:
             raise Unwritable(f"the log {self.name} cannot be emptied ({error.strerror or error})", _cause(error)) from error
 
     def recover(self) -> Records:
-        """The records of a log that another process wrote; what is behind the last whole one is cut off. Raises OSError, and Newer; then
-        it is as it was."""
+        """The records of a log that another process wrote; what is behind the last whole one is cut off, but of a damaged one, which is
+        kept as it was found. Raises OSError, and Newer; then it is as it was. FileNotFoundError: it was never begun."""
         ring = Ring.found(self._disk, self._path)
         self._space = Grown(self._disk, self._path) if ring is None else ring
         records, torn = self._space.read()
         if records.head is None:
+            if ring is not None and ring.unbegun:
+                raise FileNotFoundError(errno.ENOENT, "its process died before it was begun")
             raise OSError(errno.EIO, "its beginning is damaged")
-        if torn:
+        if torn and not records.damaged:
             room = self._space.room
             self._space.blank(TORN if room is None else min(TORN, room))
         self._disk.fsync(self._path)  # the dead writer may not have come to it

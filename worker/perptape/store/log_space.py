@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
-from perptape.store.log_disk import LogDisk
+from perptape.store.log_disk import PIECE, LogDisk
 from perptape.store.log_read import Records
 from perptape.store.log_record import Record, encode
 
@@ -98,6 +98,14 @@ class Ring:
     @property
     def room(self) -> int | None:
         return self.capacity - self.used
+
+    @property
+    def unbegun(self) -> bool:
+        """Whether it is as it was made: before this version a log had its name before its first record. Raises OSError."""
+        if (self.number, self.start) != (1, 0):
+            return False
+        pieces = ((at, min(PIECE, self.capacity - at)) for at in range(0, self.capacity, PIECE))
+        return all(self.disk.read_at(self.path, HEAD + at, size) == bytes(size) for at, size in pieces)
 
     def encoded(self, records: Sequence[Record]) -> bytes:
         out, at = [], self.end
