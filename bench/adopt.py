@@ -28,9 +28,9 @@ from perptape.datasets.liquidations import LIQUIDATIONS, row
 from perptape.errors import Unwritable
 from perptape.exchanges.registry import traits
 from perptape.raw import RawLiquidation
-from perptape.store.log import Logs
 from perptape.store.log_disk import LocalLogDisk
 from perptape.store.log_record import Mark, Owner
+from perptape.store.logs import Logs
 from perptape.store.tape import Tape
 from support.fake_exchange import START, perpetual
 

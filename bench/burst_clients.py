@@ -22,7 +22,7 @@ async def streamer(venue: str, endpoint: str, folder: Path, contracts: list[str]
     from perptape.collect.together import settle_memory
     from perptape.exchanges.base import Access, origin_of
     from perptape.exchanges.registry import connect
-    from perptape.store.log import Logs
+    from perptape.store.logs import Logs
     from perptape.store.tape import Tape
 
     exchange = connect(venue, Access(endpoint=endpoint))

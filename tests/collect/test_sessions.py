@@ -18,10 +18,10 @@ from perptape.datasets.liquidations import LIQUIDATIONS, row
 from perptape.errors import Fatal, Retry, StoreError
 from perptape.interval import DAY, HOUR, MINUTE, NS, SECOND
 from perptape.raw import RawLiquidation
-from perptape.store.log import Logs
 from perptape.store.log_disk import LocalLogDisk
 from perptape.store.log_record import Mark, Owner
 from perptape.store.log_space import HEAD, signature
+from perptape.store.logs import Logs
 from perptape.store.tape import Tape
 
 FIVE = 5 * MINUTE

@@ -17,8 +17,8 @@ from perptape.collect.stream_log import StreamLog
 from perptape.datasets import LIQUIDATIONS
 from perptape.errors import StoreError
 from perptape.interval import Interval, gaps
-from perptape.store.log import Logs
 from perptape.store.log_record import Closed, Mark, Owner, encode
+from perptape.store.logs import Logs
 
 START, SECONDS, ROLL = 1_750_000_000_000, 13, 4
 LOSSES = ("killed", "kept", "torn", "zeroed", "dropped")

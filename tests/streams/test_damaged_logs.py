@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,12 +17,13 @@ from structlog.testing import capture_logs
 from perptape.claims import join
 from perptape.collect.stream_adopt import Adopted, adopt
 from perptape.datasets import LIQUIDATIONS
+from perptape.errors import Unwritable
 from perptape.interval import NS
-from perptape.store.log import Logs
 from perptape.store.log_aside import KEPT, put_aside
 from perptape.store.log_disk import LocalLogDisk
 from perptape.store.log_record import Begun, Events, Lost, Rolled, encode
 from perptape.store.log_space import HEAD, PAGE, Ring, signature
+from perptape.store.logs import Logs
 from streams.test_log import everything, of_version
 from streams.test_log import head as head_of
 from streams.test_parts import STEPS, WHOLE, copied, died
@@ -311,6 +313,49 @@ def test_no_more_damaged_logs_are_kept_than_a_few_and_the_oldest_go(kit: Any, tm
         os.utime(root / f"{number}", (number, number))
         put_aside(LocalLogDisk(), str(root), str(root / f"{number}"), f"{number}")
     assert sorted(one.name for one in (tmp_path / "log-damaged").iterdir()) == [f"{number}" for number in range(3, KEPT + 3)]
+
+
+@pytest.mark.parametrize(("says", "stay"), [(errno.ENOSPC, ["2"]), (errno.EDQUOT, ["2"]), (errno.EACCES, ["0", "1", "2"])])
+def test_where_a_new_log_has_no_room_the_oldest_damaged_ones_go(kit: Any, tmp_path: Path, says: int, stay: list[str]) -> None:
+    aside = tmp_path / "log-damaged"
+    aside.mkdir()
+    for number in range(3):
+        (aside / f"{number}").write_bytes(b"log")
+        os.utime(aside / f"{number}", (number, number))
+
+    class Full(LocalLogDisk):
+        def allocate(self, path: str, size: int) -> None:
+            if len(list(aside.iterdir())) > 1:
+                Path(path).touch()
+                raise OSError(says, os.strerror(says))
+            super().allocate(path, size)
+
+    logs = Logs(str(tmp_path / "log"), Full())
+    if says == errno.EACCES:
+        with pytest.raises(Unwritable, match="Permission denied"):
+            logs.create(head_of(kit), 2**16)
+    else:
+        log = logs.create(head_of(kit), 2**16)
+        assert log is not None
+        log.write(everything(kit)[1:])
+        log.release()
+        [(log, records)] = logs.adopt()
+        assert (len(list(records)), log.used, os.listdir(tmp_path / "log" / "0123").count("records")) == (6, log.end, 1)
+        log.release()
+    assert sorted(one.name for one in aside.iterdir()) == stay
+
+
+def test_a_disk_that_is_full_whatever_goes_has_no_room_for_a_log(kit: Any, tmp_path: Path) -> None:
+    class Full(LocalLogDisk):
+        def allocate(self, path: str, size: int) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    (tmp_path / "log-damaged").mkdir()
+    (tmp_path / "log-damaged" / "one").write_bytes(b"log")
+    with pytest.raises(Unwritable, match="are not to be had: No space left") as refused:
+        Logs(str(tmp_path / "log"), Full()).create(head_of(kit), 2**16)
+    assert refused.value.reason == "disk full"
+    assert [list((tmp_path / one).iterdir()) for one in ("log", "log-damaged")] == [[], []]
 
 
 def test_a_log_that_waits_is_not_said_to_be_adopted(kit: Any) -> None:

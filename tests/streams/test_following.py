@@ -24,7 +24,7 @@ from perptape.exchanges.registry import traits
 from perptape.instruments import Resolution
 from perptape.interval import DAY
 from perptape.raw import RawLiquidation
-from perptape.store.log import Logs
+from perptape.store.logs import Logs
 from support.fake_exchange import START, FakeExchange, perpetual
 
 pytestmark = pytest.mark.looptime

@@ -18,7 +18,7 @@ from perptape.errors import Fatal, Retry, Skip
 from perptape.interval import Interval, gaps
 from perptape.raw import RawLiquidation
 from perptape.standing import REASONS
-from perptape.store.log import Logs
+from perptape.store.logs import Logs
 from support.fake_exchange import START
 from support.staged import inline, never, running
 

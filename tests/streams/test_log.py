@@ -15,10 +15,10 @@ import pytest
 from perptape.claims import Want
 from perptape.datasets import LIQUIDATIONS
 from perptape.errors import Newer, StoreError, Unwritable
-from perptape.store.log import Logs
 from perptape.store.log_disk import LocalLogDisk
 from perptape.store.log_record import Begun, Closed, Confirmed, Events, Mark, Marks, Owner, Record, Rolled, encode
 from perptape.store.log_space import HEAD, PAGE, signature
+from perptape.store.logs import Logs
 from support.fake_exchange import START
 from support.logged import decode
 

@@ -26,9 +26,9 @@ from perptape.datasets.base import join
 from perptape.datasets.liquidations import row
 from perptape.exchanges.registry import traits
 from perptape.interval import DAY, NS, Interval, union
-from perptape.store.log import Logs
 from perptape.store.log_disk import LocalLogDisk
 from perptape.store.log_record import Mark
+from perptape.store.logs import Logs
 
 START, WHOLE = 1_750_000_000_000, 2**40
 GRID = stream_grid(traits("binance"))

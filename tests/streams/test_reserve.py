@@ -20,8 +20,8 @@ from perptape.collect.stream_log import StreamLog
 from perptape.collect.stream_report import LiveReport
 from perptape.datasets import LIQUIDATIONS
 from perptape.errors import StoreError, Unwritable
-from perptape.store.log import Logs
 from perptape.store.log_record import Events, Mark, Marks, encode
+from perptape.store.logs import Logs
 from support.staged import Stage, running
 
 RESERVE = 2**20

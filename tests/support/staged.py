@@ -19,7 +19,7 @@ from perptape.coverage import Coverage
 from perptape.instruments import Resolution
 from perptape.interval import DAY, Interval, union
 from perptape.raw import RawLiquidation
-from perptape.store.log import Logs
+from perptape.store.logs import Logs
 from support.fake_exchange import START, FakeExchange
 
 

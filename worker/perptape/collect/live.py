@@ -30,7 +30,7 @@ from perptape.errors import Fatal, Retry, Skip
 from perptape.exchanges.base import Exchange, Feed
 from perptape.instruments import Instrument
 from perptape.interval import SECOND
-from perptape.store.log import Logs
+from perptape.store.logs import Logs
 from perptape_api.names import LOG_RESERVE
 
 _log = structlog.get_logger(__name__)

@@ -17,8 +17,9 @@ from perptape.claims import Claim, Want
 from perptape.collect.stream_replay import PART, Replay
 from perptape.collect.stream_tail import Segment, Tail
 from perptape.errors import StoreError
-from perptape.store.log import Log, Logs
+from perptape.store.log import Log
 from perptape.store.log_record import Closed, Mark, Marks, Record
+from perptape.store.logs import Logs
 
 _log = structlog.get_logger(__name__)
 

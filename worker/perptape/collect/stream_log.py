@@ -18,8 +18,9 @@ from perptape.collect.stream_tail import Segment, Tail
 from perptape.datasets.base import Dataset
 from perptape.errors import StoreError, Unwritable
 from perptape.store import layout
-from perptape.store.log import FULL_DISK, Logs
+from perptape.store.log import FULL_DISK
 from perptape.store.log_record import Begun, Closed, Confirmed, Events, Mark, Marks, Record, encode
+from perptape.store.logs import Logs
 from perptape_api.names import LOG_RESERVE
 
 LEAST_ROW = 64

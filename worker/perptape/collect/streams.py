@@ -30,9 +30,9 @@ from perptape.collect.venue import Venue
 from perptape.coverage import Coverage
 from perptape.errors import StoreError, Unwritable
 from perptape.store.folder import Folder
-from perptape.store.log import Logs
 from perptape.store.log_disk import LocalLogDisk, LogDisk
 from perptape.store.log_record import Owner
+from perptape.store.logs import Logs
 from perptape.store.looked import Looked
 from perptape.store.tape import Tape
 from perptape.store.usable import there

@@ -1,25 +1,23 @@
 """A log of what is received that is either durable up to a record or says that it is not.
 
 A write is all or nothing: written and fsynced, or taken back. Its room is taken when it is made, so that a full disk does not concern
-it. The log's lock is held from its first byte to its last; one whose lock is free is adopted, and its torn end cut. What the records
-mean is the reader's business.
+it. The log's lock is held from its first byte to its last. What the records mean is the reader's business.
 """
 
 from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from typing import Final
 
-from perptape.errors import Newer, StoreError, Unwritable
+from perptape.errors import StoreError, Unwritable
 from perptape.store.log_aside import put_aside
 from perptape.store.log_disk import LogDisk
 from perptape.store.log_read import Records
-from perptape.store.log_record import Begun, Owner, Record
+from perptape.store.log_record import Begun, Record
 from perptape.store.log_space import Grown, Ring, Space
-from perptape_api.names import ENV_LOG_RESERVE, LOG_RESERVE
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 """What a disk says that has no room, or none for this user."""
@@ -69,8 +67,8 @@ class Log:
     def begin(self, head: Begun, size: int) -> None:
         """Makes the file, with room for `size` bytes of what is received, and `head`, its first record. It has its name only when that
         is durable: so one whose beginning cannot be read is damaged, whatever else is in it, or empty, and one without that name says
-        nothing. Raises OSError and StoreError."""
-        final, self._path = self._path, os.path.join(self._folder, MAKING)
+        nothing. Raises OSError, and may then be called again, and StoreError."""
+        final, self._path = os.path.join(self._folder, RECORDS), os.path.join(self._folder, MAKING)
         self._last_words = max(size // 8, LAST_WORDS)
         self._space = ring = Ring.made(self._disk, self._path, size + self._last_words)
         self.write([head])
@@ -96,7 +94,7 @@ class Log:
             with suppress(OSError):  # else the next write mends before it writes
                 self._mend()
             message = f"the log {self.name} cannot be written ({error.strerror or error}); it goes on when it can"
-            raise Unwritable(message, _cause(error)) from error
+            raise Unwritable(message, cause(error)) from error
         self._dirty = 0
         space.end += len(data)
 
@@ -111,7 +109,7 @@ class Log:
         try:
             self._space.free(position)
         except OSError as error:
-            raise Unwritable(f"the log {self.name} cannot be emptied ({error.strerror or error})", _cause(error)) from error
+            raise Unwritable(f"the log {self.name} cannot be emptied ({error.strerror or error})", cause(error)) from error
 
     def recover(self) -> Records:
         """The records of a log that another process wrote; what is behind the last whole one is cut off, but of a damaged one, which is
@@ -158,103 +156,6 @@ class Log:
         self._lock.close()
 
 
-class Logs:
-    """All logs below one folder; those that are made here are `owner`'s."""
-
-    def __init__(self, root: str, disk: LogDisk, owner: Owner | None = None) -> None:
-        self.root = os.path.abspath(root)
-        self.owner = owner or Owner()
-        self._disk = disk
-
-    def create(self, head: Begun, reserve: int = LOG_RESERVE) -> Log | None:
-        """A new log that begins with `head` and has taken its room; None where its name is taken. Raises StoreError."""
-        folder = os.path.join(self.root, head.log)
-        try:
-            self._make_root(self.root)
-            self._disk.mkdir(folder)
-            self._disk.fsync_dir(self.root)
-            log = self._held(folder)
-        except FileExistsError:
-            return None
-        except OSError as error:
-            raise Unwritable(f"no log can be made in {self.root}: {error.strerror or error}", _cause(error)) from error
-        if log is None:
-            return None
-        try:
-            log.begin(head, reserve)
-        except (OSError, StoreError) as error:
-            with suppress(StoreError):
-                log.remove()
-            if isinstance(error, StoreError):
-                raise
-            why = f"{error.strerror or error}; free some space, or reserve less"
-            message = f"no log can be made in {self.root}: {reserve} bytes ({ENV_LOG_RESERVE}) are not to be had: {why}"
-            raise Unwritable(message, _cause(error)) from error
-        return log
-
-    def adopt(self, unreadable: list[str] | None = None) -> Iterator[tuple[Log, Records]]:
-        """Every log whose writer is gone, with its records, one after the other; the caller releases or removes each, and looks
-        whose it is.
-
-        One that cannot be read, or was written by a newer perptape, raises StoreError, or is left alone and named in `unreadable` with
-        the reason. Raises StoreError where not even their folder can be listed.
-        """
-        try:
-            names = self._disk.folders(self.root)
-        except OSError as error:
-            raise StoreError(f"the logs in {self.root} cannot be listed: {error.strerror or error}") from error
-        for name in names:
-            try:
-                log = self._held(os.path.join(self.root, name))
-                records = _recovered(log) if log is not None else None
-            except (OSError, StoreError) as error:
-                said = self.stays(name, error)
-                if unreadable is None:
-                    raise StoreError(said) from error
-                unreadable.append(said)
-                continue
-            if log is not None and records is not None:
-                yield log, records
-
-    def stays(self, name: str, error: Exception) -> str:
-        """What is said of a log that is left alone, and what a person can do."""
-        why = (isinstance(error, OSError) and error.strerror) or str(error)
-        remedy = "let that one adopt it" if isinstance(error, Newer) else "of what it heard there is no other copy here"
-        return f"the log {name} cannot be read: {why}; it stays in {self.root}, not in the store: {remedy}, or move its folder away"
-
-    def _held(self, folder: str) -> Log | None:
-        lock = ExitStack()
-        try:
-            taken = lock.enter_context(self._disk.locked(os.path.join(folder, "lock"), wait=False))
-        except FileNotFoundError:  # removed since it was listed
-            return None
-        if taken:
-            return Log(self._disk, folder, lock)
-        lock.close()
-        return None
-
-    def _make_root(self, path: str) -> None:
-        if self._disk.isdir(path):
-            return
-        parent = os.path.dirname(path)
-        self._make_root(parent)
-        with suppress(FileExistsError):
-            self._disk.mkdir(path)
-        self._disk.fsync_dir(parent)
-
-
-def _cause(error: OSError) -> str:
+def cause(error: OSError) -> str:
     """What time is lost to should it last."""
     return FULL_DISK if error.errno in FULL else "log unwritable"
-
-
-def _recovered(log: Log) -> Records | None:
-    """The log's records; one whose process died before it was begun is removed."""
-    try:
-        return log.recover()
-    except FileNotFoundError:
-        log.remove()
-        return None
-    except (OSError, StoreError):
-        log.release()
-        raise

@@ -1,6 +1,7 @@
 """Logs of which something could not be read, kept beside the folder of logs for whoever wants to look at them.
 
-All else that they said is in the store. Nobody adopts them again, and no more than a few are kept, since each holds its reserve.
+All else that they said is in the store. Nobody adopts them again, and no more than a few are kept, since each holds its reserve: none
+where a new log would not have its room.
 """
 
 from __future__ import annotations
@@ -9,7 +10,11 @@ import os
 from contextlib import suppress
 from typing import Final
 
+import structlog
+
 from perptape.store.log_disk import LogDisk
+
+_log = structlog.get_logger(__name__)
 
 KEPT: Final = 4
 """So many are kept: of the usual reserve they take 288 MiB."""
@@ -26,10 +31,24 @@ def put_aside(disk: LogDisk, root: str, path: str, name: str) -> str:
     with suppress(FileExistsError):
         disk.mkdir(folder)
         disk.fsync_dir(os.path.dirname(folder))
-    kept = sorted((modified, found) for found, _, modified in disk.walk(folder))
-    for _, oldest in kept[: max(len(kept) - KEPT + 1, 0)]:
-        disk.unlink(oldest)
+    for _ in range(len(list(disk.walk(folder))) - KEPT + 1):
+        let_go(disk, root)
     target = os.path.join(folder, name)
     disk.replace(path, target)
     disk.fsync_dir(folder)
     return target
+
+
+def let_go(disk: LogDisk, root: str) -> bool:
+    """The oldest one goes; False where there is none, or it cannot go."""
+    kept = sorted((modified, found) for found, _, modified in disk.walk(place(root)))
+    if not kept:
+        return False
+    try:
+        disk.unlink(kept[0][1])
+    except FileNotFoundError:  # another process let it go
+        return True
+    except OSError:
+        return False
+    _log.warning("damaged log let go", outcome="its room is needed, or four newer ones are kept", kept=kept[0][1])
+    return True
