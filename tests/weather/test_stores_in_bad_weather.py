@@ -199,7 +199,10 @@ def test_without_any_coverage_it_is_rebuilt_from_rows_and_said_aloud(simulated, 
     assert rebuilt["open_interest"]["trusted"] is False
     assert rebuilt["funding"]["trusted"] is True
     assert run().returncode == 0
-    assert simulated.run("publish", "--catalog", tape).returncode == 0
+    told = simulated.run("publish", "--catalog", tape)
+    assert (told.returncode, "perptape/coverage/binance/open_interest/" in told.stderr) == (1, True), told.stderr
+    rebuilt = {row["dataset"]: row for row in json.loads(simulated.run("status", "--catalog", tape, "-f", "json").stdout)}
+    assert rebuilt["open_interest"]["trusted"] is True
 
 
 def test_a_damaged_data_file_is_kept_aside_and_made_good(simulated, whole, published, tmp_path):
