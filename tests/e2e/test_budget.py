@@ -142,7 +142,9 @@ def test_a_ban_that_one_pod_meets_stops_all_within_five_seconds_and_one_that_sta
     every = [call["at_mono"] - at for call in simulated.data_requests("binance")]  # whoever asked, and whatever
     assert [after for after in every if 5 < after < BAN_S] == []
     own = [call["at_mono"] - at for call in simulated.data_requests("binance") if call["peer"] == ban["peer"]]
-    assert [after for after in own if 0.25 < after < BAN_S] == []  # what was on its way then is not new
+    stalls = simulated.control("GET", "stalls")  # of the venue, on a busy machine: what came in them it saw so much later
+    unread = max((late for end, late in stalls if at - 1 < end < at + 1), default=0.0)
+    assert [after for after in own if 0.25 + unread < after < BAN_S] == []  # what was on its way then is not new
     (late,) = one.get("pods", "--selector", "job-name=late")["items"]
     state = late["status"]["containerStatuses"][0]["state"]
     started = datetime.fromisoformat((state.get("running") or state["terminated"])["startedAt"]).timestamp()

@@ -17,6 +17,7 @@ from perptape.simulation.clock import Hand
 from perptape.simulation.market import Market
 from perptape.simulation.server import Simulation
 from perptape.simulation.settings import Settings
+from perptape.simulation.truth import Truth
 
 HOUR = 3_600_000
 BYBIT = {"op": "subscribe", "args": ["allLiquidation.BTCUSDT", "tickers.BTCUSDT"], "req_id": "1"}
@@ -294,3 +295,10 @@ async def test_a_server_process_says_where_it_is_and_ends_when_told(http: aiohtt
         assert answer.headers["x-perptape-origin"] == "simulated:1"
     process.terminate()
     assert await asyncio.wait_for(process.wait(), 10) == 0
+
+
+def test_a_wait_that_ends_late_is_a_stall_and_one_that_does_not_is_none() -> None:
+    truth = Truth()
+    for mono, late in ((1.0, 0.001), (2.0, 0.3), (3.0, -0.1)):
+        truth.waited(mono, late)
+    assert list(truth.stalls) == [(2.0, 0.3)]

@@ -189,6 +189,7 @@ _ROUTES: Mapping[tuple[str, str], Handler] = {
     ("GET", "weather"): lambda simulation, query, body: simulation.weathered,
     ("GET", "truth"): _truth,
     ("GET", "requests"): _requests,
+    ("GET", "stalls"): lambda simulation, query, body: list(simulation.truth.stalls),
     ("GET", "limits"): lambda simulation, query, body: simulation.limits_report(),
     ("GET", "clock"): _clock,
     ("GET", "endpoints"): lambda simulation, query, body: simulation.endpoints,

@@ -38,7 +38,7 @@ class Simulation:
     def __init__(
         self, market: Market, settings: Settings | None = None, real: Millis = system, mono: Callable[[], float] = time.monotonic
     ) -> None:
-        self.settings = settings or Settings()
+        self.settings, self._mono = settings or Settings(), mono
         self._world = World(market, Faults(market.seed), Truth(), self.settings.address_mode == "single")
         clock = Clock.shifted(self.settings.offset_ms, self.settings.speed, real)
         self._venues = {
@@ -115,6 +115,7 @@ class Simulation:
             self.tick()
             due = max(due + TICK_S, loop.time())
             await asyncio.sleep(due - loop.time())
+            self.truth.waited(self._mono(), loop.time() - due)
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> None:
         """Goes on beside the serving until it is stopped; what breaks down ends the serving."""

@@ -16,6 +16,8 @@ from perptape.simulation.market import Market
 
 KEPT = 500_000
 """How many records of a kind are kept; older ones go, and `forgotten` counts them."""
+STALLED_S = 0.02
+"""A wait that ends so much later than meant is a stall of this process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,8 @@ class Truth:
     """All records of a simulation."""
 
     calls: deque[Call] = field(default_factory=lambda: deque(maxlen=KEPT))
+    stalls: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=10_000))
+    """(`mono` at its end, seconds) of the times in which this process read nothing: what came in them was seen so much later at most."""
     sessions: list[Session] = field(default_factory=list)
 
     def of(self, venue: str) -> list[Session]:
@@ -112,6 +116,11 @@ class Truth:
     def requests(self, venue: str | None = None, since: int = 0, path: str = "") -> list[Call]:
         """The requests of a venue since a time whose path begins with `path`."""
         return [call for call in self.calls if venue in (None, call.venue) and call.at >= since and call.path.startswith(path)]
+
+    def waited(self, mono: float, late: float) -> None:
+        """A wait of this process ended at `mono`, `late` seconds later than meant."""
+        if late > STALLED_S:
+            self.stalls.append((mono, late))
 
     def forget(self) -> None:
         """Forgets what is over: requests and closed connections."""
