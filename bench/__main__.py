@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 import re
-import resource
 import subprocess
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+
+from bench.measure import children_cpu
 
 HERE = Path(__file__).resolve().parent
 BENCHES = ("start", "fill", "marks", "burst", "write", "query", "kills", "operator", "active")
@@ -40,7 +41,7 @@ class Bench:
 
 
 def measured(name: str, options: list[str]) -> Bench:
-    began, before = time.monotonic(), (busy(), ours())
+    began, before = time.monotonic(), (busy(), children_cpu())
     process = subprocess.Popen(
         [sys.executable, "-u", str(HERE / FILES.get(name, f"{name}.py")), *options], stdout=subprocess.PIPE, text=True
     )
@@ -50,7 +51,7 @@ def measured(name: str, options: list[str]) -> Bench:
         say(line.rstrip("\n"))
         figures += [found] if (found := FIGURE.match(line)) else []
     code, seconds = process.wait(), time.monotonic() - began
-    others = (busy() - before[0] - (ours() - before[1])) / (seconds * (os.cpu_count() or 1))
+    others = (busy() - before[0] - (children_cpu() - before[1])) / (seconds * (os.cpu_count() or 1))
     return Bench(name, tuple(figures), code, seconds, max(0.0, others))
 
 
@@ -61,12 +62,6 @@ def busy() -> float:
     except OSError:
         return float("nan")
     return (user + nice + system + irq + soft) / os.sysconf("SC_CLK_TCK")
-
-
-def ours() -> float:
-    """CPU seconds of the children that have ended, and of theirs."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 def table(benches: list[Bench]) -> list[str]:

@@ -53,13 +53,13 @@ def bare_import(*, cpu: bool = False) -> float:
     """
     took = []
     for _ in range(5):
-        began = _used() if cpu else time.monotonic()
+        began = children_cpu() if cpu else time.monotonic()
         subprocess.run([sys.executable, "-c", "import ccxt.pro"], check=True)
-        took.append((_used() if cpu else time.monotonic()) - began)
+        took.append((children_cpu() if cpu else time.monotonic()) - began)
     return statistics.median(took)
 
 
-def _used() -> float:
+def children_cpu() -> float:
     """CPU seconds of the processes that this one has waited for."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime

@@ -56,8 +56,8 @@ def publish(
     elif not any(map(notable, reports)):
         output.note("nothing was left to fold: all that was collected is in the data files")
     failed = [report for report in reports if report.error is not None]
-    code = PARTLY if failed or any(report.damaged for report in reports) else OK
-    code = FAILED if failed and len(failed) == len(reports) else code
+    partly = failed or any(report.damaged for report in reports)
+    code = FAILED if failed and len(failed) == len(reports) else PARTLY if partly else OK
     left.leave(settings, left.published(settings, code, reports, now()))
     return code
 

@@ -109,10 +109,10 @@ def _adopt_one(log: Log, replay: Replay, segments: Segments, found: Adopted, sto
             made += 1
             refused = refused or _refused(segments, segment, found, stored)
         found.hear(head.venue, head.dataset, replay.tail.said)
-        if not refused:
-            kept = log.put_aside() if replay.records.damaged else ""
-            if not kept:
-                log.remove()
+        if not refused and replay.records.damaged:
+            kept = log.put_aside()
+        elif not refused:
+            log.remove()
     except StoreError as error:
         refused = str(error)
     said = _log.bind(venue=head.venue, dataset=head.dataset, log=log.name, segments=made)

@@ -129,13 +129,21 @@ class Catalog:
         kind = DATASETS[dataset]
         return kind.empty() if form is None else read_rows(self.fs, kind, form, instruments, start, end, period, tell=self.left_out)
 
-    def every_row(self, dataset: str, instruments: Iterable[str] | None = None, start: Time = None, end: Time = None) -> pa.Table:
-        """The rows of a dataset, of open interest those of every period."""
+    def every_row(
+        self,
+        dataset: str,
+        instruments: Iterable[str] | None = None,
+        start: Time = None,
+        end: Time = None,
+        *,
+        tell: Callable[[str], None] | None = None,
+    ) -> pa.Table:
+        """The rows of a dataset, of open interest those of every period. `tell`: in place of `left_out`."""
         form = self.layout
         kind = DATASETS[dataset]
         if form is None:
             return kind.empty()
-        return read_rows(self.fs, kind, form, instruments, start, end, None, every_period=True, tell=self.left_out)
+        return read_rows(self.fs, kind, form, instruments, start, end, None, every_period=True, tell=tell or self.left_out)
 
     def sql(self, query: str) -> pa.Table:
         """The answer of DuckDB, which knows each dataset as a view."""

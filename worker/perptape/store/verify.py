@@ -17,9 +17,9 @@ from perptape.interval import MINUTE, NS, floor, slot_of, slots
 from perptape.store import coverage as covered
 from perptape.store import fold, layout
 from perptape.store.filesystem import Absent, Entry, FileSystem, InTheWay
+from perptape.store.folder import Folder
 from perptape.store.landing import DataFiles, Landing, Place, landing
 from perptape.store.parquet import Unreadable, decode
-from perptape.store.query import read_rows
 
 if TYPE_CHECKING:
     from perptape.store.catalog import Catalog
@@ -133,14 +133,15 @@ def _stray(entry: Entry, ours: Sequence[str]) -> bool:
 
 
 def _claims_without_rows(catalog: Catalog, venue: str, kind: Dataset, form: Format) -> Iterator[Finding]:
+    files, paths = DataFiles(venue, kind, form), set[str]()
     for claim, missing in claimed_without_rows(catalog, venue, kind):
         where = layout.coverage(venue, kind.name)
         first = layout.iso(missing[0] * NS)
         text = f"{claim.instrument} {claim.grid}: {len(missing)} slots are claimed and have no row, the first at {first}"
         yield Finding(where, "claim", text)
-        files = DataFiles(venue, kind, form)
-        for place in holders(files, claim.instrument, missing, grid_step(claim.grid) or 1):
-            yield from _in_the_way(catalog.fs, place.path)
+        paths |= {place.path for place in holders(files, claim.instrument, missing, grid_step(claim.grid) or 1)}
+    for path in sorted(paths) if isinstance(catalog.fs, Folder) else ():  # no object store can have a folder there
+        yield from _in_the_way(catalog.fs, path)
 
 
 def _in_the_way(fs: FileSystem, path: str) -> Iterator[Finding]:
@@ -159,11 +160,8 @@ def claimed_without_rows(catalog: Catalog, venue: str, kind: Dataset) -> Iterato
     if not claims:
         return
     try:
-        made = catalog.made()
-        rows = kind.empty()
-        if made is not None:
-            rows = read_rows(catalog.fs, kind, made.layout, {c.instrument for c in claims}, None, None, None, every_period=True)
-    except Unreadable:  # found by its path
+        rows = catalog.every_row(kind.name, {c.instrument for c in claims}, tell=lambda line: None)
+    except Unreadable:  # found by its path, as what is left out is
         return
     times = _times(kind, rows)
     for claim in claims:
