@@ -71,6 +71,23 @@ def event_line(form: Form, values: tuple[object, ...]) -> str:
     return f"{time}  {venue:<11} {symbol:<16} {position:<5} liquidated ({side})  {size} at {at} = {worth} USD"
 
 
+@dataclass(slots=True)
+class Screen:
+    """Where events are printed, of all venues. A reader that leaves (`| head`) ends the command, and is no fault of the stream's. An output
+    that takes nothing is a failure, which ends a command that does nothing else (`alone`)."""
+
+    stop: asyncio.Event
+    alone: bool
+    failure: PerptapeError | None = None
+
+    def fails(self, failure: PerptapeError) -> None:
+        self.failure = failure
+        if self.alone:
+            self.stop.set()
+        else:
+            output.error(f"{failure}: nothing more is shown; what comes is kept")
+
+
 @dataclass(frozen=True, slots=True)
 class Streaming:
     """What to watch. `place`: where it is also kept; None: nowhere."""
@@ -94,13 +111,19 @@ class Streaming:
             loop.call_later(self.seconds, stop.set)
         if self.form == "csv" and not self.quiet:
             output.line(",".join(COLUMNS))
-        return await (self._kept(settings, stop) if self.place is not None else self._watched(settings, stop))
+        screen = Screen(stop, alone=self.place is None)
+        code = await (self._kept(settings, screen) if self.place is not None else self._watched(settings, screen))
+        if screen.failure is None:
+            return code
+        if screen.alone:
+            raise screen.failure
+        return code or PARTLY
 
-    def _shown(self, stop: asyncio.Event) -> Watcher:
-        """Prints events. A reader that leaves (`| head`) ends the command; it is no fault of the stream's."""
+    def _shown(self, screen: Screen) -> Watcher:
+        """Prints events."""
 
         def show(event: RawLiquidation, received: int) -> None:
-            if self.quiet or stop.is_set():
+            if self.quiet or screen.stop.is_set() or screen.failure is not None:
                 return
             try:
                 output.line(event_line(self.form, event_row(event, received)))
@@ -108,13 +131,17 @@ class Streaming:
             except Invalid:
                 return  # the collector counts it and keeps the payload
             except output.Unread:
-                stop.set()
+                screen.stop.set()
+            except PerptapeError as failure:
+                screen.fails(failure)
 
         return show
 
     # -- only watched
 
-    async def _watched(self, settings: Settings, stop: asyncio.Event) -> int:
+    async def _watched(self, settings: Settings, screen: Screen) -> int:
+        stop = screen.stop
+
         async def instruments(exchange: Exchange) -> tuple[Exchange, tuple[Instrument, ...]]:
             return exchange, tuple(await exchange.instruments())
 
@@ -126,7 +153,7 @@ class Streaming:
             silent: dict[str, str] = {}
             wanted = self._wanted({venue: listed for venue, (_, listed) in reached.items()}, bool(failures))
             streams = [
-                asyncio.create_task(self._stream(reached[venue][0], mine, failures, silent, stop, settings))
+                asyncio.create_task(self._stream(reached[venue][0], mine, failures, silent, screen, settings))
                 for venue, mine in wanted.items()
                 if mine
             ]
@@ -154,14 +181,14 @@ class Streaming:
         instruments: tuple[Instrument, ...],
         failures: dict[str, str],
         silent: dict[str, str],
-        stop: asyncio.Event,
+        screen: Screen,
         settings: Settings,
     ) -> None:
         """One venue: connects again and again, after a while that grows with each failure in a row. It is `silent` as long as none of
         its connections came about."""
         venue, attempt, heard = exchange.traits.venue, 0, False
-        watched = Watched(exchange, self._shown(stop))
-        while not stop.is_set():
+        watched = Watched(exchange, self._shown(screen))
+        while not screen.stop.is_set():
             talk = Talk(venue, output.note)
             try:
                 await watched.liquidations(instruments, talk)
@@ -208,7 +235,7 @@ class Streaming:
             reserve=reserve(spec, settings),
         )
 
-    async def _kept(self, settings: Settings, stop: asyncio.Event) -> int:
+    async def _kept(self, settings: Settings, screen: Screen) -> int:
         from perptape.cli.tapes import tape
         from perptape.collect.run import run
 
@@ -216,9 +243,9 @@ class Streaming:
         summary: Summary = await run(
             self.request(settings),
             tape(self.place),
-            connect=lambda venue, access: Watched(connect(venue, access), self._shown(stop)),
+            connect=lambda venue, access: Watched(connect(venue, access), self._shown(screen)),
             environment=environment(),
-            stop=stop,
+            stop=screen.stop,
         )
         for line in summary.lines():
             output.note(logs.redacted(line, settings.secrets))
