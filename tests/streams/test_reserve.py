@@ -122,6 +122,28 @@ async def test_with_the_store_away_what_has_room_is_kept_and_the_rest_is_one_hol
 
 @pytest.mark.slow
 @pytest.mark.looptime
+async def test_while_the_store_is_away_no_segment_grows_beyond_what_memory_should_put_at_once(stage) -> None:
+    one, part = stage(), RESERVE // 8
+    one.disk.owned = True
+    async with running(one, log_limit=RESERVE, part=part) as stream:
+        await one.beat(5)
+        one.store.away = True
+        await burst(one, 25)
+        away, kept = one.store.puts, stream.report.counts.events
+        assert stream.report.log_error == ""
+        one.store.away = False
+        await burst(one, 60)
+    sizes = [segment[2].nbytes for segment in one.store.segments.values()]
+    assert sum(sizes) > 6 * part
+    assert max(sizes) < part + 40_000, "a batch more"
+    assert one.store.puts - away > 6
+    assert kept >= 25 * 2 * BURST
+    assert {50_001.0 + n for n in range(one.sent)} == one.prices
+    assert [line[0] for line in one.standing()] == ["sampled"]
+
+
+@pytest.mark.slow
+@pytest.mark.looptime
 @pytest.mark.parametrize("takes", [0.05, 0.3])
 async def test_what_found_no_room_is_one_hole_though_what_waited_takes_its_time_to_be_written(stage, takes: float) -> None:
     """Rolls come in between. `takes`: seconds of each call of disk and store."""

@@ -14,8 +14,8 @@ import pyarrow as pa
 import structlog
 
 from perptape.claims import Claim, Want
-from perptape.collect.stream_replay import PART, Replay
-from perptape.collect.stream_tail import Segment, Tail
+from perptape.collect.stream_replay import Replay
+from perptape.collect.stream_tail import PART, Segment, Tail
 from perptape.errors import StoreError
 from perptape.store.log import Log
 from perptape.store.log_record import Closed, Mark, Marks, Record

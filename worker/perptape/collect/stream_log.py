@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from perptape.claims import Want
 from perptape.collect.mark_rules import Rules
 from perptape.collect.stream_batch import Batch
-from perptape.collect.stream_tail import Segment, Tail
+from perptape.collect.stream_tail import PART, Segment, Tail
 from perptape.datasets.base import Dataset
 from perptape.errors import StoreError, Unwritable
 from perptape.store import layout
@@ -39,7 +39,7 @@ class Life:
 
 
 class StreamLog:
-    """The log of one stream. `limit`: its reserve in bytes."""
+    """The log of one stream. `limit`: its reserve in bytes; `part`: bytes of rows, about, that are put at once."""
 
     def __init__(
         self,
@@ -52,6 +52,7 @@ class StreamLog:
         since: Mapping[str, int],
         new_id: Callable[[], str],
         limit: int = LOG_RESERVE,
+        part: int = PART,
     ) -> None:
         self._logs = logs
         self._dataset = dataset
@@ -59,6 +60,7 @@ class StreamLog:
         self._rules = rules
         self._new_id = new_id
         self._limit = limit
+        self._part = part
         log = None
         while log is None:
             log = logs.create(head := self._head(opened, since), limit)
@@ -90,6 +92,12 @@ class StreamLog:
     def pressed(self) -> bool:
         """Whether so much was received since the last roll that the next one should not wait."""
         return self._log.end - self._rolled_at > self._limit // 8
+
+    @property
+    def heavy(self) -> bool:
+        """Whether so much was received since the last roll that one segment should hold no more, however many wait for the store: its
+        put takes twice its size beside it."""
+        return self._tail.held >= self._part
 
     @property
     def piece(self) -> int:

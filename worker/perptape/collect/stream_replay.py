@@ -8,14 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Final
 
 from perptape.collect.stream_tail import Segment, Tail
 from perptape.store.log_read import Records
 from perptape.store.log_record import Begun, Confirmed, Lost, Marks, Rolled
-
-PART: Final = 16 * 2**20
-"""Bytes of rows, about, that are one segment: twice what a stream with the usual reserve receives before it rolls."""
 
 
 @dataclass(slots=True)

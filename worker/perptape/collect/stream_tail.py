@@ -21,6 +21,8 @@ from perptape.store.log_record import Begun, Closed, Confirmed, Events, Lost, Ma
 
 BATCH: Final = 4096
 """Bytes of memory that a batch of rows takes beside them, about."""
+PART: Final = 16 * 2**20
+"""Bytes of rows, about, that are one segment: twice what a stream with the usual reserve receives before it rolls."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,10 +89,15 @@ class Writer:
                 continue
             wait, left = self._pace.roll, 0.0
             self._due.clear()
-            if self._report.waiting < self._pace.waiting:
+            if self._rolls:
                 await self._rolled_or_asserted()
                 await any_within((stopping,), self._pace.flush)
                 wait -= self._pace.flush
+
+    @property
+    def _rolls(self) -> bool:
+        """Whether the next roll is not left for later: few segments wait, or this one would be more than memory should put at once."""
+        return self._log.heavy or self._report.waiting < self._pace.waiting
 
     async def _rolled_or_asserted(self) -> None:
         """What the log does not take waits; that the time is wanted goes straight to the store, for this process may be killed."""
@@ -202,7 +207,7 @@ class Writer:
             raise
         finally:
             self._report.log_used = self._log.used
-            if self._log.pressed and self._report.waiting < self._pace.waiting:
+            if (self._log.pressed or self._log.heavy) and self._rolls:
                 self._due.set()
 
     def _anew(self, now: int) -> None:
