@@ -8,7 +8,8 @@ fills, and empties again (needs root or user namespaces: `unshare`, `mount`). Ne
 
 Judged by the simulator's record of what was sent: what had room is in the tape once, what had none is within one hole `lost: disk full`,
 nothing else is missing. What had room: the reserve's bytes, within one write to the log (the largest that was seen before). A process that
-lives keeps some more events in memory until there is room again, and drops only what comes after them; the hole begins where the log ended.
+lives keeps some more events in memory until there is room again, and drops only what comes after them; the hole begins where the log ended,
+or, where it can go on later (another life of the log waits for the store), where memory did.
 """
 
 from __future__ import annotations
@@ -151,8 +152,8 @@ def through(trouble: Trouble, venues: Simulator, minutes: float, rate: int, rese
 
 
 def judged(trouble: Trouble, venues: Simulator, dropped: float, full: Interval, calm: int) -> bool:
-    """Whether the tape is what was sent, but for one hole: from the last mark before the log was `full`, less the push interval, to the
-    first one after the trouble's end, by when all was `calm`."""
+    """Whether the tape is what was sent, but for one hole: from the last mark before the log was `full`, or the memory for what waits for
+    it too, less the push interval, to the first one after the trouble's end, by when all was `calm`."""
     tape = Tape.open(trouble.catalog) if trouble.options is None else Tape.open(trouble.catalog, options=trouble.options)
     got = stored(tape)
     sessions = venues.control("GET", "truth", venue=VENUE)
@@ -169,9 +170,9 @@ def judged(trouble: Trouble, venues: Simulator, dropped: float, full: Interval, 
     good &= against("holes", len(lost), 1, "", "all of them `lost`")
     good &= at_least("of them `disk full`", sum(reason == "disk full" for _, reason in lost), len(lost) or 1, "", "the reason")
     start, end = (lost[0][0].start, lost[-1][0].end) if lost else (0, 0)
-    good &= against(
-        "the hole's start off the moment when the log was full", abs(start - full.start), EDGE_MS, "ms", "less the push interval"
-    )
+    full_then = (full.start, min(missing)[0] - push_ms() if missing else 0)
+    off = min(abs(start - then) for then in full_then)
+    good &= against("the hole's start off the moment when the log, or memory too, was full", off, EDGE_MS, "ms", "less the push interval")
     beyond = max(full.end - end, end - calm, 0)
     good &= against(
         "the hole's end outside of the recovery", beyond, EDGE_MS, "ms", "from the store's (the disk's) return until all was over"

@@ -17,7 +17,7 @@ from perptape.collect.outcome import Outcome
 from perptape.collect.stream_adopt import adopt, put
 from perptape.collect.stream_batch import Batch
 from perptape.collect.stream_log import StreamLog
-from perptape.collect.stream_report import LiveReport
+from perptape.collect.stream_report import LiveReport, Pace
 from perptape.datasets import LIQUIDATIONS
 from perptape.errors import StoreError, Unwritable
 from perptape.store.log_record import Events, Mark, Marks, encode
@@ -125,7 +125,7 @@ async def test_with_the_store_away_what_has_room_is_kept_and_the_rest_is_one_hol
 async def test_while_the_store_is_away_no_segment_grows_beyond_what_memory_should_put_at_once(stage) -> None:
     one, part = stage(), RESERVE // 8
     one.disk.owned = True
-    async with running(one, log_limit=RESERVE, part=part) as stream:
+    async with running(one, log_limit=RESERVE, pace=Pace(part=part)) as stream:
         await one.beat(5)
         one.store.away = True
         await burst(one, 25)

@@ -21,7 +21,6 @@ from perptape.collect.stream_log import StreamLog
 from perptape.collect.stream_report import LiveReport, Pace
 from perptape.collect.stream_second import Second
 from perptape.collect.stream_sink import ConnectionSink
-from perptape.collect.stream_tail import PART
 from perptape.collect.stream_thread import Lanes, Offload, Thread
 from perptape.collect.stream_writer import Wants, Writer
 from perptape.collect.together import until
@@ -43,8 +42,7 @@ class LiveStream:
     `since`: instrument -> when an earlier process stopped listening (`Adopted.since`), from where on this one records a hole.
     `before`: now, ms -> what is wanted before anything is dialled.
     `goes_on`, asked at its end: whether what is wanted outlives a stop, since another process or stream carries it on.
-    `log_limit`: the bytes that its log takes from the disk beforehand; `part`: those of rows, about, that are put at once.
-    `look` raises StoreError while the store is away.
+    `log_limit`: the bytes that its log takes from the disk beforehand. `look` raises StoreError while the store is away.
     `on_row` gets every row at once, of every connection; it must be quick and not raise.
     """
 
@@ -66,7 +64,6 @@ class LiveStream:
         on_row: Callable[[Row], None] | None = None,
         buffer: int = 200_000,
         log_limit: int = LOG_RESERVE,
-        part: int = PART,
         on_disk: Offload | None = None,
         on_store: Offload | None = None,
         lanes: Lanes = Thread,
@@ -88,7 +85,6 @@ class LiveStream:
         self._on_row = on_row
         self._buffer = buffer
         self._log_limit = log_limit
-        self._part = part
         self._on_disk = on_disk
         self._on_store = on_store
         self._lanes = lanes
@@ -139,7 +135,7 @@ class LiveStream:
             since={one: time for one, time in self._since.items() if one in rules.instruments},
             new_id=lambda: f"{self._random.getrandbits(64):016x}",
             limit=self._log_limit,
-            part=self._part,
+            part=self._pace.part,
         )
 
     async def _streamed(self, feed: Feed, log: StreamLog, disk: Offload, store: Offload, stop: asyncio.Event) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from perptape.collect.stream_batch import Counts
+from perptape.collect.stream_tail import PART
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How often a stream does what, in seconds."""
+    """How often a stream does what, in seconds, and how much at once."""
 
     flush: float = 0.5
     """Between writes to the log: what was received is durable within a second."""
@@ -22,6 +23,8 @@ class Pace:
     """A graceful stop takes no longer, wherever the store is."""
     waiting: int = 3
     """With so many segments waiting for the store, rolling waits too: the next segment holds more."""
+    part: int = PART
+    """But no more than so many bytes of rows, about."""
     look: float = 20.0
     """Between looks at the store while there is nothing to put."""
     patience: float = 15.0
