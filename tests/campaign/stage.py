@@ -29,8 +29,8 @@ from support.storage import Actor, Bucket, RecordingDisk
 
 ROOT = "/tape"
 BUDGET = 1_200.0
-PACE = Pace(flush=20.0, roll=900.0, look=600.0, part=2**15)
-"""Of streams: a fortieth of the real one and more, since a campaign pays for every look. What is heard is more than a segment holds."""
+PACE = Pace(flush=20.0, roll=900.0, look=600.0)
+"""Of streams: a fortieth of the real one and more, since a campaign pays for every look."""
 RESERVE, SMALL_RESERVE = 2**18, 2**17
 """Bytes that a log has room for; in schedules with a full disk so little that a store that is away uses it up."""
 

@@ -188,9 +188,11 @@ class World(Stage):
 
 
 def quiet() -> None:
-    """For this process: nothing is logged, and Arrow starts no threads for tables of some rows."""
+    """For this process: nothing is logged, Arrow starts no threads for tables of some rows, and what is here by now is no garbage."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     pa.set_cpu_count(1)
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
 
 
 def lived(schedule: Schedule, parts: Parts | None = None) -> World:

@@ -281,6 +281,30 @@ def test_a_clock_that_is_set_forward_for_a_while_proves_no_feed_that_died(ahead:
     assert start < max(claim.end for claim in proven) <= start + died * SECOND + AHEAD
 
 
+@pytest.mark.parametrize("ahead", [-HOUR, 0, 14 * MINUTE, HOUR])
+def test_a_clock_that_is_off_when_the_feed_speaks_first_keeps_nothing_of_it_unproven(ahead: int) -> None:
+    start, end = 1_795_928_400_000, 600
+    rules = Rules(("X",), 2_000, 5 * MINUTE, "complete", "feed", True)
+    intake = Intake(10_000, Counts())
+    sink = ConnectionSink(intake, "base", market=True, on_row=None, on_malformed=lambda *_: None, clock=lambda: 0.0)
+    sink.acknowledged("c", start * NS)
+    for second in range(1, end + 1):
+        venue = start + second * SECOND
+        local = venue + (ahead if second < 30 else 0)
+        if second % 7 == 0:
+            sink.feed("c", None, local * NS)
+        if second % 12 == 0:
+            sink.control("c", venue, local * NS)
+    sink.settle()
+    proofs = Proofs(rules, start, {})
+    for mark in intake.take().marks:
+        proofs.see(mark)
+    proven = [claim for claim in proofs.claims(start + end * SECOND) if claim.kind == "complete"]
+    (one,) = union(claim.span for claim in proven)
+    assert start + 12 * SECOND <= one.start <= start + 45 * SECOND, "from when the clock is right at the latest, and both spoke then"
+    assert start + (end - 12) * SECOND <= one.end <= start + end * SECOND
+
+
 def test_of_a_stream_whose_replicas_dial_again_and_again_the_coverage_stays_as_small_as_it_was() -> None:
     """Three connections, each cut off every quarter of a minute at a time of its own, for half an hour: somebody always hears."""
     marks, every = list[Mark](), 15_000

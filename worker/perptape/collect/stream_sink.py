@@ -50,6 +50,8 @@ class ConnectionSink:
         self._unsaid: dict[str | None, int] = {}
         self._shown: int | None = None
         """What the control topic proved last, ms."""
+        self._early: dict[str, int] = {}
+        """Topics of the feed that spoke before the control topic did -> when last, ms by this machine's clock, which may be off."""
         self.connection: str | None = None
         self.since: int | None = None
         """Since when that connection counts (ms on the venue's clock): its last acknowledgement."""
@@ -70,6 +72,7 @@ class ConnectionSink:
         if connection != self.counted:  # events may come before the last of several acknowledgements: their count goes on
             self.counted, self._ordinals = connection, Ordinals()
         self.connection, self.proven, self._shown = connection, False, None
+        self._early.clear()
         self.heard = self.acknowledged_at = self._clock()
         self.fed.clear()
         self._intake.counts.connections += 1
@@ -79,6 +82,7 @@ class ConnectionSink:
         """Something was dropped: whatever the connection proves, it proves from `time` on."""
         self._said.clear()
         self._unsaid.clear()
+        self._early.clear()
         if self.connection is not None:
             self._counts_from(self.connection, time)
 
@@ -101,14 +105,19 @@ class ConnectionSink:
             if self.first is None and self.since is not None:
                 self.first = max(at, self.since)
             self._mark(None, at)
+            for topic, spoke in self._early.items():  # it was before this, whatever this machine's clock said
+                self._mark(topic, min(spoke, at))
+            self._early.clear()
 
     def feed(self, connection: str, instrument: str | None, received: int) -> None:
         if connection == self.connection:
-            at = received // NS if self._shown is None else min(received // NS, self._shown + AHEAD)
             topic = "" if self._market or instrument is None else instrument
             if self.acknowledged_at is not None and (now := self._clock()) - self.acknowledged_at > REPEATED:
                 self.fed[topic] = now
-            self._mark(topic, at)
+            if self._shown is None:
+                self._early[topic] = received // NS
+            else:
+                self._mark(topic, min(received // NS, self._shown + AHEAD))
 
     def _mark(self, topic: str | None, time: int) -> None:
         """A mark of a feed's topic, or of the control topic (None)."""
@@ -149,6 +158,7 @@ class ConnectionSink:
         self._intake.counts.malformed += 1
         self.settle()
         self._said.clear()
+        self._early.clear()
         self._intake.mark(Mark("malformed", connection, received // NS, text=message[:SHORTENED]))
         self._on_malformed(connection, message)
 

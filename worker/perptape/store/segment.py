@@ -59,7 +59,7 @@ def decode_segment(data: bytes, path: str, schema: pa.Schema, *, rows: bool = Tr
     with opened_own(data, path) as (file, metadata):
         try:
             venue, dataset, name, origin, claims, wants = unsealed(metadata, _NAMES, path)
-            found = Segment(venue, dataset, name, schema.empty_table(), claims_of_text(claims), wants_of_text(wants), origin)
+            claimed, wanted = claims_of_text(claims), wants_of_text(wants)
         except (Garbled, ValueError, KeyError, TypeError) as error:
             raise Unreadable(f"{path} cannot be read: {error}") from error
         try:
@@ -68,9 +68,9 @@ def decode_segment(data: bytes, path: str, schema: pa.Schema, *, rows: bool = Tr
                 raise ValueError("it is not what was written")
             table = checked(rows_of_own(file, rows=rows or not stamped), schema)  # one of an earlier perptape shows it by its pages alone
         except (ValueError, KeyError, TypeError, OSError, pa.ArrowException) as error:
-            left = replace(found, claims=tuple(_without_rows(found.claims)))
+            left = Segment(venue, dataset, name, schema.empty_table(), tuple(_without_rows(claimed)), wanted, origin)
             raise Damaged(f"{path} cannot be read: {first_line(error)}", left) from error
-    return replace(found, rows=table if rows else table.slice(0, 0))
+    return Segment(venue, dataset, name, table if rows else table.slice(0, 0), claimed, wanted, origin)
 
 
 def _without_rows(claims: Iterable[Claim]) -> Iterator[Claim]:
