@@ -149,7 +149,8 @@ class StreamJudge:
         return by_those_that_live(self._market.schedule, (one for one in self._processes if one.streams), self._market.start)
 
     def _down(self) -> list[tuple[float, float]]:
-        """When a streaming process was not there, or had only begun: seconds, of each place in which one process follows another."""
+        """When a streaming process was not there, or heard nothing yet: seconds, of each place in which one process follows another. Such a
+        hole ends with the first word of the control topic to the successor (another place that hears may leave its end of it alone)."""
         places: dict[str, list[Process]] = {}
         for one in self._processes:
             if one.streams:
@@ -158,10 +159,18 @@ class StreamJudge:
         for lived in places.values():
             found.append((float("-inf"), lived[0].began + self._near))
             found += [
-                (before.died if before.died is not None else after.began, after.began + self._near) for before, after in pairwise(lived)
+                (before.died if before.died is not None else after.began, max(after.began + self._near, self._listened(after)))
+                for before, after in pairwise(lived)
             ]
             found.append((lived[-1].died if lived[-1].died is not None else float("inf"), float("inf")))
         return found
+
+    def _listened(self, process: Process) -> float:
+        """Since when it heard a control topic; its end, where it never did; its beginning, where nobody took that down (layer 2)."""
+        if not any(one.heard for one in self._feed.connections):
+            return process.began
+        heard = (at for one in self._feed.connections if one.process is process for at, topic in one.heard if topic is None)
+        return min(heard, default=float("inf") if process.died is None else process.died)
 
 
 def events_of(rows: pa.Table) -> Counter[Key]:
