@@ -199,5 +199,5 @@ def lived(schedule: Schedule, parts: Parts | None = None) -> World:
     """The world after a schedule."""
     one = World(schedule, parts or Parts())
     one.carry_out()
-    gc.collect(0)
+    gc.collect()
     return one
