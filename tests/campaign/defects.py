@@ -89,6 +89,14 @@ class Unheard(Tape):
         return super().commit(venue, dataset, rows, claims, *rest, **more)
 
 
+class Misnamed(Tape):
+    """Whatever kept a stream from hearing, it is said that no process was there."""
+
+    def commit(self, venue: str, dataset: str, rows: Any, claims: Any, *rest: Any, **more: Any) -> str:
+        claims = [replace(claim, cause="process down") if claim.cause == "disconnected" else claim for claim in claims]
+        return super().commit(venue, dataset, rows, claims, *rest, **more)
+
+
 class TornKept(ProcessDisk):
     """Who reads a log takes the torn record at its end for a whole one: its checksum is not looked at."""
 
@@ -199,5 +207,8 @@ DEFECTS = {
     "a claim on the local clock": Defect(Parts(line=LocalClock), "claimed .*(without|in place of|of . events)", ("clock skew",)),
     "a want that is asserted once": Defect(Parts(tape=Unrenewed), "stream: .* not wanted", streams=True),
     "proven time said to be unproven": Defect(Parts(tape=Unbelieving), "unproven .*its feed was heard", streams=True),
+    "a lost connection said to be a dead process": Defect(
+        Parts(tape=Misnamed), "lost process down .*though a process lived", ("disconnect", "silent socket"), streams=True
+    ),
     "time with a connection said to be lost": Defect(Parts(tape=Unheard), "lost .*somebody listened", streams=True),
 }
