@@ -347,27 +347,34 @@ def test_a_venue_that_never_takes_the_subscription_has_failed(perptape: Perptape
     assert perptape(*asked, environ=venues).code == 0
 
 
+@pytest.mark.parametrize("form", ["table", "csv"])
 @pytest.mark.parametrize("kept", [False, True])
 def test_events_that_find_a_full_disk_as_output_are_a_failure_and_what_is_kept_goes_on(
-    perptape: Perptape, endpoints: dict[str, str], venues: Environ, tmp_path: Path, kept: bool
+    perptape: Perptape, endpoints: dict[str, str], venues: Environ, tmp_path: Path, kept: bool, form: str
 ) -> None:
-    store = ["--store", "--catalog", str(tmp_path / "tape")] if kept else []
-    command = [sys.executable, "-m", "perptape", "stream-liquidations", "BTCUSDT-PERP", "-e", "bybit", "--for", "20s", *store]
-    with (
-        Path("/dev/full").open("w") as full,
-        subprocess.Popen(command, stdout=full, stderr=subprocess.PIPE, env={**os.environ, **venues}, text=True) as stream,
-    ):
-        assert stream.stderr is not None
+    def injected() -> float:
+        told = json.dumps({"venue": "bybit", "contract": "BTCUSDT", "count": 1}).encode()
+        with urlopen(Request(f"{endpoints['bybit']}/_control/inject", told), timeout=5) as answer:
+            return float(json.load(answer)[0]["base"])
+
+    tape, err, after = str(tmp_path / "tape"), tmp_path / "err", list[float]()
+    store = ["--store", "--catalog", tape] if kept else []
+    command = [sys.executable, "-m", "perptape", "stream-liquidations", "BTCUSDT-PERP", "-e", "bybit", "--for", "20s", "-f", form, *store]
+    with Path("/dev/full").open("w") as full, err.open("w") as said, subprocess.Popen(
+        command, stdout=full, stderr=said, env={**os.environ, **venues}
+    ) as stream:  # fmt: skip
         while stream.poll() is None:
-            told = json.dumps({"venue": "bybit", "contract": "BTCUSDT", "count": 1}).encode()
-            urlopen(Request(f"{endpoints['bybit']}/_control/inject", told), timeout=5).close()
+            failed = "disk is full" in err.read_text()
+            event = injected()
+            after += [event] if failed else []
             time.sleep(0.2)
-        said = stream.stderr.read()
-    assert said.count("the output cannot be written: the disk is full") == 1, said
+    assert err.read_text().count("the output cannot be written: the disk is full") == 1, err.read_text()
     assert stream.returncode == (1 if kept else 3)
     if kept:
-        assert "what comes is kept" in said
-        assert perptape("query", "liquidations", "BTCUSDT-PERP", "-e", "bybit", "--catalog", str(tmp_path / "tape"), "-f", "json").rows
+        assert "what comes is kept" in err.read_text()
+        rows = perptape("query", "liquidations", "BTCUSDT-PERP", "-e", "bybit", "--catalog", tape, "-f", "json").rows
+        assert len(after) > 20
+        assert {float(str(row["quantity"])) for row in rows} >= set(after[15:-20]), "what came when nothing was shown any more"
 
 
 def test_a_venue_without_a_feed_is_nothing_that_failed(perptape: Perptape) -> None:

@@ -7,12 +7,14 @@ import json
 import random
 import signal
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from perptape import logs, output
 from perptape.cli.places import Place
 from perptape.cli.rows import iso_ns
+from perptape.cli.screen import Screen
 from perptape.cli.shell import FAILED, OK, PARTLY
 from perptape.cli.venue_calls import connect, environment
 from perptape.cli.watched import Talk, Watched, Watcher
@@ -71,23 +73,6 @@ def event_line(form: Form, values: tuple[object, ...]) -> str:
     return f"{time}  {venue:<11} {symbol:<16} {position:<5} liquidated ({side})  {size} at {at} = {worth} USD"
 
 
-@dataclass(slots=True)
-class Screen:
-    """Where events are printed, of all venues. A reader that leaves (`| head`) ends the command, and is no fault of the stream's. An output
-    that takes nothing is a failure, which ends a command that does nothing else (`alone`)."""
-
-    stop: asyncio.Event
-    alone: bool
-    failure: PerptapeError | None = None
-
-    def fails(self, failure: PerptapeError) -> None:
-        self.failure = failure
-        if self.alone:
-            self.stop.set()
-        else:
-            output.error(f"{failure}: nothing more is shown; what comes is kept")
-
-
 @dataclass(frozen=True, slots=True)
 class Streaming:
     """What to watch. `place`: where it is also kept; None: nowhere."""
@@ -109,10 +94,12 @@ class Streaming:
             loop.add_signal_handler(number, stop.set)
         if self.seconds is not None:
             loop.call_later(self.seconds, stop.set)
-        if self.form == "csv" and not self.quiet:
-            output.line(",".join(COLUMNS))
         screen = Screen(stop, alone=self.place is None)
-        code = await (self._kept(settings, screen) if self.place is not None else self._watched(settings, screen))
+        if self.form == "csv" and not self.quiet:
+            screen.show(",".join(COLUMNS))
+        code = OK
+        if not stop.is_set():
+            code = await (self._kept(settings, screen) if self.place is not None else self._watched(settings, screen))
         if screen.failure is None:
             return code
         if screen.alone:
@@ -123,17 +110,10 @@ class Streaming:
         """Prints events."""
 
         def show(event: RawLiquidation, received: int) -> None:
-            if self.quiet or screen.stop.is_set() or screen.failure is not None:
+            if self.quiet or screen.stop.is_set():
                 return
-            try:
-                output.line(event_line(self.form, event_row(event, received)))
-                output.flush()
-            except Invalid:
-                return  # the collector counts it and keeps the payload
-            except output.Unread:
-                screen.stop.set()
-            except PerptapeError as failure:
-                screen.fails(failure)
+            with suppress(Invalid):  # the collector counts it and keeps the payload
+                screen.show(event_line(self.form, event_row(event, received)))
 
         return show
 
