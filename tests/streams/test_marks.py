@@ -305,6 +305,46 @@ def test_a_clock_that_is_off_when_the_feed_speaks_first_keeps_nothing_of_it_unpr
     assert start + (end - 12) * SECOND <= one.end <= start + end * SECOND
 
 
+def told(sink: ConnectionSink, intake: Intake, opened: int, until: int) -> list[Claim]:
+    """What is claimed of what a sink said."""
+    sink.settle()
+    proofs = Proofs(Rules(("X",), 2_000, 5 * MINUTE, "complete", "feed", True), opened, {})
+    for mark in intake.take().marks:
+        proofs.see(mark)
+    return [claim for claim in proofs.claims(until) if claim.kind != "hole"]
+
+
+@pytest.mark.parametrize("late", [0, 5, 12])
+def test_a_feed_is_complete_from_its_first_word_on_however_late_the_control_topic_is_stamped(late: int) -> None:
+    start, intake = 1_795_928_400_000, Intake(1_000, Counts())
+    sink = ConnectionSink(intake, "base", market=True, on_row=None, on_malformed=lambda *_: None, clock=lambda: 0.0)
+    sink.acknowledged("c", start * NS)
+    at = [start + second * SECOND for second in range(61)]
+    sink.feed("c", None, at[13] * NS)
+    for second in range(14, 61):
+        sink.control("c", at[second - late], at[second] * NS)
+        sink.feed("c", None, at[second] * NS)
+    assert min(claim.start for claim in told(sink, intake, start, at[60]) if claim.kind == "complete") >= at[13]
+
+
+@pytest.mark.parametrize("set_right", [30, 90, None])
+def test_a_clock_that_is_behind_when_a_connection_is_acknowledged_proves_no_time_before_it(set_right: int | None) -> None:
+    """Set between the measurement of the offset and the acknowledgement. One that nobody sets right is not off: the stamps are."""
+    start, now, intake = 1_795_928_400_000, 0, Intake(10_000, Counts())
+    sink = ConnectionSink(intake, "base", market=True, on_row=None, on_malformed=lambda *_: None, clock=lambda: float(now))
+    off = -HOUR
+    sink.acknowledged("c", (start + off) * NS)
+    for now in range(1, 601):
+        off = 0 if now == set_right else off
+        local = start + now * SECOND + off
+        sink.feed("c", None, local * NS)
+        sink.control("c", start + now * SECOND, local * NS)
+    claims = told(sink, intake, start + min(off, 0), start + 600 * SECOND)
+    assert {claim.kind for claim in claims} == {"live", "complete"}
+    assert min(claim.start for claim in claims) >= (start + off if set_right is None else start)
+    assert max(claim.end for claim in claims) >= start + off + 590 * SECOND
+
+
 def test_of_a_stream_whose_replicas_dial_again_and_again_the_coverage_stays_as_small_as_it_was() -> None:
     """Three connections, each cut off every quarter of a minute at a time of its own, for half an hour: somebody always hears."""
     marks, every = list[Mark](), 15_000

@@ -6,6 +6,7 @@ Nothing here blocks, raises or touches a disk: it runs inside the read loop, tho
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from perptape.collect.ordinals import Ordinals
 from perptape.collect.stream_batch import Intake
@@ -15,9 +16,13 @@ from perptape.interval import NS, SECOND
 from perptape.raw import RawLiquidation
 from perptape.store.log_record import Mark, MarkKind
 
-AHEAD = 15 * SECOND
+AHEAD: Final = 15 * SECOND
 """A feed is heard no later than so long after the connection's control topic, by the venue's own stamps: that topic is never silent for
-longer, so whatever says so is a clock that was set meanwhile, and would prove a feed that has died."""
+longer, so whatever says so is a clock that was set meanwhile, and would prove a feed that has died. And a control topic whose stamp is that
+far ahead tells that this machine's clock is behind."""
+DOUBTED: Final = 120.0
+"""Seconds for which nothing is proven then: the clock is looked at meanwhile (`exchanges.clock_watch`). It is the stamps that are wrong
+where they still are."""
 REPEATED = 2.0
 """Seconds after an acknowledgement in which a venue may repeat old orders (OKX): no sign that its feed speaks now."""
 COALESCED = 200  # ms; marks of one topic that are nearer than that say nothing more than the last of them
@@ -52,6 +57,8 @@ class ConnectionSink:
         """What the control topic proved last, ms."""
         self._early: dict[str, int] = {}
         """Topics of the feed that spoke before the control topic did -> when last, ms by this machine's clock, which may be off."""
+        self._doubted: float | None = None
+        """Since when the control topic's stamps are ahead of this machine's clock, on our monotonic clock."""
         self.connection: str | None = None
         self.since: int | None = None
         """Since when that connection counts (ms on the venue's clock): its last acknowledgement."""
@@ -97,17 +104,28 @@ class ConnectionSink:
             except Invalid as error:
                 self.malformed(connection, f"control topic: {error}", received)
                 return
-            self.proven = True
             self.heard = self._clock()
             at = received // NS
+            if self._behind(time, at):
+                return
+            self.proven = True
             at = at if time is None or time > at else time
             self._shown = at
             if self.first is None and self.since is not None:
                 self.first = max(at, self.since)
             self._mark(None, at)
-            for topic, spoke in self._early.items():  # it was before this, whatever this machine's clock said
-                self._mark(topic, min(spoke, at))
+            for topic, spoke in self._early.items():  # it was before this: where our clock says much later, that is wrong
+                self._mark(topic, min(spoke, at + AHEAD))
             self._early.clear()
+
+    def _behind(self, time: int | None, at: int) -> bool:
+        """Whether this machine's clock is so far behind the control topic's that it would prove time before the connection was there."""
+        if time is None or time <= at + AHEAD:
+            self._doubted = None
+            return False
+        now = self._clock()
+        self._doubted = now if self._doubted is None else self._doubted
+        return now - self._doubted < DOUBTED
 
     def feed(self, connection: str, instrument: str | None, received: int) -> None:
         if connection == self.connection:
