@@ -36,7 +36,7 @@ STEPS = st.lists(
     st.tuples(
         st.sampled_from(["speaks", "speaks", "speaks", "mute", "acknowledged", "closed", "malformed", "dropped", "roll", "put"]),
         st.sampled_from("cd"),
-        st.sampled_from([300, 1_000, 1_000, 4_000, 15_000]),
+        st.sampled_from([0, 300, 1_000, 1_000, 4_000, 15_000]),
     ),
     max_size=40,
 )

@@ -142,6 +142,46 @@ async def test_while_the_store_is_away_no_segment_grows_beyond_what_memory_shoul
     assert [line[0] for line in one.standing()] == ["sampled"]
 
 
+@pytest.mark.looptime
+async def test_what_a_new_life_of_the_log_carries_on_is_not_rolled_again_and_again(stage) -> None:
+    """A control topic that is silent, just shorter than its watch allows, while the feed brings much: nothing of it is claimed yet."""
+    puts = list[int]()
+    for part in (RESERVE // 8, 2**40):
+        one = stage()
+        one.disk.owned = True
+        async with running(one, log_limit=RESERVE, pace=Pace(part=part)) as stream:
+            await one.beat(5)
+            before = one.store.puts
+            for _ in range(28):
+                one.exchange.push(*(one.event() for _ in range(BURST)))
+                await asyncio.sleep(0.5)
+            one.exchange.tick()
+            puts.append(one.store.puts - before)
+            await one.beat(30)
+        assert stream.report.counts.dropped == 0
+        assert {50_001.0 + n for n in range(one.sent)} == one.prices
+    assert puts[0] <= puts[1] + 3, "of 28 writes"
+
+
+def test_who_replays_a_log_that_was_rolled_since_it_was_heavy_makes_the_segments_that_its_writer_made(kit) -> None:
+    disk, store, part = kit.Disk(), kit.Store(), 2**15
+    log = StreamLog(
+        Logs("/state/log", disk), LIQUIDATIONS, "fake", kit.RULES, opened=START, since={}, new_id=lambda: "log", limit=RESERVE, part=part
+    )  # fmt: skip
+    log.write(Batch([], [Mark("acknowledged", "c", START)]))
+    now = START
+    for _ in range(5):
+        while not log.heavy:
+            now += 1_000
+            log.write(kit.second("c", now, rows=[now - 500 + one for one in range(20)]))
+        log.roll(now + 3, ())
+        assert not log.heavy
+    names = [segment.name for segment in log.unconfirmed]
+    assert all(segment.rows["ts_event"].num_chunks == 1 for segment in log.unconfirmed), "a batch of each write takes more than its rows"
+    assert adopt(Logs("/state/log", disk.after_kill()), store, 2 * part).waiting == []
+    assert names[:5] == list(store.segments)[:5]
+
+
 @pytest.mark.slow
 @pytest.mark.looptime
 @pytest.mark.parametrize("takes", [0.05, 0.3])

@@ -220,8 +220,7 @@ class Run:
         from perptape.collect.streams import adopted  # only now: a job must not load streams before it has asked
 
         if self.tape.made() is not None:
-            clock, disk = self.environment.clock, self.environment.log_disk
-            found = await self.environment.aside(lambda: adopted(self.tape, self.request.state, clock, disk))
+            found = await self.environment.aside(lambda: adopted(self.tape, self.request.state, self.environment))
             self.summary.notes.extend(found.unreadable)  # no failure: what this run is for goes on, and only a person ends it
             self.summary.logged.extend(found.unreadable)
 

@@ -75,7 +75,7 @@ class Stay:
     async def _adopt(self) -> Adopted:
         """What dead processes left in their logs goes into the store."""
         run, environment = self._run, self._environment
-        return await environment.aside(lambda: adopted(run.tape, run.request.state, environment.clock, environment.log_disk, self._stored))
+        return await environment.aside(lambda: adopted(run.tape, run.request.state, environment, self._stored))
 
     async def _adopt_all(self) -> None:
         self._adopted = await self._adopt()

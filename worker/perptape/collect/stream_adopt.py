@@ -75,7 +75,7 @@ class Adopted:
         self.waiting = later.waiting
 
 
-def adopt(logs: Logs, segments: Segments, part: int = PART, stored: set[str] | None = None) -> Adopted:
+def adopt(logs: Logs, segments: Segments, part: int = 2 * PART, stored: set[str] | None = None) -> Adopted:
     """Brings every log of this store whose lock is free into it, whatever venue's it is. A store that is away leaves them for the
     next call. `part`: bytes of rows that are in memory at once, about. `stored`: names of segments that this process has put, more with
     each call: a log that cannot be ended, as on a full disk, is gone through again and again, and its segments are in the store.

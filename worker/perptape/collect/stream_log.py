@@ -177,6 +177,7 @@ class StreamLog:
         self._log.write([closed, head, *records])
         self._tail.add(closed)
         tail = Tail.of([head, *records])
+        tail.held = 0  # what is carried on was put: it makes no new segment heavy, which would carry it on again
         self._lives.append(Life(before + len(encode(closed)), tail))
 
     def confirm(self, name: str) -> None:

@@ -21,8 +21,9 @@ from perptape.store.log_record import Begun, Closed, Confirmed, Events, Lost, Ma
 
 BATCH: Final = 4096
 """Bytes of memory that a batch of rows takes beside them, about."""
-PART: Final = 16 * 2**20
-"""Bytes of rows, about, that are one segment: twice what a stream with the usual reserve receives before it rolls."""
+PART: Final = 8 * 2**20
+"""Bytes of rows, about, that a stream puts into one segment. Who replays its log makes parts of twice as much, and so the same segments,
+unless more came at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,13 +139,14 @@ class Tail:
 
     def _segment(self, rolled: Rolled) -> Segment:
         known, self._parted = self._parted or self._lost, 0
-        name = f"{rolled.name}.{known}" if known else rolled.name
+        name = f"{rolled.name}.{known}.{self._count}" if known else rolled.name  # also where the last part ends at the roll's time
         return self._made(name, self._proofs.claims(rolled.time), rolled.wants)
 
     def _made(self, name: str, claims: tuple[Claim, ...], wants: tuple[Want, ...]) -> Segment:
         fresh = pa.Table.from_batches(self._fresh, schema=self.head.schema)
         starts = _starts(claims)
         rows = pa.concat_tables([since(self._kept, starts), fresh])
+        rows = rows.combine_chunks()  # each write's batch takes a page and more beside its rows
         horizons = self._proofs.horizons()
         self._kept = since(pa.concat_tables([self._kept, fresh]), horizons).combine_chunks()
         self._fresh, self.held = [], 0

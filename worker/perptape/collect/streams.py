@@ -22,7 +22,7 @@ from perptape.collect.live import LiveStream
 from perptape.collect.outcome import Outcome
 from perptape.collect.stream_adopt import Adopted, adopt
 from perptape.collect.stream_figures import Followed
-from perptape.collect.stream_report import LiveReport
+from perptape.collect.stream_report import LiveReport, Pace
 from perptape.collect.targets import Session
 from perptape.collect.together import until
 from perptape.collect.unlogged import Unlogged
@@ -41,6 +41,8 @@ from perptape_api.names import LOG_RESERVE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from perptape.collect.asking import Environment
 
 log = structlog.get_logger("perptape")
 
@@ -76,12 +78,10 @@ def logs_of(tape: Tape, state: str | None, disk: LogDisk | None = None) -> Logs 
     return Logs(root, disk or LocalLogDisk(), Owner(tape.fs.identity, made.origin)) if made is not None and root is not None else None
 
 
-def adopted(
-    tape: Tape, state: str | None, clock: Callable[[], int], disk: LogDisk | None = None, stored: set[str] | None = None
-) -> Adopted:
+def adopted(tape: Tape, state: str | None, environment: Environment, stored: set[str] | None = None) -> Adopted:
     """Brings the logs of dead processes into the store. A store that is away leaves them for the next time. `stored`: as `adopt`."""
-    logs = logs_of(tape, state, disk)
-    found = adopt(logs, TapeSegments(tape, clock), stored=stored) if logs is not None else Adopted()
+    logs, part = logs_of(tape, state, environment.log_disk), 2 * (environment.pace or Pace()).part
+    found = adopt(logs, TapeSegments(tape, environment.clock), part, stored) if logs is not None else Adopted()
     if brought := found.logs - len(found.waiting):
         log.info("logs of a dead process adopted", dataset="liquidations", logs=brought, rows=found.rows, waiting=len(found.waiting))
     return found
