@@ -26,7 +26,7 @@ from perptape.store.log_space import HEAD, PAGE, Ring, signature
 from perptape.store.logs import Logs
 from streams.test_log import everything, of_version
 from streams.test_log import head as head_of
-from streams.test_parts import STEPS, WHOLE, copied, died
+from streams.test_parts import START, STEPS, WHOLE, copied, died
 
 ROOT = "/state/log"
 Steps = Sequence[tuple[str, str, int]]
@@ -196,6 +196,21 @@ def test_what_is_before_and_behind_a_damaged_record_is_in_the_store_and_the_time
     assert "delete it" in line["outcome"]
     assert disk.files[found.damaged[0]] == data, "it is kept as it was found"
     assert path not in disk.files
+
+
+@pytest.mark.parametrize("before", [2, 3, 4])
+def test_what_came_behind_the_damage_and_proves_nothing_yet_is_lost_as_damaged_too(kit: Any, before: int) -> None:
+    """So near the end that nothing behind it was proven: until the last mark the time is the damage's, then no process was there."""
+    disk, _ = died(kit, SPOKEN)
+    events = [places for kind, places in left(disk.after_kill())[2] if kind == b"E"]
+    disk, _, _ = damaged(kit, min(events[-before]) + 20, 4)
+    store = kit.Store()
+    found = adopt(Logs(ROOT, disk), store)
+    assert len(store.rows) == 19 * 4
+    end = START + 20_000
+    assert set(found.said["fake", "liquidations"].values()) == {end}
+    holes = [(c.end, c.cause) for c in join(store.claims) if c.kind == "hole" and c.instrument == kit.BTC and c.start > START]
+    assert holes == [(end, "damaged")]
 
 
 @pytest.mark.parametrize(("at", "size"), [(12, 1), (10, 4), (HEAD + 12, 1), (PAGE, 2 * PAGE)], ids=["header", "version", "first", "slots"])

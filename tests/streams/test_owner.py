@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from perptape.cli import venue_calls
 from perptape.collect.streams import adopted, logs_of
 from perptape.store.location import StoreOptions, filesystem
 from perptape.store.log_record import Owner
@@ -40,7 +41,7 @@ def test_the_logs_of_a_distant_store_are_in_the_state_folder_and_know_whose_they
 def test_without_a_folder_for_it_or_before_the_store_is_made_there_is_no_log(tmp_path: Path) -> None:
     assert logs_of(distant("live"), None) is None
     assert logs_of(distant(None), str(tmp_path)) is None
-    assert adopted(distant("live"), None, lambda: 0).logs == 0
+    assert adopted(distant("live"), None, venue_calls.environment()).logs == 0
 
 
 def test_the_same_bucket_at_two_endpoints_is_two_stores() -> None:

@@ -183,6 +183,13 @@ class Proofs:
         """Where all that `claims(time)` leaves said ends: whatever is after it, nobody claims and nobody knows to be missed."""
         return max(*self._said.values(), self._known_to(time))
 
+    def ends(self) -> int:
+        """Where all ends that the marks of a dead process say, once its connections are closed: with its last proof, or, where what was
+        to prove the rest is damaged, with its last mark. After that no process was there."""
+        proven = self._known_to(0)
+        damaged = any(cause == DAMAGED and time >= proven for time, cause in self._dropped)
+        return max(*self._said.values(), self.last if damaged else 0)
+
     def _known_to(self, time: int) -> int:
         """The time before which no open connection can prove anything more."""
         pending = [found.since if found.first is None else max(found.claimed, self._sure(found)) for found in self._open.values()]

@@ -157,7 +157,7 @@ def _end(log: Log | None, tail: Tail) -> None:
     if tail.open and not (tail.closed and tail.rolled):
         _write(log, tail, Marks(tuple(Mark("closed", name, tail.last, text="process down") for name in tail.open)))
     if not tail.rolled:
-        _write(log, tail, tail.roll(max(tail.said.values()), ()))
+        _write(log, tail, tail.roll(tail.ends, ()))
     if not tail.closed:
         _write(log, tail, Closed())
 

@@ -78,6 +78,11 @@ class Tail:
         return self._proofs.end(time)
 
     @property
+    def ends(self) -> int:
+        """Where what is said after the last roll of a dead process ends."""
+        return self._proofs.ends()
+
+    @property
     def last(self) -> int:
         """The time of the newest mark."""
         return self._proofs.last
