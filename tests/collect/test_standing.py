@@ -133,6 +133,12 @@ def test_a_late_claim_turns_lost_back():
     assert states([span], "5m", [claim("complete", span.start, span.end)], RULES, NOW) == (State(span, "complete"),)
 
 
+def test_of_a_damaged_sample_only_what_cannot_be_sampled_again_is_lost():
+    hole = claim("hole", NOW - FIVE, NOW + FIVE, cause="damaged")
+    found = states([Interval(NOW - FIVE, NOW + FIVE)], "sample/5m", [hole], SAMPLES, NOW + MINUTE)
+    assert [(s.status, s.reason, s.span.start) for s in found] == [("lost", "damaged", NOW - FIVE), ("open", "", NOW)]
+
+
 def test_a_sample_slot_is_work_from_its_start_and_lost_at_its_end():
     found = states([Interval(NOW - 10 * MINUTE, NOW + FIVE)], "sample/5m", [], SAMPLES, NOW + MINUTE)
     assert [(s.status, s.reason) for s in found] == [("lost", "missed sample"), ("open", "")]

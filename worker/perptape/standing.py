@@ -168,7 +168,7 @@ def _lose(take: Callable[..., None], grid: str, holes: Sequence[Claim], damage: 
     ended = floor(now, grid_step(grid) or 1) if sampled else now  # a slot under way can still be sampled
     take("lost", intersection((record.over(grid) for record in damage), [Interval(0, ended)]), DAMAGED)
     for hole in holes:
-        take("lost", [hole.span], hole.cause or "unknown")
+        take("lost", intersection([hole.span], [Interval(0, ended)]) if sampled else [hole.span], hole.cause or "unknown")
     take("lost", [Interval(0, ended)], "missed sample" if sampled else "unknown")
 
 
