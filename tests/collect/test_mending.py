@@ -20,7 +20,6 @@ from perptape.collect.plan import Window, judged, past
 from perptape.collect.report import standings
 from perptape.collect.stream_batch import Batch
 from perptape.collect.stream_log import StreamLog
-from perptape.collect.streams import logs_of
 from perptape.datasets.base import join
 from perptape.datasets.liquidations import LIQUIDATIONS, row
 from perptape.errors import Doubtful, Retry
@@ -30,6 +29,7 @@ from perptape.interval import DAY, HOUR, MINUTE, NS, SECOND, Interval, gaps
 from perptape.raw import Answer, RawFill, RawLiquidation
 from perptape.standing import UNUSABLE
 from perptape.store.log_disk import LocalLogDisk
+from perptape.store.log_place import logs_of
 from perptape.store.log_record import Mark
 from perptape.store.tape import Tape
 from support.fake_exchange import START, perpetual

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from perptape.cli import venue_calls
-from perptape.collect.streams import adopted, logs_of
+from perptape.collect.streams import adopted
 from perptape.store.location import StoreOptions, filesystem
+from perptape.store.log_place import logs_of
 from perptape.store.log_record import Owner
 from perptape.store.tape import Tape
 from support.storage import Bucket, MemoryFileSystem

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from perptape import logs, output
-from perptape.cli import keep, left, options, places
+from perptape.cli import keep, left, options, places, unadopted
 from perptape.cli.shell import OK, PARTLY, now
 from perptape.errors import UsageError
 from perptape.output import Listing
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from perptape.cli.order import Order
     from perptape.collect.outcome import Outcome
     from perptape.collect.summary import Summary
+    from perptape.store.log_left import Left
     from perptape.store.replicas import Agreement
     from perptape.store.verify import Finding, Kind
 
@@ -81,6 +82,8 @@ def verify(
         for line in mended(opened, found, settings.writer or secrets.token_hex(6)):
             output.note(line)
         found = opened.verify()
+    logged = unadopted.look(opened, settings)
+    found += unread(logged)
     audit = None if order is None else _audited(order, settings)
     lines = [] if audit is None else audit.lines(audit.logged)
     wrong = [] if audit is None else [one for one in audit.outcomes if amiss(one)]
@@ -92,7 +95,7 @@ def verify(
     left.leave(settings, left.verified(settings, code, len(found), now(), told))
     if found or form != options.Format.table:
         output.emit(damage(found), form.value, to)
-    for line in [*lines, *map(str, agreed)]:
+    for line in [*lines, *map(str, agreed), *([] if logged is None else unadopted.notes(logged))]:
         output.note(logs.redacted(line, settings.secrets))
     for line in [] if audit is None else warnings(audit.outcomes):
         output.error(logs.redacted(line, settings.secrets))
@@ -101,6 +104,13 @@ def verify(
     else:
         output.note(f"{where.location} is as it should be")
     return code
+
+
+def unread(logs: Left | None) -> list[Finding]:
+    """A finding for each log that cannot be read, by its whole path: it need not be in the store. Pure."""
+    from perptape.store.verify import Finding
+
+    return [Finding(path, "log", why) for path, why in (() if logs is None else logs.unreadable)]
 
 
 def place(catalog: str | None, settings: Settings, order: Order | None) -> places.Place:
@@ -184,6 +194,8 @@ def remedy(kinds: Collection[Kind]) -> str:
         return "`perptape verify --repair` keeps broken files aside, and the next run asks for what is gone"
     if not {"unpublished", "coverage"}.isdisjoint(kinds):
         return "`perptape publish` mends what can still be read elsewhere, and an hour after it was written puts aside what cannot be read"
+    if kinds == {"log"}:
+        return "until a log can be read, what it heard shows as lost or unknown"
     return "something else than perptape wrote under data/: move it away"
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from perptape import output
-from perptape.cli import options, places
+from perptape.cli import options, places, unadopted
 from perptape.cli.shell import OK, PARTLY, now
 from perptape.interval import SECOND
 from perptape.output import Listing
@@ -45,6 +45,7 @@ def status(
     for venue in sorted({one.venue for one in found}):
         for line in lifetimes(venue, opened.instruments(venue)):
             output.note(line)
+    unadopted.tell(opened.catalog, ctx.obj)
     if not found and not unread:
         output.note("nothing was asked for yet: `perptape run FILE` does")
     return OK
@@ -68,6 +69,7 @@ def gaps(
     output.emit(holes(found, short=form == options.Format.table), form.value, to)
     _distrusted(found)
     unread = _unread(opened)
+    unadopted.tell(opened.catalog, ctx.obj)
     never = file is not None and not found and not unread
     if never:
         output.note(f"{file} was not run on this catalog yet: everything that it wants is missing")

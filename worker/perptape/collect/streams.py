@@ -6,8 +6,6 @@ Shell between `run` and `live`.
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -29,9 +27,7 @@ from perptape.collect.unlogged import Unlogged
 from perptape.collect.venue import Venue
 from perptape.coverage import Coverage
 from perptape.errors import StoreError, Unwritable
-from perptape.store.folder import Folder
-from perptape.store.log_disk import LocalLogDisk, LogDisk
-from perptape.store.log_record import Owner
+from perptape.store.log_place import log_root, logs_of
 from perptape.store.logs import Logs
 from perptape.store.looked import Looked
 from perptape.store.tape import Tape
@@ -59,23 +55,6 @@ class TapeSegments:
 
     def put(self, name: str, venue: str, dataset: str, rows: pa.Table, claims: tuple[Claim, ...], wants: tuple[Want, ...]) -> None:
         self.tape.commit(venue, dataset, rows, claims, wants, "", self.clock, name=name)
-
-
-def log_root(tape: Tape, state: str | None) -> str | None:
-    """Where stream logs are: in the store when it is a folder, else in the state directory of this machine, if it has one."""
-    if isinstance(tape.fs, Folder):
-        return os.path.join(tape.location, "perptape", "log")
-    store = hashlib.blake2b(tape.location.encode(), digest_size=6).hexdigest()
-    return os.path.join(state, "log", store) if state is not None else None
-
-
-def logs_of(tape: Tape, state: str | None, disk: LogDisk | None = None) -> Logs | None:
-    """The logs of a tape, where it has been made and there is a place for them. Raises StoreError.
-
-    Those of two stores that share a location (at two endpoints, or made anew with other data) are told apart by their owner.
-    """
-    made, root = tape.made(), log_root(tape, state)
-    return Logs(root, disk or LocalLogDisk(), Owner(tape.fs.identity, made.origin)) if made is not None and root is not None else None
 
 
 def adopted(tape: Tape, state: str | None, environment: Environment, stored: set[str] | None = None) -> Adopted:

@@ -114,13 +114,7 @@ class Log:
     def recover(self) -> Records:
         """The records of a log that another process wrote; what is behind the last whole one is cut off, but of a damaged one, which is
         kept as it was found. Raises OSError, and Newer; then it is as it was. FileNotFoundError: it was never begun."""
-        ring = Ring.found(self._disk, self._path)
-        self._space = Grown(self._disk, self._path) if ring is None else ring
-        records, torn = self._space.read()
-        if records.head is None:
-            if ring is not None and ring.unbegun:
-                raise FileNotFoundError(errno.ENOENT, "its process died before it was begun")
-            raise OSError(errno.EIO, "its beginning is damaged")
+        self._space, records, torn = found(self._disk, self._path)
         if torn and not records.damaged:
             room = self._space.room
             self._space.blank(TORN if room is None else min(TORN, room))
@@ -154,6 +148,19 @@ class Log:
     def release(self) -> None:
         """Leaves the log for the next process."""
         self._lock.close()
+
+
+def found(disk: LogDisk, path: str) -> tuple[Space, Records, bool]:
+    """Where the records in a log's file stand, these, and whether something torn is behind them; nothing is changed. Raises OSError, and
+    Newer; FileNotFoundError: it was never begun, or is gone."""
+    ring = Ring.found(disk, path)
+    space: Space = Grown(disk, path) if ring is None else ring
+    records, torn = space.read()
+    if records.head is None:
+        if ring is not None and ring.unbegun:
+            raise FileNotFoundError(errno.ENOENT, "its process died before it was begun")
+        raise OSError(errno.EIO, "its beginning is damaged")
+    return space, records, torn
 
 
 def cause(error: OSError) -> str:

@@ -4,6 +4,7 @@ file, to list folders and to remove one."""
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 from collections.abc import Sequence
 from typing import Final, Protocol
@@ -31,6 +32,9 @@ class LogDisk(Disk, Protocol):
 
     def rmdir(self, path: str) -> None:
         """Removes an empty folder; not durable before `fsync_dir` of its parent."""
+
+    def held(self, path: str) -> bool:
+        """Whether anybody holds the lock of a file, which is not made for it: where there is none, nobody does."""
 
     def folders(self, path: str) -> Sequence[str]:
         """The names of the folders in a folder, sorted; none where there is no folder."""
@@ -73,6 +77,20 @@ class LocalLogDisk(LocalDisk):
 
     def rmdir(self, path: str) -> None:
         os.rmdir(path)
+
+    def held(self, path: str) -> bool:
+        """Shared, so that two who look do not take one another for a writer; and let go at once."""
+        try:
+            handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(handle)
+        return False
 
     def folders(self, path: str) -> Sequence[str]:
         try:

@@ -24,7 +24,7 @@ from perptape.store.parquet import Unreadable, decode
 if TYPE_CHECKING:
     from perptape.store.catalog import Catalog
 
-Kind = Literal["unreadable", "order", "duplicate", "overlap", "name", "claim", "stray", "coverage", "unpublished"]
+Kind = Literal["unreadable", "order", "duplicate", "overlap", "name", "claim", "stray", "coverage", "unpublished", "log"]
 
 
 @dataclass(frozen=True, slots=True, order=True)

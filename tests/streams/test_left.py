@@ -1,0 +1,131 @@
+"""Who looks at the logs of dead processes learns what nobody has brought in yet, and leaves everything as it is."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from perptape.datasets import LIQUIDATIONS
+from perptape.store.log import MAKING, RECORDS
+from perptape.store.log_disk import LocalLogDisk
+from perptape.store.log_left import Left, left
+from perptape.store.log_record import Begun, Owner
+from perptape.store.logs import Logs
+
+OWNER = Owner("here", "live")
+DISK = LocalLogDisk()
+
+
+def begun(name: str, owner: Owner = OWNER) -> Begun:
+    return Begun(name, "bybit", "liquidations", 0, {}, {}, LIQUIDATIONS.schema, owner.store, owner.origin)
+
+
+@pytest.fixture
+def logs(tmp_path: Path) -> Logs:
+    return Logs(str(tmp_path / "log"), DISK, OWNER)
+
+
+@contextmanager
+def living(logs: Logs, name: str, owner: Owner = OWNER) -> Iterator[Path]:
+    """The folder of a log while its process lives; it stays when that is dead."""
+    log = logs.create(begun(name, owner), 2**16)
+    assert log is not None
+    yield Path(logs.root, name)
+    log.release()
+
+
+def dead(logs: Logs, name: str, owner: Owner = OWNER) -> Path:
+    with living(logs, name, owner) as folder:
+        return folder
+
+
+def everything(root: str) -> dict[str, tuple[int, bytes]]:
+    """Each file's time and bytes."""
+    files = [path for path in Path(root).parent.rglob("*") if path.is_file()]
+    return {str(path): (path.stat().st_mtime_ns, path.read_bytes()) for path in files} | {
+        str(path): (path.stat().st_mtime_ns, b"") for path in Path(root).parent.rglob("*") if path.is_dir()
+    }
+
+
+def test_the_log_of_a_dead_process_waits_and_stays_to_be_adopted(logs: Logs) -> None:
+    with living(logs, "a"):
+        assert left(logs, DISK).waiting == ()
+    dead(logs, "b")
+    dead(logs, "c", Owner("elsewhere", "live"))
+    before = everything(logs.root)
+    found = left(logs, DISK)
+    assert found == Left(logs.root, f"{logs.root}-damaged", ("a", "b"))
+    assert everything(logs.root) == before
+    assert sorted(log.name for log, _ in logs.adopt()) == ["a", "b", "c"]
+
+
+def test_a_torn_end_is_left_as_it_is(logs: Logs) -> None:
+    folder = dead(logs, "a")
+    with (folder / RECORDS).open("r+b") as file:
+        file.seek(2**15)
+        file.write(b"torn")
+    before = everything(logs.root)
+    assert left(logs, DISK).waiting == ("a",)
+    assert everything(logs.root) == before
+
+
+def test_one_that_cannot_be_read_is_named_with_what_to_do_and_one_kept_aside_is_counted(logs: Logs) -> None:
+    folder = dead(logs, "a")
+    with (folder / RECORDS).open("r+b") as file:
+        file.write(b"\xff" * 2**14)
+    aside = Path(f"{logs.root}-damaged", "old")
+    aside.parent.mkdir()
+    aside.write_bytes(b"damaged")
+    before = everything(logs.root)
+    found = left(logs, DISK)
+    ((path, why),) = found.unreadable
+    assert (path, found.waiting, found.aside) == (str(folder), (), (str(aside),))
+    assert "the log a cannot be read: its beginning is damaged" in why
+    assert "move its folder away" in why
+    assert everything(logs.root) == before
+
+
+class Watched(LocalLogDisk):
+    """Remembers whose lock was asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def held(self, path: str) -> bool:
+        self.asked.append(path)
+        return super().held(path)
+
+
+def test_of_a_log_that_is_being_begun_nobody_takes_the_lock(logs: Logs) -> None:
+    """A streamer that does not get the lock of its new folder at once takes its name for another's."""
+    for name, files in {"bare": (), "locked": ("lock",), "made": ("lock", MAKING), "empty": ("lock", RECORDS)}.items():
+        os.makedirs(os.path.join(logs.root, name))
+        for file in files:
+            Path(logs.root, name, file).touch()
+    dead(logs, "z")
+    disk, before = Watched(), everything(logs.root)
+    assert left(logs, disk).waiting == ("z",)
+    assert disk.asked == [os.path.join(logs.root, "z", "lock")]
+    assert everything(logs.root) == before
+
+
+def test_one_that_looks_does_not_pass_for_a_writer(logs: Logs) -> None:
+    lock = str(dead(logs, "a") / "lock")
+    with open(lock) as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        assert not DISK.held(lock)
+    with DISK.locked(lock):
+        assert DISK.held(lock)
+    assert not DISK.held(lock)
+
+
+def test_where_no_log_can_be_listed_that_is_said(tmp_path: Path) -> None:
+    (tmp_path / "log").write_text("no folder")
+    found = left(Logs(str(tmp_path / "log"), DISK, OWNER), DISK)
+    assert [path for path, _ in found.unreadable] == [str(tmp_path / "log")]
+    assert left(Logs(str(tmp_path / "none"), DISK, OWNER), DISK).unreadable == ()
