@@ -377,6 +377,37 @@ def test_events_that_find_a_full_disk_as_output_are_a_failure_and_what_is_kept_g
         assert {float(str(row["quantity"])) for row in rows} >= set(after[15:-20]), "what came when nothing was shown any more"
 
 
+@pytest.mark.parametrize("kept", [False, True])
+def test_a_reader_that_leaves_ends_what_is_only_shown_and_not_what_is_kept(
+    perptape: Perptape, endpoints: dict[str, str], venues: Environ, tmp_path: Path, kept: bool
+) -> None:
+    def injected() -> float:
+        told = json.dumps({"venue": "bybit", "contract": "BTCUSDT", "count": 1}).encode()
+        with urlopen(Request(f"{endpoints['bybit']}/_control/inject", told), timeout=5) as answer:
+            return float(json.load(answer)[0]["base"])
+
+    tape, err, after, began = str(tmp_path / "tape"), tmp_path / "err", list[float](), time.monotonic()
+    store = ["--store", "--catalog", tape] if kept else []
+    command = [sys.executable, "-m", "perptape", "stream-liquidations", "BTCUSDT-PERP", "-e", "bybit", "--for", "20s", *store]
+    with err.open("w") as said, subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=said, env={**os.environ, **venues}
+    ) as stream:  # fmt: skip
+        assert stream.stdout is not None
+        while stream.poll() is None:
+            event = injected()
+            after += [event] if stream.stdout.closed else []
+            if not stream.stdout.closed and stream.stdout.readline():
+                stream.stdout.close()
+            time.sleep(0.2)
+    assert stream.returncode == 0, err.read_text()
+    assert (time.monotonic() - began >= 20) == kept, err.read_text()
+    assert err.read_text().count("has left: nothing more is shown; what comes is kept") == kept
+    if kept:
+        rows = perptape("query", "liquidations", "BTCUSDT-PERP", "-e", "bybit", "--catalog", tape, "-f", "json").rows
+        assert len(after) > 20
+        assert {float(str(row["quantity"])) for row in rows} >= set(after[:-20]), "what came when nobody read any more"
+
+
 def test_a_venue_without_a_feed_is_nothing_that_failed(perptape: Perptape) -> None:
     found = perptape("stream-liquidations", "BTCUSDT-PERP", "-e", "hyperliquid")
     assert (found.code, found.out) == (0, "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from perptape import output
@@ -11,28 +12,32 @@ from perptape.errors import PerptapeError
 
 @dataclass(slots=True)
 class Screen:
-    """Where events are printed, of all venues. A reader that leaves (`| head`) ends the command, and is no fault of the stream's. An output
-    that takes nothing is a failure, which ends a command that does nothing else (`alone`)."""
+    """Where events are printed, of all venues. One that shows nothing more ends a command that does nothing else (`alone`); one that also
+    keeps them says so, once, and goes on. A reader that leaves (`| head`) is no failure; an output that takes nothing is one."""
 
     stop: asyncio.Event
     alone: bool
     failure: PerptapeError | None = None
+    left: bool = False
+    """Whether its reader has left."""
 
     def show(self, line: str) -> None:
-        """Nothing more once an output took nothing."""
-        if self.failure is not None:
+        """Nothing more once nobody reads, or an output took nothing."""
+        if self.left or self.failure is not None:
             return
         try:
             output.line(line)
             output.flush()
         except output.Unread:
-            self.stop.set()
+            self.left = True
+            self._ends(output.note, "whoever read the events has left")
         except PerptapeError as failure:
-            self._fails(failure)
+            self.failure = failure
+            self._ends(output.error, str(failure))
 
-    def _fails(self, failure: PerptapeError) -> None:
-        self.failure = failure
+    def _ends(self, say: Callable[[str], None], why: str) -> None:
+        """A command that is `alone` tells of a failure when it has ended."""
         if self.alone:
             self.stop.set()
         else:
-            output.error(f"{failure}: nothing more is shown; what comes is kept")
+            say(f"{why}: nothing more is shown; what comes is kept")
