@@ -185,9 +185,21 @@ async def test_a_log_without_a_beginning_is_a_note_of_every_run_and_stays_with_w
     for collect in ("{openInterest: {backfill: 2d}}", "{funding: {}}", STREAMED):
         summary = await world.once(collect, BTC)
         [line] = [one for one in summary.notes if "cannot be read" in one]
-        assert (summary.exit_code, line in summary.lines(), line in json.loads(summary.as_json())["notes"]) == (0, True, True)
+        assert (summary.exit_code, line in summary.lines(summary.logged), line in json.loads(summary.as_json())["notes"]) == (0, True, True)
         assert ("dead" in line, "move its folder away" in line) == (True, True)
         assert place.exists()
+
+
+async def test_a_log_that_cannot_be_read_is_a_note_of_a_stream_that_ended_and_no_failure(world) -> None:
+    missed(world, "okx")
+    place = world.root / "perptape" / "log" / "dead" / "records"
+    place.parent.mkdir(parents=True)
+    place.write_bytes(b"")
+    summary = await world.stay(5 * MINUTE, STREAMED, BTC)
+    [line] = summary.notes
+    assert ("dead" in line, place.exists()) == (True, True)
+    assert (line in summary.outcomes[0].failed, f"  {line}" in summary.lines()) == (False, False)
+    assert summary.exit_code == 0, summary.lines()
 
 
 async def test_a_number_without_end_is_one_unusable_order(world) -> None:

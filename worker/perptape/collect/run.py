@@ -222,7 +222,6 @@ class Run:
         if self.tape.made() is not None:
             found = await self.environment.aside(lambda: adopted(self.tape, self.request.state, self.environment))
             self.summary.notes.extend(found.unreadable)  # no failure: what this run is for goes on, and only a person ends it
-            self.summary.logged.extend(found.unreadable)
 
 
 async def run(

@@ -67,6 +67,7 @@ class Stay:
             beside_them = [until(self._stop, self._publishing()), until(self._stop, self._adopting())]
             await side_by_side([*(self._venue(name) for name in request.venues), *beside_them])
         finally:
+            self._noted()
             if timer is not None:
                 timer.cancel()
         if self._over and not request.namespace:
@@ -79,6 +80,13 @@ class Stay:
 
     async def _adopt_all(self) -> None:
         self._adopted = await self._adopt()
+
+    def _noted(self) -> None:
+        """A log that cannot be read is a stream's trouble while it goes on, which a status tells; of a run that ended it is no failure."""
+        unreadable = self._adopted.unreadable
+        for outcome in self._run.summary.outcomes:
+            outcome.failed = [line for line in outcome.failed if line not in unreadable]
+        self._run.summary.notes.extend(unreadable)
 
     def _end(self) -> None:
         self._over = True
