@@ -29,7 +29,7 @@ class Busy(FakeExchange):
 
 
 def standing(*states, instrument="BTC"):
-    found = tuple(State(Interval(start, end), status) for start, end, status in states)
+    found = tuple(State(Interval(start, end), status, *reason) for start, end, status, *reason in states)
     return Standing("binance", "open_interest", instrument, "5m", found, watermark(found))
 
 
@@ -43,6 +43,17 @@ def test_what_was_lost_before_anybody_wanted_it_is_no_hole():
     one = standing((0, 10, "lost"), (10, 20, "complete"), (20, 25, "lost"), (25, 30, "complete"))
     assert figures([one], 30, since=15) == Figures(30, 30, lost=1, reach=10)
     assert figures([one], 30, since=0) == Figures(30, 30, lost=2)
+
+
+def test_what_an_earlier_process_of_ours_was_to_keep_is_lost_with_its_reason_though_this_one_began_later():
+    one = standing((0, 5, "lost", "retention"), (5, 10, "complete"), (10, 20, "lost", "process down"), (20, 30, "complete"))
+    assert figures([one], 30, since=25) == Figures(30, 30, lost=1, reach=5, why=("process down",))
+
+
+def test_a_hole_that_is_too_young_to_be_judged_is_pending_and_the_edge_is_not():
+    one = standing((0, 10, "complete"), (10, 20, "pending"), (20, 50, "complete"), (50, 60, "pending"))
+    other = standing((0, 50, "complete"), (50, 60, "pending"), instrument="ETH")
+    assert figures([one, other], 60, since=0) == Figures(50, 10, pending=10)
 
 
 def test_nothing_is_behind_where_nothing_is_due_yet():

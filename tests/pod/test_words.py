@@ -33,6 +33,15 @@ def test_a_streams_last_minutes_which_are_not_judged_yet_are_not_said_to_be_comp
     assert line.endswith("; missing: nothing, complete up to 2027-01-15T07:57:00Z")
 
 
+def test_a_hole_just_now_is_said_to_be_pending_and_one_that_is_lost_says_why():
+    young = Outcome("okx", "funding", figures=Figures(1_800_000_000_000, 1_800_000_000_000 - 60_000, pending=8_100))
+    older = Outcome("okx", "funding", figures=Figures(1_800_000_000_000, lost=2, why=("disconnected", "process down"), pending=1))
+    assert [line.partition("; ")[2] for line in Summary("a", "b", outcomes=[young, older]).lines()] == [
+        "missing: nothing yet, 9 s pending, complete up to 2027-01-15T07:59:00Z",
+        "missing: 2 lost (disconnected, process down), 1 s pending, all else up to 2027-01-15T08:00:00Z",
+    ]
+
+
 def test_what_was_out_of_the_venues_reach_is_said_though_it_is_no_hole():
     one = Outcome("okx", "funding", rows=1, calls=1, instruments=2, figures=Figures(1_800_000_000_000, reach=1_700_000_000_000))
     assert Summary("a", "b", outcomes=[one]).lines() == [

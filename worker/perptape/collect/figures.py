@@ -7,14 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from perptape.collect.report import Standing, of_coverage
 from perptape.coverage import Coverage
 from perptape.datasets.instruments import SeenInstrument
 from perptape.instruments import Resolution
-from perptape.standing import State
+from perptape.standing import REASONS, State
 
 EXAMPLES = 5
+OURS: Final = frozenset(REASONS) - {"retention", "missed sample", "unknown"}
+"""Why time is lost that somebody wanted and was to keep, whenever that was: by an earlier process of a laptop's, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,8 @@ class Figures:
     """Times are ms on the venue's clock; holes are numbers of intervals, over all instruments.
 
     watermark: the least over instruments, None while one of them has nothing. due: up to when rows could be had by now.
+    why: the reasons of what is lost by a fault of ours or of the line. pending: ms before the watermark that are too young to be judged,
+    of the instrument that has the most.
     reach: up to when time was wanted that was out of the venue's reach before anybody wanted it, None where none was.
     """
 
@@ -31,6 +36,8 @@ class Figures:
     lost: int = 0
     unproven: int = 0
     reach: int | None = None
+    why: tuple[str, ...] = ()
+    pending: int = 0
 
     def fields(self) -> dict[str, object]:
         """For the summary."""
@@ -50,7 +57,8 @@ def wanted_by(spec: str, venue: str, dataset: str, coverage: Coverage, instrumen
 def figures(standings: Sequence[Standing], now: int, since: int, over: Container[str] = ()) -> Figures | None:
     """None where nothing is wanted. `since`: when it was first wanted; `over`: instruments that are not listed any more.
 
-    What was out of reach before anybody wanted it is no hole of ours: `lost` counts from `since` on, and `reach` says how far it goes.
+    What was out of reach before anybody wanted it is no hole of ours: `lost` counts from `since` on and what is `OURS`, and `reach` says
+    how far the rest goes.
     """
     wanted = [one for one in standings if one.states]
     if not wanted:
@@ -61,18 +69,31 @@ def figures(standings: Sequence[Standing], now: int, since: int, over: Container
         watermark=None if None in marks else min(at for at in (now, *marks) if at is not None),
         due=min((due(one.states, now) for one in listed), default=now),
         open=_count(wanted, "open"),
-        lost=_count(wanted, "lost", since),
+        lost=sum(len(_lost(one, since)) for one in wanted),
         unproven=_count(wanted, "unproven"),
+        why=tuple(sorted({state.reason for one in wanted for state in _lost(one, since)} & OURS)),
+        pending=max((_pending(one) for one in listed), default=0),
         reach=max((state.span.end for one in wanted for state in one.states if _beyond(state, since)), default=None),
     )
 
 
-def _count(standings: Iterable[Standing], status: str, since: int = 0) -> int:
-    return sum(state.status == status and state.span.end > since for one in standings for state in one.states)
+def _count(standings: Iterable[Standing], status: str) -> int:
+    return sum(state.status == status for one in standings for state in one.states)
+
+
+def _lost(one: Standing, since: int) -> list[State]:
+    return [state for state in one.states if state.status == "lost" and not _beyond(state, since)]
 
 
 def _beyond(state: State, since: int) -> bool:
-    return state.status == "lost" and state.span.end <= since
+    return state.status == "lost" and state.span.end <= since and state.reason not in OURS
+
+
+def _pending(one: Standing) -> int:
+    """ms that are not judged yet though later time is: a hole just now, but for the edge where nobody can have anything yet."""
+    upto = one.watermark or 0
+    young = (state.span for state in one.states if state.status == "pending" and state.span.start < upto)
+    return sum(min(span.end, upto) - span.start for span in young)
 
 
 def mark(one: Standing) -> int | None:

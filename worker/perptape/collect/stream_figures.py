@@ -18,11 +18,13 @@ from perptape.collect.figures import Figures
 from perptape.collect.outcome import Outcome
 from perptape.collect.stream_adopt import Segments
 from perptape.coverage import Coverage
+from perptape.datasets import DATASETS
 from perptape.errors import StoreError
 from perptape.store.coverage import Sayings
 
 READ_AGAIN_S: Final = 300.0
-"""What other replicas put is read so often; holes are told as of the last reading, since another may have what this one missed."""
+"""What other replicas put is read so often; holes are told as of the last reading, since another may have what this one missed: unless this
+one is alone."""
 
 
 @dataclass(slots=True)
@@ -35,22 +37,32 @@ class Followed:
     read: Callable[[], Coverage]
     judge: Callable[[Coverage], Figures | None]
     monotonic: Callable[[], float]
+    alone: bool = False
+    """Whether nobody else brings what this one misses."""
     _put: Sayings = field(default_factory=Sayings)
     """What this process has put since."""
     _at: float | None = None
     _received: int = -1
     """When the newest row that the store has was received, ns."""
+    _newest: pa.Table | None = None
+    """The events of the last segment that had any new ones."""
 
     def put(self, name: str, venue: str, dataset: str, rows: pa.Table, claims: tuple[Claim, ...], wants: tuple[Want, ...]) -> None:
         self.segments.put(name, venue, dataset, rows, claims, wants)
-        self._count(rows["ts_received"])
+        self._count(rows)
         self._put = self._put.joined([Sayings(claims, wants)])
         self._look()
 
-    def _count(self, received: pa.ChunkedArray) -> None:
-        """A segment repeats the rows of earlier ones that it claims again: only what came since counts."""
-        self.outcome.stored += pc.sum(pc.greater(received, self._received)).as_py() or 0
-        self._received = max(self._received, pc.max(received).as_py() or 0)
+    def _count(self, rows: pa.Table) -> None:
+        """Counts what the tape has more by these: each event once whatever connections heard it, and no row of those of earlier segments
+        that a segment claims again. The second of two connections may have been heard after the segment before ended."""
+        received = rows["ts_received"]
+        came = _events(rows.filter(pc.greater(received, self._received)))
+        if came.num_rows:
+            both = came if self._newest is None else pa.concat_tables([self._newest, came])
+            self.outcome.stored += _distinct(both).num_rows - (0 if self._newest is None else self._newest.num_rows)
+            self._newest = _distinct(came)
+            self._received = pc.max(received).as_py()
 
     def _look(self) -> None:
         now = self.monotonic()
@@ -61,6 +73,16 @@ class Followed:
                 self._put, self._at = Sayings(), now
         all_known = Coverage.of((*self.known.claims, *self._put.claims), (*self.known.wants, *self._put.wants), self.known.damage)
         found, before = self.judge(all_known), self.outcome.figures
-        if found is not None and before is not None and not fresh:
-            found = replace(found, open=before.open, lost=before.lost, unproven=before.unproven)
+        if found is not None and before is not None and not (fresh or self.alone):
+            found = replace(found, open=before.open, lost=before.lost, why=before.why, unproven=before.unproven)
         self.outcome.figures = found
+
+
+def _events(rows: pa.Table) -> pa.Table:
+    """By what the tape knows each event, a row for each that was heard. Pure."""
+    keys = [rows["instrument_id"], *DATASETS["liquidations"].key(rows)]
+    return pa.table({str(number): key for number, key in enumerate(keys)})
+
+
+def _distinct(events: pa.Table) -> pa.Table:
+    return events.group_by(events.column_names).aggregate([])

@@ -175,6 +175,7 @@ async def _streamed(
         read=looked.coverage,
         judge=judged,
         monotonic=environment.monotonic,
+        alone=not (session.shared or venue.mends),
     )
     live = LiveStream(
         venue.exchange,

@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from perptape.collect.outcome import Outcome
+from perptape.interval import SECOND
 from perptape.times import iso
 
 IDENTITY = ("venue", "dataset", "state")
@@ -133,9 +134,13 @@ def _standing(one: Outcome) -> str:
         return "; nothing was heard"
     if one.figures is None:
         return ""
-    counts = ((one.figures.open, "open"), (one.figures.lost, "lost"), (one.figures.unproven, "unproven"))
+    figures = one.figures
+    why = f" ({', '.join(figures.why)})" if figures.why else ""
+    counts = ((figures.open, "open"), (figures.lost, f"lost{why}"), (figures.unproven, "unproven"))
     missing = ", ".join(f"{count} {kind}" for count, kind in counts if count)
-    known = [at for at in (one.figures.watermark, one.figures.due) if at is not None]  # of what is not due yet nobody knows
-    until = "" if one.figures.watermark is None else f", {'all else' if missing else 'complete'} up to {iso(min(known))}"
-    before = "" if one.figures.reach is None else f"; out of the venue's reach: up to {iso(one.figures.reach)}"
-    return f"; missing: {missing or 'nothing'}{until}{before}"
+    young = f", {-(-figures.pending // SECOND)} s pending" if figures.pending else ""  # a hole just now: it is judged when it is older
+    known = [at for at in (figures.watermark, figures.due) if at is not None]  # of what is not due yet nobody knows
+    until = "" if figures.watermark is None else f", {'all else' if missing else 'complete'} up to {iso(min(known))}"
+    nothing = "nothing yet" if young else "nothing"
+    before = "" if figures.reach is None else f"; out of the venue's reach: up to {iso(figures.reach)}"
+    return f"; missing: {missing or nothing}{young}{until}{before}"
