@@ -189,14 +189,21 @@ def in_short(one: Outcome) -> str:
 
 
 def remedy(kinds: Collection[Kind]) -> str:
-    """The command that mends findings of these kinds. Pure."""
+    """The commands that mend findings of these kinds. Pure."""
+    said = []
     if not {"unreadable", "claim"}.isdisjoint(kinds):
-        return "`perptape verify --repair` keeps broken files aside, and the next run asks for what is gone"
-    if not {"unpublished", "coverage"}.isdisjoint(kinds):
-        return "`perptape publish` mends what can still be read elsewhere, and an hour after it was written puts aside what cannot be read"
-    if kinds == {"log"}:
-        return "until a log can be read, what it heard shows as lost or unknown"
-    return "something else than perptape wrote under data/: move it away"
+        said.append("`perptape verify --repair` keeps broken files aside, and the next run asks for what is gone")
+    elif not {"unpublished", "coverage"}.isdisjoint(kinds):
+        said.append(
+            "`perptape publish` mends what can still be read elsewhere, and an hour after it was written puts aside what cannot be read"
+        )
+    if "unclaimed" in kinds:
+        said.append(
+            "what no coverage speaks of `perptape run FILE` asks for again while its venue serves it; restore a backup for the rest"
+        )
+    if "log" in kinds:
+        said.append("until a log can be read, what it heard shows as lost or unknown")
+    return "; ".join(said) or "something else than perptape wrote under data/: move it away"
 
 
 def damage(found: Sequence[Finding]) -> Listing:

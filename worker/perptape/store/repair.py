@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING
 from perptape.claims import Claim, grid_step
 from perptape.datasets import DATASETS
 from perptape.datasets.base import Dataset
+from perptape.datasets.funding import FUNDING
 from perptape.errors import StoreError
 from perptape.interval import NS, Interval, union
 from perptape.store import layout, quarantine
 from perptape.store.filesystem import Absent, FileSystem, InTheWay
 from perptape.store.landing import DataFiles
+from perptape.store.settled import unsettled
 from perptape.store.verify import Finding, claimed_without_rows, holders, slots_with_rows
 
 if TYPE_CHECKING:
@@ -44,12 +46,26 @@ def _written_down(tape: Tape, venue: str, kind: Dataset) -> Iterator[str]:
     for claim, missing in claimed_without_rows(tape, venue, kind):
         gone = _gone(tape.fs, files, claim, missing)
         lost.setdefault(claim.instrument, []).extend(gone)
+    for instrument, spans in unsettled(tape, venue) if kind is FUNDING else ():
+        lost.setdefault(instrument, []).extend(one for one in spans if not _settled(tape.fs, files, instrument, one))
     now = tape.fs.now()
     for instrument, spans in lost.items():
         for span in union(spans):
             quarantine.lost(tape.fs, venue, kind.name, instrument, span, now)
             text = f"{layout.iso(span.start * NS)} to {layout.iso(span.end * NS)}"
             yield f"{venue} {kind.name} {instrument}: {text} is claimed and not there: written down as lost, the next run asks again"
+
+
+def _settled(fs: FileSystem, files: DataFiles, instrument: str, bare: Interval) -> bool:
+    """Whether a file, each being asked for by its name, holds a settlement of this time: a listing may have left it out."""
+    for place in holders(files, instrument, [bare.start], len(bare)):
+        try:
+            rows = files.decode(place, fs.read(place.path).data)
+        except (Absent, InTheWay):
+            continue
+        if any(time // NS in bare for time in rows["ts_event"].to_pylist()):
+            return True
+    return False
 
 
 def _gone(fs: FileSystem, files: DataFiles, claim: Claim, missing: Sequence[int]) -> list[Interval]:

@@ -13,18 +13,22 @@ import pyarrow.compute as pc
 from perptape.claims import Claim, grid_step
 from perptape.datasets import DATASETS
 from perptape.datasets.base import Dataset, Format
-from perptape.interval import MINUTE, NS, floor, slot_of, slots
+from perptape.datasets.funding import FUNDING
+from perptape.interval import MINUTE, NS, floor, slot_of, slots, total
 from perptape.store import coverage as covered
 from perptape.store import fold, layout
 from perptape.store.filesystem import Absent, Entry, FileSystem, InTheWay
 from perptape.store.folder import Folder
 from perptape.store.landing import DataFiles, Landing, Place, landing
 from perptape.store.parquet import Unreadable, decode
+from perptape.store.settled import unsettled
+from perptape.store.unclaimed import spoken_of, unclaimed
+from perptape.times import span
 
 if TYPE_CHECKING:
     from perptape.store.catalog import Catalog
 
-Kind = Literal["unreadable", "order", "duplicate", "overlap", "name", "claim", "stray", "coverage", "unpublished", "log"]
+Kind = Literal["unreadable", "order", "duplicate", "overlap", "name", "claim", "stray", "coverage", "unpublished", "unclaimed", "log"]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -42,17 +46,24 @@ def findings(catalog: Catalog, form: Format) -> list[Finding]:
     for kind in DATASETS.values():
         out.extend(_data_files(catalog.fs, kind, form))
     out.extend(_strays(catalog.fs, form))
+    spoken: dict[str, dict[str, frozenset[str] | None]] = {}
     for venue, dataset in catalog.datasets():
         place = landing(venue, dataset, form)
         if place is None:
             continue
         known = catalog.known(venue, dataset)
+        spoken.setdefault(dataset, {})[venue] = None if known.unreadable else spoken_of(known.coverage)
         out.extend(Finding(_path_in(line, layout.coverage(venue, dataset)), "coverage", line) for line in known.unreadable)
         out.extend(_unpublished(catalog.fs, place, venue))
         if dataset not in DATASETS:
             out.extend(_instruments(catalog.fs, place, venue))
         else:
             out.extend(_claims_without_rows(catalog, venue, DATASETS[dataset], form))
+    for kind in DATASETS.values():
+        for path, count in unclaimed(catalog.fs, kind, form, spoken.get(kind.name, {})):
+            files = "1 data file is" if count == 1 else f"{count} data files are"
+            text = f"{files} here, and no coverage says anything of the contract: what was wanted, is complete or is lost is not known"
+            out.append(Finding(path, "unclaimed", text))
     return sorted(set(out))
 
 
@@ -140,6 +151,9 @@ def _claims_without_rows(catalog: Catalog, venue: str, kind: Dataset, form: Form
         text = f"{claim.instrument} {claim.grid}: {len(missing)} slots are claimed and have no row, the first at {first}"
         yield Finding(where, "claim", text)
         paths |= {place.path for place in holders(files, claim.instrument, missing, grid_step(claim.grid) or 1)}
+    for instrument, spans in unsettled(catalog, venue) if kind is FUNDING else ():
+        text = f"{instrument}: {span(total(spans))} are claimed complete and have no settlement, from {layout.iso(spans[0].start * NS)}"
+        yield Finding(layout.coverage(venue, kind.name), "claim", text)
     for path in sorted(paths) if isinstance(catalog.fs, Folder) else ():  # no object store can have a folder there
         yield from _in_the_way(catalog.fs, path)
 

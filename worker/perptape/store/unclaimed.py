@@ -1,0 +1,52 @@
+"""Data files of an instrument about which no coverage says anything, as where `perptape/coverage` was deleted after its segments went.
+
+Current values that were fetched once are kept without a claim (`fetch-oi --store`): files that may hold only such say nothing of this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+
+import pyarrow.compute as pc
+
+from perptape.coverage import Coverage
+from perptape.datasets.base import Dataset, Format
+from perptape.store import layout
+from perptape.store.filesystem import Absent, FileSystem
+from perptape.store.landing import DataFiles, Place
+from perptape.store.parquet import Unreadable
+
+FETCHED = ("funding_prediction",)
+"""Datasets of which any row may have been fetched once; of open interest those of no period."""
+
+
+def spoken_of(coverage: Coverage) -> frozenset[str]:
+    """The instruments, by their folders, of which anything is claimed, wanted or known to be lost. Pure."""
+    names = {one.instrument for kind in (coverage.claims, coverage.wants, coverage.damage) for one in kind}
+    return frozenset(map(layout.identifier, names))
+
+
+def unclaimed(fs: FileSystem, kind: Dataset, form: Format, spoken: Mapping[str, Collection[str] | None]) -> Iterator[tuple[str, int]]:
+    """(the folder of an instrument's data files, how many they are) of each that nothing is said of. `spoken`: the folders by venue of
+    which something is; None for a venue of which something could not be read. Raises StoreError."""
+    if kind.name in FETCHED:
+        return
+    found: dict[str, list[Place]] = {}
+    files = DataFiles("", kind, form)
+    for entry in fs.list(files.folder):
+        named = layout.data_name(entry.path)
+        if named is not None and entry.path.startswith(f"{files.folder}/{named[0]}/"):
+            found.setdefault(named[0], []).append(Place(entry.path, *named))
+    for instrument, places in sorted(found.items()):
+        said = spoken.get(instrument.rpartition(".")[2].lower(), ())
+        if said is not None and instrument not in said and any(_claimed_once(fs, files, place) for place in places):
+            yield f"{files.folder}/{instrument}", len(places)
+
+
+def _claimed_once(fs: FileSystem, files: DataFiles, place: Place) -> bool:
+    """Whether a file holds rows that are never kept without a claim; False where it cannot be read, which is found by its path."""
+    try:
+        rows = files.decode(place, fs.read(place.path).data)
+    except (Absent, Unreadable):
+        return False
+    return rows.num_rows > 0 and (files.kind.name != "open_interest" or bool(pc.any(pc.greater(rows["period_minutes"], 0)).as_py()))
