@@ -42,6 +42,12 @@ def test_a_hole_just_now_is_said_to_be_pending_and_one_that_is_lost_says_why():
     ]
 
 
+def test_nothing_is_said_to_be_complete_up_to_later_than_the_end_of_the_run_on_the_venues_clock():
+    one = Outcome("okx", "funding", offset=2_000, figures=Figures(1_800_000_600_000, 1_800_000_600_000))
+    (line,) = Summary("a", "b", finished=1_800_000_000_000, outcomes=[one]).lines()
+    assert line.endswith("complete up to 2027-01-15T08:00:02Z")
+
+
 def test_what_was_out_of_the_venues_reach_is_said_though_it_is_no_hole():
     one = Outcome("okx", "funding", rows=1, calls=1, instruments=2, figures=Figures(1_800_000_000_000, reach=1_700_000_000_000))
     assert Summary("a", "b", outcomes=[one]).lines() == [

@@ -47,6 +47,21 @@ async def test_a_session_that_starts_and_stops_well_has_lost_nothing(stage, seco
     assert one.standing() == [("sampled", "", 0.1, seconds - 2.9)]
 
 
+async def test_what_is_there_is_judged_by_the_venues_own_word_where_its_clock_was_measured_while_it_was_wrong(stage) -> None:
+    one, told = stage(), {}
+    async with running(one) as stream:
+        assert stream.told() == stream.now(), "nothing was said yet"
+        await one.beat(20)
+        for off in (-600_000, 0, 5_000, 600_000):
+            one.exchange.offset = off
+            told[off] = stream.told() - one.exchange.clock.ms
+        await asyncio.sleep(30)
+        silent = stream.told() - one.exchange.clock.ms
+        one.exchange.offset = 0
+    assert told == {-600_000: -600_000, 0: 0, 5_000: 5_000, 600_000: 0}
+    assert silent == 0
+
+
 async def test_a_session_that_is_stopped_before_it_proves_anything_wanted_nothing(stage) -> None:
     one = stage()
     async with running(one):

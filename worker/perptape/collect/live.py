@@ -20,7 +20,7 @@ from perptape.collect.stream_connection import Place
 from perptape.collect.stream_log import StreamLog
 from perptape.collect.stream_report import LiveReport, Pace
 from perptape.collect.stream_second import Second
-from perptape.collect.stream_sink import ConnectionSink
+from perptape.collect.stream_sink import AHEAD, ConnectionSink
 from perptape.collect.stream_thread import Lanes, Offload, Thread
 from perptape.collect.stream_writer import Wants, Writer
 from perptape.collect.together import until
@@ -83,7 +83,6 @@ class LiveStream:
         self._pace = pace or Pace()
         self._watch = watch or Watch()
         self._on_row = on_row
-        self._buffer = buffer
         self._log_limit = log_limit
         self._on_disk = on_disk
         self._on_store = on_store
@@ -91,11 +90,22 @@ class LiveStream:
         self._goes_on = goes_on
         self._look = look
         self.report = LiveReport(exchange.traits.venue, LIQUIDATIONS.name, len(self._instruments), places=replicas, log_reserve=log_limit)
+        self._intake = Intake(buffer, self.report.counts)
+        self._monotonic: Callable[[], float] | None = None
         self._said = _log.bind(venue=self.report.venue, dataset=self.report.dataset)
 
     def now(self) -> int:
         """ms on the venue's clock."""
         return self._clock() + self._exchange.offset
+
+    def told(self) -> int:
+        """ms on the venue's clock, to judge by. Where this machine takes that to be far ahead of what the control topic said last, it was
+        measured while the venue's was wrong: it is the venue's own word that counts."""
+        now, spoke = self.now(), self._intake.spoke
+        if spoke is None or self._monotonic is None:
+            return now
+        said = spoke[0] + round((self._monotonic() - spoke[1]) * SECOND)
+        return said if now > said + AHEAD else now
 
     async def run(self, stop: asyncio.Event) -> LiveReport:
         """Streams until `stop` is set or the venue says that it never will. Raises StoreError if no log can be made."""
@@ -139,7 +149,7 @@ class LiveStream:
         )
 
     async def _streamed(self, feed: Feed, log: StreamLog, disk: Offload, store: Offload, stop: asyncio.Event) -> None:
-        intake = Intake(self._buffer, self.report.counts)
+        intake, self._monotonic = self._intake, asyncio.get_running_loop().time
         sinks = [self._sink(intake, feed) for _ in range(self._replicas)]
         spare = self._sink(intake, feed)
         ears = [*sinks, spare]

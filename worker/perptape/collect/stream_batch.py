@@ -67,6 +67,8 @@ class Intake:
         self._dropping = False
         self._cause = ""
         self.counts = counts
+        self.spoke: tuple[int, float] | None = None
+        """What a control topic proved last, ms on the venue's clock, and when it said so, on our monotonic clock in s."""
 
     def __len__(self) -> int:
         return len(self._batch)

@@ -111,6 +111,7 @@ class ConnectionSink:
             self.proven = True
             at = at if time is None or time > at else time
             self._shown = at
+            self._intake.spoke = at, self.heard
             if self.first is None and self.since is not None:
                 self.first = max(at, self.since)
             self._mark(None, at)

@@ -164,7 +164,7 @@ async def _streamed(
         return tuple(session.want_before(grid, target, now, coverage) for target in targets)
 
     def judged(known: Coverage) -> Figures | None:
-        now = venue.clock()
+        now = live.told()
         return venue.figures(session, venue.standings(session, "liquidations", known, now), now)
 
     environment = venue.asking.environment

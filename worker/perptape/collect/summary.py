@@ -117,7 +117,8 @@ class Summary:
                 if one.streamed
                 else f"in {_count(one.calls, 'call')}"
             )
-            out.append(f"{one.venue} {one.dataset}: {found} of {_count(one.instruments, 'instrument')} {asked}{extra}{_standing(one)}")
+            stands = _standing(one, self.finished)
+            out.append(f"{one.venue} {one.dataset}: {found} of {_count(one.instruments, 'instrument')} {asked}{extra}{stands}")
             out.extend(f"  {line}" for line in one.troubles)
         if self.store_error:
             out.append(f"the store cannot be used: {self.store_error}")
@@ -128,8 +129,9 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def _standing(one: Outcome) -> str:
-    """What is missing now, and up to when nothing is. Of a stream that never came about its tape says nothing yet."""
+def _standing(one: Outcome, finished: int) -> str:
+    """What is missing now, and up to when nothing is: no later than `finished` (ms, local clock; 0: not known). Of a stream that never
+    came about its tape says nothing yet."""
     if one.streamed and not one.windows:
         return "; nothing was heard"
     if one.figures is None:
@@ -140,6 +142,7 @@ def _standing(one: Outcome) -> str:
     missing = ", ".join(f"{count} {kind}" for count, kind in counts if count)
     young = f", {-(-figures.pending // SECOND)} s pending" if figures.pending else ""  # a hole just now: it is judged when it is older
     known = [at for at in (figures.watermark, figures.due) if at is not None]  # of what is not due yet nobody knows
+    known += [finished + one.offset] if finished else []  # the venue's clock may have been ahead when it was judged
     until = "" if figures.watermark is None else f", {'all else' if missing else 'complete'} up to {iso(min(known))}"
     nothing = "nothing yet" if young else "nothing"
     before = "" if figures.reach is None else f"; out of the venue's reach: up to {iso(figures.reach)}"
