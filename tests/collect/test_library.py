@@ -1,5 +1,8 @@
 """The holes of a tape as a program reads them."""
 
+import warnings
+from pathlib import Path
+
 import pytest
 
 import perptape
@@ -42,3 +45,45 @@ async def test_a_complete_tape_has_no_gaps(world):
     world.venue("binance", ["BTC"])
     await world.once("{openInterest: {backfill: 2d}}", "BTCUSDT-PERP")
     assert perptape.open(world.root).gaps(now=world.clock.ms).num_rows == 0
+
+
+def damaged(root, dataset):
+    """Of every segment of a dataset nothing can be read; the path of the first."""
+    found = sorted((root / "perptape/segments/binance" / dataset).iterdir())
+    for path in found:
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    return str(found[0].relative_to(root))
+
+
+@pytest.mark.parametrize(("venue", "dataset"), [("binance", "open_interest"), (None, None)])
+async def test_what_cannot_be_read_of_the_claims_is_warned_of_where_the_holes_are_asked_for(world, venue, dataset):
+    world.venue("binance", ["BTC"])
+    await world.once("{openInterest: {backfill: 2d}}", "BTCUSDT-PERP")
+    path = damaged(Path(world.root), "open_interest")
+    catalog = perptape.open(world.root)
+    with pytest.warns(UserWarning, match="what it says of holes is left out: `perptape publish`") as told:
+        found = catalog.gaps(venue, dataset, now=world.clock.ms)
+    assert found.num_rows == 0
+    assert [path in str(one.message) for one in told] == [True]
+    assert [one.filename for one in told] == [__file__]
+    with pytest.warns(UserWarning, match=path) as told:
+        catalog.read("open_interest")
+    assert [one.filename for one in told] == [__file__]
+
+
+async def test_a_list_of_contracts_that_cannot_be_read_is_warned_of_too(world):
+    world.venue("binance", ["BTC"])
+    await world.once("{openInterest: {backfill: 2d}}", "BTCUSDT-PERP")
+    path = damaged(Path(world.root), "instruments")
+    with pytest.warns(UserWarning, match=path) as told:
+        assert perptape.open(world.root).gaps("binance", "open_interest", now=world.clock.ms).num_rows == 0
+    assert [one.filename for one in told] == [__file__]
+
+
+async def test_of_what_another_dataset_cannot_say_nobody_who_did_not_ask_is_told(world):
+    world.venue("binance", ["BTC"])
+    await world.once("{openInterest: {backfill: 2d}}", "BTCUSDT-PERP")
+    damaged(Path(world.root), "open_interest")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert perptape.open(world.root).gaps("binance", "funding", now=world.clock.ms).num_rows == 0

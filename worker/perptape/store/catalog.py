@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable, Iterable
+from types import FrameType
 from typing import Self
 
 import pyarrow as pa
@@ -27,8 +29,12 @@ __all__ = ["Catalog", "StoreOptions", "filesystem"]
 
 
 def warn(line: str) -> None:
-    """How a program is told of what is left out of an answer."""
-    warnings.warn(line, UserWarning, stacklevel=5)
+    """How a program is told of what is left out of an answer: at the line of its own that asked."""
+    frame: FrameType | None = sys._getframe()
+    depth = 1
+    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "perptape":
+        frame, depth = frame.f_back, depth + 1
+    warnings.warn(line, UserWarning, stacklevel=depth)
 
 
 class Catalog:
