@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -260,49 +261,9 @@ def test_no_claim_begins_before_the_horizon_of_the_roll_before_it(marks: list[Ma
         assert claim.kind == "hole" or claim.start >= horizons[claim.instrument]
 
 
-@pytest.mark.parametrize("ahead", [4 * MINUTE, HOUR])
-def test_a_clock_that_is_set_forward_for_a_while_proves_no_feed_that_died(ahead: int) -> None:
-    start, died = 1_795_928_400_000, 110
-    rules = Rules(("X",), 2_000, 5 * MINUTE, "complete", "feed", True)
-    intake = Intake(10_000, Counts())
-    sink = ConnectionSink(intake, "base", market=True, on_row=None, on_malformed=lambda *_: None, clock=lambda: 0.0)
-    sink.acknowledged("c", start * NS)
-    for second in range(4_200):
-        venue = start + second * SECOND
-        local = venue + (ahead if 60 <= second < 120 else 0)
-        sink.control("c", venue, local * NS)
-        if second < died and second % 10 == 0:
-            sink.feed("c", None, local * NS)
-    sink.settle()
-    proofs = Proofs(rules, start, {})
-    for mark in intake.take().marks:
-        proofs.see(mark)
-    proven = [claim for claim in proofs.claims(start + 4_200 * SECOND) if claim.kind == "complete"]
-    assert start < max(claim.end for claim in proven) <= start + died * SECOND + AHEAD
-
-
-@pytest.mark.parametrize("ahead", [-HOUR, 0, 14 * MINUTE, HOUR])
-def test_a_clock_that_is_off_when_the_feed_speaks_first_keeps_nothing_of_it_unproven(ahead: int) -> None:
-    start, end = 1_795_928_400_000, 600
-    rules = Rules(("X",), 2_000, 5 * MINUTE, "complete", "feed", True)
-    intake = Intake(10_000, Counts())
-    sink = ConnectionSink(intake, "base", market=True, on_row=None, on_malformed=lambda *_: None, clock=lambda: 0.0)
-    sink.acknowledged("c", start * NS)
-    for second in range(1, end + 1):
-        venue = start + second * SECOND
-        local = venue + (ahead if second < 30 else 0)
-        if second % 7 == 0:
-            sink.feed("c", None, local * NS)
-        if second % 12 == 0:
-            sink.control("c", venue, local * NS)
-    sink.settle()
-    proofs = Proofs(rules, start, {})
-    for mark in intake.take().marks:
-        proofs.see(mark)
-    proven = [claim for claim in proofs.claims(start + end * SECOND) if claim.kind == "complete"]
-    (one,) = union(claim.span for claim in proven)
-    assert start + 12 * SECOND <= one.start <= start + 45 * SECOND, "from when the clock is right at the latest, and both spoke then"
-    assert start + (end - 12) * SECOND <= one.end <= start + end * SECOND
+def slot(intake: Intake, clock: Callable[[], float] = lambda: 0.0) -> ConnectionSink:
+    """A connection's, whose feed is one topic of the whole market."""
+    return ConnectionSink(intake, "base", market=True, on_row=None, on_malformed=lambda *_: None, clock=clock)
 
 
 def told(sink: ConnectionSink, intake: Intake, opened: int, until: int) -> list[Claim]:
@@ -314,10 +275,45 @@ def told(sink: ConnectionSink, intake: Intake, opened: int, until: int) -> list[
     return [claim for claim in proofs.claims(until) if claim.kind != "hole"]
 
 
+@pytest.mark.parametrize("ahead", [4 * MINUTE, HOUR])
+def test_a_clock_that_is_set_forward_for_a_while_proves_no_feed_that_died(ahead: int) -> None:
+    start, died = 1_795_928_400_000, 110
+    intake = Intake(10_000, Counts())
+    sink = slot(intake)
+    sink.acknowledged("c", start * NS)
+    for second in range(4_200):
+        venue = start + second * SECOND
+        local = venue + (ahead if 60 <= second < 120 else 0)
+        sink.control("c", venue, local * NS)
+        if second < died and second % 10 == 0:
+            sink.feed("c", None, local * NS)
+    proven = [claim for claim in told(sink, intake, start, start + 4_200 * SECOND) if claim.kind == "complete"]
+    assert start < max(claim.end for claim in proven) <= start + died * SECOND + AHEAD
+
+
+@pytest.mark.parametrize("ahead", [-HOUR, 0, 14 * MINUTE, HOUR])
+def test_a_clock_that_is_off_when_the_feed_speaks_first_keeps_nothing_of_it_unproven(ahead: int) -> None:
+    start, end = 1_795_928_400_000, 600
+    intake = Intake(10_000, Counts())
+    sink = slot(intake)
+    sink.acknowledged("c", start * NS)
+    for second in range(1, end + 1):
+        venue = start + second * SECOND
+        local = venue + (ahead if second < 30 else 0)
+        if second % 7 == 0:
+            sink.feed("c", None, local * NS)
+        if second % 12 == 0:
+            sink.control("c", venue, local * NS)
+    proven = [claim for claim in told(sink, intake, start, start + end * SECOND) if claim.kind == "complete"]
+    (one,) = union(claim.span for claim in proven)
+    assert start + 12 * SECOND <= one.start <= start + 45 * SECOND, "from when the clock is right at the latest, and both spoke then"
+    assert start + (end - 12) * SECOND <= one.end <= start + end * SECOND
+
+
 @pytest.mark.parametrize("late", [0, 5, 12])
 def test_a_feed_is_complete_from_its_first_word_on_however_late_the_control_topic_is_stamped(late: int) -> None:
     start, intake = 1_795_928_400_000, Intake(1_000, Counts())
-    sink = ConnectionSink(intake, "base", market=True, on_row=None, on_malformed=lambda *_: None, clock=lambda: 0.0)
+    sink = slot(intake)
     sink.acknowledged("c", start * NS)
     at = [start + second * SECOND for second in range(61)]
     sink.feed("c", None, at[13] * NS)
@@ -331,7 +327,7 @@ def test_a_feed_is_complete_from_its_first_word_on_however_late_the_control_topi
 def test_a_clock_that_is_behind_when_a_connection_is_acknowledged_proves_no_time_before_it(set_right: int | None) -> None:
     """Set between the measurement of the offset and the acknowledgement. One that nobody sets right is not off: the stamps are."""
     start, now, intake = 1_795_928_400_000, 0, Intake(10_000, Counts())
-    sink = ConnectionSink(intake, "base", market=True, on_row=None, on_malformed=lambda *_: None, clock=lambda: float(now))
+    sink = slot(intake, lambda: float(now))
     off = -HOUR
     sink.acknowledged("c", (start + off) * NS)
     for now in range(1, 601):
