@@ -117,10 +117,12 @@ def _put(done: Mutation) -> list[Any]:
 
 
 def _lacks(named: str, reason: str, done: Mutation) -> bool:
-    """Of an entry that was put there any field may be named that it has not: where the reason shows that entry, or the path to it."""
+    """Of an entry that was put there any field may be named that it has not: where the reason shows that entry, or the path to it, be it
+    from the top or from an entry around it."""
     lacking = [entry for entry in _put(done) if isinstance(entry, dict) and named not in entry]
     shown = any(reason.endswith(f"{named}: is missing: {short(entry)}") for entry in lacking)
-    return shown or (bool(lacking) and reason.startswith(f"{dotted((*done.path, named))}: is missing: "))
+    paths = [dotted((*done.path[begin:], named)) for begin in range(max(len(done.path) - 1, 1))]
+    return shown or (bool(lacking) and any(f": {path}: is missing: " in f": {reason}" for path in paths))
 
 
 def _is_path(key: str) -> bool:

@@ -27,6 +27,11 @@ RIGHT = [
     ("okx", Mutation("junk", ("data", 3, 1), "9", "x"), "contracts: 'x' is not a number"),
     ("okx", Mutation("junk", ("data",), [["1", "2", "3", "4"]], []), "BTC-USDT-SWAP.OKX: no row from 1970 to 1971; not believed"),
     ("okx", Mutation("added", ("data", 0), None, {"a": 1}), 'data.0.ts: is missing: {"data": [{"a": 1}]}'),
+    (
+        "binance",
+        Mutation("added", ("symbols", 1, "filters", 0), None, {"a": 1}),
+        "binance lists a contract that cannot be understood: filters.0.filterType: is missing: {}",
+    ),
     ("deribit", Mutation("gone", ("result", 0), SUMMARY), "BTC-PERPETUAL: not in the answer"),
     ("hyperliquid", Mutation("junk", ("universe",), [{"name": "BTC"}], 7), "no list at universe of the answer: 7"),
     ("hyperliquid", Mutation("twice", (0, "universe", 0), {}, {}), "universe: 4 coins but 3 contexts: it is empty"),
@@ -48,6 +53,8 @@ WRONG = [
     ("okx", Mutation("gone", ("data", 3, 1), "9"), '0: is missing: ["1", "2", "3"]'),
     ("okx", Mutation("junk", ("data", 3, 1), "9", "x"), "usd: 'x' is not a number"),
     ("okx", Mutation("added", ("data", 0), None, {"a": 1}), 'data.1.ts: is missing: {"data": [{"a": 1}, {}]}'),
+    ("binance", Mutation("added", ("symbols", 1, "filters", 0), None, {"a": 1}), 'filters.1.filterType: is missing: {"symbol": "X"}'),
+    ("binance", Mutation("added", ("symbols", 1, "filters", 0), None, {"a": 1}), '0.filterType: is missing: {"symbol": "X"}'),
     ("deribit", Mutation("junk", ("result", 0, "mark_price"), 2, "x"), "BTC-PERPETUAL: not in the answer"),
     ("hyperliquid", Mutation("junk", (0, "universe", 0, "szDecimals"), 2, "x"), "universe: 4 coins but 3 contexts: it is empty"),
 ]
