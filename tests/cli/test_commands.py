@@ -310,18 +310,24 @@ def test_a_suspended_collection_collects_nothing(perptape: Perptape, venues: Env
     assert not (tmp_path / "tape").exists()
 
 
+def injected(endpoints: dict[str, str]) -> float:
+    """Bybit liquidates somebody's BTCUSDT: how many coins."""
+    told = json.dumps({"venue": "bybit", "contract": "BTCUSDT", "count": 1}).encode()
+    with urlopen(Request(f"{endpoints['bybit']}/_control/inject", told), timeout=5) as answer:
+        (event,) = json.load(answer)
+    return float(event["base"])
+
+
 def test_liquidations_are_printed_as_they_happen(endpoints: dict[str, str], venues: Environ) -> None:
     command = [sys.executable, "-m", "perptape", "stream-liquidations", "BTCUSDT-PERP", "-e", "bybit", "-f", "json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, **venues}, text=True) as stream:
         assert stream.stdout is not None
         assert stream.stderr is not None
         assert stream.stderr.readline() == "bybit: listening\n"
-        told = json.dumps({"venue": "bybit", "contract": "BTCUSDT", "count": 1}).encode()
-        with urlopen(Request(f"{endpoints['bybit']}/_control/inject", told), timeout=5) as answer:
-            (injected,) = json.load(answer)
+        base = injected(endpoints)
         sent = time.monotonic()
         event = json.loads(stream.stdout.readline())
-        while event["quantity"] != float(injected["base"]):
+        while event["quantity"] != base:
             event = json.loads(stream.stdout.readline())
         assert time.monotonic() - sent < 2
         assert (event["venue"], event["side"], event["position_side"]) == ("bybit", "SELL", "LONG")
@@ -352,11 +358,6 @@ def test_a_venue_that_never_takes_the_subscription_has_failed(perptape: Perptape
 def test_events_that_find_a_full_disk_as_output_are_a_failure_and_what_is_kept_goes_on(
     perptape: Perptape, endpoints: dict[str, str], venues: Environ, tmp_path: Path, kept: bool, form: str
 ) -> None:
-    def injected() -> float:
-        told = json.dumps({"venue": "bybit", "contract": "BTCUSDT", "count": 1}).encode()
-        with urlopen(Request(f"{endpoints['bybit']}/_control/inject", told), timeout=5) as answer:
-            return float(json.load(answer)[0]["base"])
-
     tape, err, after = str(tmp_path / "tape"), tmp_path / "err", list[float]()
     store = ["--store", "--catalog", tape] if kept else []
     command = [sys.executable, "-m", "perptape", "stream-liquidations", "BTCUSDT-PERP", "-e", "bybit", "--for", "20s", "-f", form, *store]
@@ -365,7 +366,7 @@ def test_events_that_find_a_full_disk_as_output_are_a_failure_and_what_is_kept_g
     ) as stream:  # fmt: skip
         while stream.poll() is None:
             failed = "disk is full" in err.read_text()
-            event = injected()
+            event = injected(endpoints)
             after += [event] if failed else []
             time.sleep(0.2)
     assert err.read_text().count("the output cannot be written: the disk is full") == 1, err.read_text()
@@ -381,11 +382,6 @@ def test_events_that_find_a_full_disk_as_output_are_a_failure_and_what_is_kept_g
 def test_a_reader_that_leaves_ends_what_is_only_shown_and_not_what_is_kept(
     perptape: Perptape, endpoints: dict[str, str], venues: Environ, tmp_path: Path, kept: bool
 ) -> None:
-    def injected() -> float:
-        told = json.dumps({"venue": "bybit", "contract": "BTCUSDT", "count": 1}).encode()
-        with urlopen(Request(f"{endpoints['bybit']}/_control/inject", told), timeout=5) as answer:
-            return float(json.load(answer)[0]["base"])
-
     tape, err, after, began = str(tmp_path / "tape"), tmp_path / "err", list[float](), time.monotonic()
     store = ["--store", "--catalog", tape] if kept else []
     command = [sys.executable, "-m", "perptape", "stream-liquidations", "BTCUSDT-PERP", "-e", "bybit", "--for", "20s", *store]
@@ -394,7 +390,7 @@ def test_a_reader_that_leaves_ends_what_is_only_shown_and_not_what_is_kept(
     ) as stream:  # fmt: skip
         assert stream.stdout is not None
         while stream.poll() is None:
-            event = injected()
+            event = injected(endpoints)
             after += [event] if stream.stdout.closed else []
             if not stream.stdout.closed and stream.stdout.readline():
                 stream.stdout.close()

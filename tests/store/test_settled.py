@@ -68,7 +68,7 @@ def test_a_listing_without_the_file_damages_nothing() -> None:
     fs = Forgetful(one.bucket, lambda: one.ms)
     fs.hidden = one.path
     tape = Tape(fs)
-    assert [name for name, _ in unsettled(tape, VENUE)] == [NAME]
+    assert [name for name, _ in unsettled(tape, VENUE, tape.coverage(VENUE, "funding").claims)] == [NAME]
     assert repair(tape, tape.verify(), "mender") == []
     assert one.found() == []
 
@@ -123,7 +123,7 @@ def test_the_interval_of_a_contract_says_from_when_on_one_is_missed(minutes, lea
 def test_an_unreadable_list_of_contracts_is_no_reason_to_say_nothing() -> None:
     one = World()
     one.bucket.objects[f"perptape/instruments/{VENUE}.parquet"] = (b"broken", "broken", one.ms)
-    assert list(unsettled(one.tape, VENUE)) == []
+    assert list(unsettled(one.tape, VENUE, one.tape.coverage(VENUE, "funding").claims)) == []
     del one.bucket.objects[one.path]
-    ((_, found),) = unsettled(one.tape, VENUE)
+    ((_, found),) = unsettled(one.tape, VENUE, one.tape.coverage(VENUE, "funding").claims)
     assert found[0].start == START

@@ -95,7 +95,7 @@ def verify(
     left.leave(settings, left.verified(settings, code, len(found), now(), told))
     if found or form != options.Format.table:
         output.emit(damage(found), form.value, to)
-    for line in [*lines, *map(str, agreed), *([] if logged is None else unadopted.notes(logged))]:
+    for line in [*lines, *map(str, agreed), *unadopted.notes(logged)]:
         output.note(logs.redacted(line, settings.secrets))
     for line in [] if audit is None else warnings(audit.outcomes):
         output.error(logs.redacted(line, settings.secrets))
@@ -106,11 +106,11 @@ def verify(
     return code
 
 
-def unread(logs: Left | None) -> list[Finding]:
+def unread(logs: Left) -> list[Finding]:
     """A finding for each log that cannot be read, by its whole path: it need not be in the store. Pure."""
     from perptape.store.verify import Finding
 
-    return [Finding(path, "log", why) for path, why in (() if logs is None else logs.unreadable)]
+    return [Finding(path, "log", why) for path, why in logs.unreadable]
 
 
 def place(catalog: str | None, settings: Settings, order: Order | None) -> places.Place:

@@ -12,23 +12,23 @@ if TYPE_CHECKING:
     from perptape.store.log_left import Left
 
 
-def look(tape: Catalog, settings: Settings) -> Left | None:
-    """What is left in the logs of a tape; None where there is no place for them on this machine. Changes nothing. Raises StoreError."""
+def look(tape: Catalog, settings: Settings) -> Left:
+    """What is left in the logs of a tape; nothing where there is no place for them on this machine. Changes nothing. Raises StoreError."""
     from perptape.store.log_disk import LocalLogDisk
-    from perptape.store.log_left import left
+    from perptape.store.log_left import Left, left
     from perptape.store.log_place import logs_of
 
     disk = LocalLogDisk()
     logs = logs_of(tape, settings.state, disk)
-    return None if logs is None else left(logs, disk)
+    return Left("", "") if logs is None else left(logs, disk)
 
 
 def tell(tape: Catalog, settings: Settings) -> None:
     """Says on stderr what `look` found. Raises StoreError."""
     found = look(tape, settings)
-    for line in [] if found is None else notes(found):
+    for line in notes(found):
         output.note(line)
-    for _, line in () if found is None else found.unreadable:
+    for _, line in found.unreadable:
         output.error(line)
 
 

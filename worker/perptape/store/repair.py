@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
+
 from perptape.claims import Claim, grid_step
 from perptape.datasets import DATASETS
 from perptape.datasets.base import Dataset
@@ -42,11 +44,12 @@ def _written_down(tape: Tape, venue: str, kind: Dataset) -> Iterator[str]:
     made = tape.made()
     assert made is not None
     files = DataFiles(venue, kind, made.layout)
+    claims = tape.coverage(venue, kind.name).claims
     lost: dict[str, list[Interval]] = {}
-    for claim, missing in claimed_without_rows(tape, venue, kind):
+    for claim, missing in claimed_without_rows(tape, kind, claims):
         gone = _gone(tape.fs, files, claim, missing)
         lost.setdefault(claim.instrument, []).extend(gone)
-    for instrument, spans in unsettled(tape, venue) if kind is FUNDING else ():
+    for instrument, spans in unsettled(tape, venue, claims) if kind is FUNDING else ():
         lost.setdefault(instrument, []).extend(one for one in spans if not _settled(tape.fs, files, instrument, one))
     now = tape.fs.now()
     for instrument, spans in lost.items():
@@ -57,26 +60,25 @@ def _written_down(tape: Tape, venue: str, kind: Dataset) -> Iterator[str]:
 
 
 def _settled(fs: FileSystem, files: DataFiles, instrument: str, bare: Interval) -> bool:
-    """Whether a file, each being asked for by its name, holds a settlement of this time: a listing may have left it out."""
-    for place in holders(files, instrument, [bare.start], len(bare)):
-        try:
-            rows = files.decode(place, fs.read(place.path).data)
-        except (Absent, InTheWay):
-            continue
-        if any(time // NS in bare for time in rows["ts_event"].to_pylist()):
-            return True
-    return False
+    """Whether a file holds a settlement of this time."""
+    held = _held(fs, files, instrument, [bare.start], len(bare))
+    return any(time // NS in bare for rows in held for time in rows["ts_event"].to_pylist())
 
 
 def _gone(fs: FileSystem, files: DataFiles, claim: Claim, missing: Sequence[int]) -> list[Interval]:
-    """The slots of a claim whose rows are in no file, each file being asked for by its name."""
+    """The slots of a claim whose rows are in no file."""
     step = grid_step(claim.grid)
     assert step is not None
     there: set[int] = set()
-    for place in holders(files, claim.instrument, missing, step):
-        try:
-            rows = files.decode(place, fs.read(place.path).data)
-        except (Absent, InTheWay):
-            continue
+    for rows in _held(fs, files, claim.instrument, missing, step):
         there |= slots_with_rows(files.kind, rows, claim)
     return [Interval(slot, slot + step) for slot in missing if slot not in there]
+
+
+def _held(fs: FileSystem, files: DataFiles, instrument: str, starts: Sequence[int], step: int) -> Iterator[pa.Table]:
+    """The rows of each file that may hold those of slots, asked for by its name: a listing may have left it out."""
+    for place in holders(files, instrument, starts, step):
+        try:
+            yield files.decode(place, fs.read(place.path).data)
+        except (Absent, InTheWay):
+            continue

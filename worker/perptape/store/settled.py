@@ -9,22 +9,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
-from perptape.claims import SETTLED
+from perptape.claims import SETTLED, Claim
 from perptape.datasets.funding import FUNDING, LONGEST, too_long
 from perptape.datasets.instruments import SeenInstrument
+from perptape.instruments import END_OF_TIME
 from perptape.interval import HOUR, MINUTE, NS, Interval, intersection, union
 from perptape.store.catalog import Catalog
 from perptape.store.parquet import Unreadable
 
 USUAL = 8 * HOUR
 """ms: contracts settle as often or more often, but for few; one that settles every hour now may have settled so before."""
-EVER = 1 << 62
 
 
-def unsettled(catalog: Catalog, venue: str) -> Iterator[tuple[str, list[Interval]]]:
-    """Instruments with the times (ms) that are claimed complete and must hold settlements of which there is none. Raises StoreError."""
+def unsettled(catalog: Catalog, venue: str, claims: Iterable[Claim]) -> Iterator[tuple[str, list[Interval]]]:
+    """Instruments with the times (ms) that are claimed complete and must hold settlements of which there is none. `claims`: of the
+    venue's funding. Raises StoreError."""
     claimed: dict[str, list[Interval]] = {}
-    for claim in catalog.coverage(venue, FUNDING.name).claims:
+    for claim in claims:
         if claim.grid == SETTLED and claim.kind == "complete":
             claimed.setdefault(claim.instrument, []).append(claim.span)
     if not claimed:
@@ -48,9 +49,8 @@ def unsettled(catalog: Catalog, venue: str) -> Iterator[tuple[str, list[Interval
 def living(lives: Iterable[SeenInstrument], known: Sequence[int]) -> tuple[Interval, ...]:
     """When settlements are expected: while listed; from the first one that is known on where nobody knows since when. Pure."""
     first = known[0] if known else 0
-    found = [(one.instrument.listed, one.instrument.delisted) for one in lives] or [(None, None)]
-    spans = [(first if since is None else since, EVER if end is None else end) for since, end in found]
-    return union(Interval(start, end) for start, end in spans if start < end)
+    known_since = [(first if one.instrument.listed is None else one.instrument.listed, one.instrument.life.end) for one in lives]
+    return union(Interval(start, end) for start, end in known_since or [(first, END_OF_TIME)] if start < end)
 
 
 def shortest(lives: Iterable[SeenInstrument]) -> int:

@@ -58,7 +58,7 @@ def findings(catalog: Catalog, form: Format) -> list[Finding]:
         if dataset not in DATASETS:
             out.extend(_instruments(catalog.fs, place, venue))
         else:
-            out.extend(_claims_without_rows(catalog, venue, DATASETS[dataset], form))
+            out.extend(_claims_without_rows(catalog, venue, DATASETS[dataset], form, known.coverage.claims))
     for kind in DATASETS.values():
         for path, count in unclaimed(catalog.fs, kind, form, spoken.get(kind.name, {})):
             files = "1 data file is" if count == 1 else f"{count} data files are"
@@ -143,15 +143,15 @@ def _stray(entry: Entry, ours: Sequence[str]) -> bool:
     return bool(inside) and entry.path.count("/") != inside[0].count("/") + 2
 
 
-def _claims_without_rows(catalog: Catalog, venue: str, kind: Dataset, form: Format) -> Iterator[Finding]:
+def _claims_without_rows(catalog: Catalog, venue: str, kind: Dataset, form: Format, claims: Sequence[Claim]) -> Iterator[Finding]:
     files, paths = DataFiles(venue, kind, form), set[str]()
-    for claim, missing in claimed_without_rows(catalog, venue, kind):
+    for claim, missing in claimed_without_rows(catalog, kind, claims):
         where = layout.coverage(venue, kind.name)
         first = layout.iso(missing[0] * NS)
         text = f"{claim.instrument} {claim.grid}: {len(missing)} slots are claimed and have no row, the first at {first}"
         yield Finding(where, "claim", text)
         paths |= {place.path for place in holders(files, claim.instrument, missing, grid_step(claim.grid) or 1)}
-    for instrument, spans in unsettled(catalog, venue) if kind is FUNDING else ():
+    for instrument, spans in unsettled(catalog, venue, claims) if kind is FUNDING else ():
         text = f"{instrument}: {span(total(spans))} are claimed complete and have no settlement, from {layout.iso(spans[0].start * NS)}"
         yield Finding(layout.coverage(venue, kind.name), "claim", text)
     for path in sorted(paths) if isinstance(catalog.fs, Folder) else ():  # no object store can have a folder there
@@ -167,10 +167,9 @@ def _in_the_way(fs: FileSystem, path: str) -> Iterator[Finding]:
         yield Finding(path, "stray", str(error))
 
 
-def claimed_without_rows(catalog: Catalog, venue: str, kind: Dataset) -> Iterator[tuple[Claim, list[int]]]:
+def claimed_without_rows(catalog: Catalog, kind: Dataset, claims: Iterable[Claim]) -> Iterator[tuple[Claim, list[int]]]:
     """Claims of complete slots, each with the starts (ms) of those for which there is no row."""
-    coverage = catalog.coverage(venue, kind.name)
-    claims = [c for c in coverage.claims if c.kind == "complete" and grid_step(c.grid) is not None]
+    claims = [c for c in claims if c.kind == "complete" and grid_step(c.grid) is not None]
     if not claims:
         return
     try:
