@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 
 import pyarrow as pa
 
 from perptape.collect.report import holes, standings
-from perptape.coverage import Coverage
 from perptape.datasets import DATASETS
-from perptape.datasets.instruments import SeenInstrument
 from perptape.errors import UsageError
 from perptape.exchanges.registry import VENUES
-from perptape.store import layout
 from perptape.store.catalog import Catalog
 from perptape.store.made import Made
+from perptape.store.reading import Reading, kept_aside
 
 GAPS = pa.schema(
     [
@@ -46,36 +43,19 @@ class Library(Catalog):
         """
         venues, datasets = _chosen("venue", venue, VENUES), _chosen("dataset", dataset, DATASETS)
         at = time.time_ns() // 1_000_000 if now is None else now
-        heard = _Heard(self)
+        reading = Reading(self)
         rows = [
             (one.venue, one.dataset, one.instrument, one.grid, kind, hole.start, hole.end, reason or None)
-            for one, kind, hole, reason in holes(standings(heard, at, venues, datasets))
+            for one, kind, hole, reason in holes(standings(reading, at, venues, datasets))
         ]
-        for line in heard.unread:
-            self.left_out(line)
+        for _, _, line in reading.unread:
+            self.left_out(left_out(line))
         return pa.table([list(column) for column in zip(*rows, strict=True)] or [[] for _ in GAPS], schema=GAPS)
-
-
-@dataclass(slots=True)
-class _Heard:
-    """A catalog that is asked for standings. `unread`: one line for each object of which it could not say what it claims."""
-
-    catalog: Catalog
-    unread: list[str] = field(default_factory=list)
-
-    def coverage(self, venue: str, dataset: str) -> Coverage:
-        known = self.catalog.known(venue, dataset)
-        self.unread += map(left_out, known.unreadable)
-        return known.coverage
-
-    def instruments(self, venue: str) -> Sequence[SeenInstrument]:
-        return self.catalog.instruments(venue)
 
 
 def left_out(line: str) -> str:
     """What is said of something that cannot be read: of an object that it is left out, and what mends it. Pure."""
-    kept = line.startswith((layout.SEGMENTS, layout.COVERAGE))
-    return f"{line}; what it says of holes is left out: `perptape publish` keeps it aside" if kept else line
+    return f"{line}; what it says of holes is left out: `perptape publish` keeps it aside" if kept_aside(line) else line
 
 
 def _chosen(what: str, name: str | None, among: Iterable[str]) -> tuple[str, ...]:

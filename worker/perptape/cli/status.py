@@ -12,18 +12,17 @@ from perptape.cli.shell import OK, PARTLY, now
 from perptape.interval import SECOND
 from perptape.output import Listing
 from perptape.settings import Settings
-from perptape.store import layout
 from perptape.times import iso, span
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from perptape.cli.tapes import Reading
     from perptape.collect.report import Standing
     from perptape.datasets.instruments import SeenInstrument
     from perptape.instruments import Instrument
     from perptape.interval import Interval
     from perptape.standing import Status
+    from perptape.store.reading import Reading
 
 STATUSES: tuple[Status, ...] = ("complete", "sampled", "empty", "unproven", "pending", "open", "lost")
 
@@ -81,9 +80,10 @@ def _standings(
     settings: Settings, catalog: str | None, file: str | None, exchange: list[str] | None, dataset: list[str] | None
 ) -> tuple[Reading, list[Standing]]:
     """The catalog as it was read, and the standings."""
-    from perptape.cli.tapes import Reading, reader
+    from perptape.cli.tapes import reader
     from perptape.collect.report import standings
     from perptape.datasets import DATASETS
+    from perptape.store.reading import Reading
 
     store, spec = None, None
     if file is not None:
@@ -105,11 +105,11 @@ def _distrusted(found: Sequence[Standing]) -> None:
 
 def _unread(opened: Reading) -> bool:
     """Says which objects could not be read, so that what they claimed is missing above. Whether there are any."""
-    lines = [(*of, line) for of, known in sorted(opened.known.items()) for line in known.unreadable]
-    for venue, dataset, line in lines:
-        kept = line.startswith((layout.SEGMENTS, layout.COVERAGE))
-        output.error(f"{venue} {dataset}: {line}{'; `perptape publish` keeps it aside' if kept else ''}")
-    return bool(lines)
+    from perptape.store.reading import kept_aside
+
+    for venue, dataset, line in opened.unread:
+        output.error(f"{venue} {dataset}: {line}{'; `perptape publish` keeps it aside' if kept_aside(line) else ''}")
+    return bool(opened.unread)
 
 
 def lifetimes(venue: str, seen: Iterable[SeenInstrument]) -> list[str]:

@@ -16,7 +16,6 @@ from perptape.errors import StoreError, UsageError
 from perptape.interval import MINUTE, Interval
 from perptape.pod.keys import s3_keys
 from perptape.store.catalog import Catalog, StoreOptions
-from perptape.store.coverage import Known
 from perptape.store.tape import Tape
 
 if TYPE_CHECKING:
@@ -58,30 +57,6 @@ def reader(place: Place) -> Catalog:
     if found.made() is None:
         raise NoTape(f"there is no tape at {place.location}: `perptape run FILE` makes one, or name another with --catalog")
     return found
-
-
-@dataclass(slots=True)
-class Reading:
-    """A catalog that is read once, venue by venue and dataset by dataset. `spec`: of all wants only those of this collection."""
-
-    catalog: Catalog
-    spec: str | None = None
-    known: dict[tuple[str, str], Known] = field(default_factory=dict)
-    """What was read, with what could not be."""
-    _instruments: dict[str, tuple[SeenInstrument, ...]] = field(default_factory=dict)
-
-    def coverage(self, venue: str, dataset: str) -> Coverage:
-        if (venue, dataset) not in self.known:
-            self.known[venue, dataset] = self.catalog.known(venue, dataset)
-        found = self.known[venue, dataset].coverage
-        if self.spec is None:
-            return found
-        return Coverage.of(found.claims, (want for want in found.wants if want.spec == self.spec), found.damage, trusted=found.trusted)
-
-    def instruments(self, venue: str) -> tuple[SeenInstrument, ...]:
-        if venue not in self._instruments:
-            self._instruments[venue] = self.catalog.instruments(venue)
-        return self._instruments[venue]
 
 
 class Keeping:
