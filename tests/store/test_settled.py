@@ -40,7 +40,8 @@ class World:
 def test_settlements_whose_file_is_gone_are_found_and_asked_for_again() -> None:
     one = World()
     assert one.found() == []
-    del one.bucket.objects[one.path]
+    for path in [one.path, *(each for each in one.bucket.objects if each.startswith("perptape/held"))]:
+        del one.bucket.objects[path]  # its rows were never counted, as an older perptape leaves a store
     assert one.found() == [("claim", f"perptape/coverage/{VENUE}/funding")]
     assert "1d 16h are claimed complete and have no settlement" in one.tape.verify()[0].message
     (said,) = repair(one.tape, one.tape.verify(), "mender")

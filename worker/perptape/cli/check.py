@@ -191,12 +191,14 @@ def in_short(one: Outcome) -> str:
 def remedy(kinds: Collection[Kind]) -> str:
     """The commands that mend findings of these kinds. Pure."""
     said = []
-    if not {"unreadable", "claim"}.isdisjoint(kinds):
+    if not {"unreadable", "claim", "rows"}.isdisjoint(kinds):
         said.append("`perptape verify --repair` keeps broken files aside, and the next run asks for what is gone")
     elif not {"unpublished", "coverage"}.isdisjoint(kinds):
         said.append(
             "`perptape publish` mends what can still be read elsewhere, and an hour after it was written puts aside what cannot be read"
         )
+    if "rows" in kinds:
+        said.append("a file that a backup has is to be put back before that: liquidations can be had nowhere else")
     if "unclaimed" in kinds:
         said.append(
             "what no coverage speaks of `perptape run FILE` asks for again while its venue serves it; restore a backup for the rest"

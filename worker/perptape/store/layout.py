@@ -18,7 +18,7 @@ DATA, OWN = "data", "perptape"
 STORE = f"{OWN}/store.json"
 SEGMENTS, COVERAGE, INSTRUMENTS = f"{OWN}/segments", f"{OWN}/coverage", f"{OWN}/instruments"
 REVISIONS, QUARANTINE = f"{OWN}/revisions", f"{OWN}/quarantine"
-SAMPLES = f"{OWN}/samples"
+SAMPLES, HELD = f"{OWN}/samples", f"{OWN}/held"
 TEMPORARY, LEASE = f"{OWN}/tmp", f"{OWN}/lease.json"
 DAY_NS = DAY * NS
 LATEST_AFTER_EVENT = DAY + 5 * MINUTE
@@ -118,6 +118,16 @@ def revisions(venue: str, dataset: str, instrument: str, span: Span) -> str:
 def samples(venue: str, dataset: str) -> str:
     """The folder of what audits sampled: no part of the data, and never published."""
     return _below(SAMPLES, venue, dataset)
+
+
+def held(venue: str, dataset: str, month: str | None = None) -> str:
+    """The folder of how many rows data files had when segments of theirs went: one for each month of files."""
+    return _below(HELD, venue, dataset) + ("" if month is None else f"/{month}")
+
+
+def held_month(span_start: int) -> str:
+    """``2025-12``, of the first ts_init (ns) of a file."""
+    return iso(span_start)[:7]
 
 
 def quarantine(venue: str, dataset: str) -> str:

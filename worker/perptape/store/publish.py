@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from perptape.claims import Claim
 from perptape.errors import Newer, StoreError
-from perptape.store import fold, layout, quarantine, revision
+from perptape.store import fold, held, layout, quarantine, revision
 from perptape.store.coverage import CoverageFiles, Sayings, coverage_files, encode_coverage, of_segment
 from perptape.store.deadline import Bounded, Late
 from perptape.store.filesystem import Absent, Conflict, Entry
@@ -176,8 +176,7 @@ class Publisher:
         before = covered.all
         after = before.joined([Sayings(again), *(of_segment(s) for s in segments)])
         if after != before:
-            name = layout.coverage_name(self.fs.now(), f"{self.writer}.{next(self._count)}")
-            self.fs.create(layout.coverage_file(self.venue, self.landing.dataset, name), encode_coverage(after))
+            self.fs.create(layout.coverage_file(self.venue, self.landing.dataset, self._name()), encode_coverage(after))
 
     def retire(self, broken: Sequence[str]) -> None:
         """Coverage files that cannot be read are kept aside and go, where one that can be read says what is known."""
@@ -192,24 +191,33 @@ class Publisher:
         old = fold.old_enough([e for e in listed if e.path in segments], self.fs.now(), self.keep)
         if not old:
             return []
-        absent = self.absent([segments[e.path] for e in old])
+        damage, garbled = quarantine.damage_records(self.fs, self.venue, self.landing.dataset)  # before the rows are counted
+        absent, rows = self.absent([segments[e.path] for e in old])
         there = {e.path: segments[e.path] for e in old if not absent or not fold.places(self.landing, segments[e.path]) & absent}
         told = {id(s) for s in fold.said(list(there.values()), self.covered().all)}
-        return [path for path, segment in there.items() if id(segment) in told]
+        paths = [path for path, segment in there.items() if id(segment) in told]
+        if paths and not garbled:
+            for line in held.keep(self.fs, self.venue, self.landing.dataset, held.counted(rows, damage), self._name(), self.keep):
+                self._damaged(line)
+        return paths
 
-    def absent(self, segments: Sequence[Segment]) -> set[Place]:
-        """The files that, read back, miss something of the segments."""
-        missing = set()
+    def absent(self, segments: Sequence[Segment]) -> tuple[set[Place], dict[Place, int]]:
+        """(the files that, read back, miss something of the segments; how many rows each has that could be read)."""
+        missing, rows = set(), {}
         for part in self._parts.of(segments):
             try:
                 base = self.landing.decode(part.place, self.fs.read(part.place.path).data)
             except StoreError:
                 missing.add(part.place)
                 continue
+            rows[part.place] = base.num_rows
             done = fold.folded(self.landing, base, part)
             if done.rows is not None or revision.missing(self.fs, self.venue, self.landing.dataset, part.place, done.revised).num_rows:
                 missing.add(part.place)
-        return missing
+        return missing, rows
+
+    def _name(self) -> str:
+        return layout.coverage_name(self.fs.now(), f"{self.writer}.{next(self._count)}")
 
     def delete_segments(self, paths: Sequence[str]) -> None:
         for path in paths:

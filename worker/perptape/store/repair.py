@@ -6,7 +6,7 @@ record. Nothing is taken from a listing: a file is absent when reading it says s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -17,7 +17,7 @@ from perptape.datasets.base import Dataset
 from perptape.datasets.funding import FUNDING
 from perptape.errors import StoreError
 from perptape.interval import NS, Interval, union
-from perptape.store import layout, quarantine
+from perptape.store import held, layout, quarantine
 from perptape.store.filesystem import Absent, FileSystem, InTheWay
 from perptape.store.landing import DataFiles
 from perptape.store.settled import unsettled
@@ -36,6 +36,8 @@ def repair(tape: Tape, found: Sequence[Finding], writer: str) -> list[str]:
     lines = [line for one in reports for line in (*one.damaged, *([one.error] if one.error else []))]
     for venue, dataset in tape.datasets():
         if dataset in DATASETS:
+            # first: any record of damage is taken to know of the whole file
+            lines += _fewer(tape, venue, DATASETS[dataset], {one.path for one in found if one.kind == "rows"})
             lines += _written_down(tape, venue, DATASETS[dataset])
     return lines
 
@@ -57,6 +59,19 @@ def _written_down(tape: Tape, venue: str, kind: Dataset) -> Iterator[str]:
             quarantine.lost(tape.fs, venue, kind.name, instrument, span, now)
             text = f"{layout.iso(span.start * NS)} to {layout.iso(span.end * NS)}"
             yield f"{venue} {kind.name} {instrument}: {text} is claimed and not there: written down as lost, the next run asks again"
+
+
+def _fewer(tape: Tape, venue: str, kind: Dataset, paths: Collection[str]) -> Iterator[str]:
+    """Of files that once had more rows, and have not got them back by now."""
+    made = tape.made()
+    assert made is not None
+    files = DataFiles(venue, kind, made.layout)
+    known = held.held_files(tape.fs, venue, kind.name).all if paths else held.Held()
+    now = tape.fs.now()
+    for place, there, were in held.fewer(tape.fs, files, known, {}, paths):
+        assert place.span is not None
+        quarantine.lost(tape.fs, venue, kind.name, place.instrument, held.masked(kind.name, place.span), now)
+        yield f"{place.path}: {were - (there or 0)} rows that it held are gone: written down, the next run asks for what is claimed of them"
 
 
 def _settled(fs: FileSystem, files: DataFiles, instrument: str, bare: Interval) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -16,7 +16,7 @@ from perptape.datasets.base import Dataset, Format
 from perptape.datasets.funding import FUNDING
 from perptape.interval import MINUTE, NS, floor, slot_of, slots, total
 from perptape.store import coverage as covered
-from perptape.store import fold, layout
+from perptape.store import fold, held, layout
 from perptape.store.filesystem import Absent, Entry, FileSystem, InTheWay
 from perptape.store.folder import Folder
 from perptape.store.landing import DataFiles, Landing, Place, landing
@@ -28,7 +28,9 @@ from perptape.times import span
 if TYPE_CHECKING:
     from perptape.store.catalog import Catalog
 
-Kind = Literal["unreadable", "order", "duplicate", "overlap", "name", "claim", "stray", "coverage", "unpublished", "unclaimed", "log"]
+Kind = Literal[
+    "unreadable", "order", "duplicate", "overlap", "name", "claim", "stray", "coverage", "unpublished", "unclaimed", "rows", "log"
+]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -43,14 +45,17 @@ class Finding:
 def findings(catalog: Catalog, form: Format) -> list[Finding]:
     """Order, duplicates, overlaps, readability and checksums, names against contents, strays, and claims against rows."""
     out: list[Finding] = []
+    there = catalog.datasets()
+    held_before, counts = {pair: held.held_files(catalog.fs, *pair) for pair in there}, dict[str, int | None]()
     for kind in DATASETS.values():
-        out.extend(_data_files(catalog.fs, kind, form))
+        out.extend(_data_files(catalog.fs, kind, form, counts))
     out.extend(_strays(catalog.fs, form))
     spoken: dict[str, dict[str, frozenset[str] | None]] = {}
-    for venue, dataset in catalog.datasets():
+    for venue, dataset in there:
         place = landing(venue, dataset, form)
         if place is None:
             continue
+        out.extend(_rows(catalog.fs, place, held_before[venue, dataset], counts))
         known = catalog.known(venue, dataset)
         spoken.setdefault(dataset, {})[venue] = None if known.unreadable else spoken_of(known.coverage)
         out.extend(Finding(_path_in(line, layout.coverage(venue, dataset)), "coverage", line) for line in known.unreadable)
@@ -67,7 +72,8 @@ def findings(catalog: Catalog, form: Format) -> list[Finding]:
     return sorted(set(out))
 
 
-def _data_files(fs: FileSystem, kind: Dataset, form: Format) -> Iterator[Finding]:
+def _data_files(fs: FileSystem, kind: Dataset, form: Format, counts: dict[str, int | None]) -> Iterator[Finding]:
+    """`counts` is told how many rows each file has, by its path; None of what cannot be read."""
     files = DataFiles("", kind, form)
     spans: dict[str, list[tuple[layout.Span, str]]] = {}
     for entry in fs.list(files.folder):
@@ -75,7 +81,7 @@ def _data_files(fs: FileSystem, kind: Dataset, form: Format) -> Iterator[Finding
         if named is None or not entry.path.startswith(f"{files.folder}/{named[0]}/"):
             continue
         spans.setdefault(named[0], []).append((named[1], entry.path))
-        yield from _data_file(fs, files, Place(entry.path, *named))
+        yield from _data_file(fs, files, Place(entry.path, *named), counts)
     for found in spans.values():
         ordered = sorted(found)
         for (a, _), (b, path) in itertools.pairwise(ordered):
@@ -83,13 +89,15 @@ def _data_files(fs: FileSystem, kind: Dataset, form: Format) -> Iterator[Finding
                 yield Finding(path, "overlap", f"covers times that {a.name}.parquet covers too: readers see such rows twice")
 
 
-def _data_file(fs: FileSystem, files: DataFiles, place: Place) -> Iterator[Finding]:
+def _data_file(fs: FileSystem, files: DataFiles, place: Place, counts: dict[str, int | None]) -> Iterator[Finding]:
     try:
         data = fs.read(place.path).data
         rows = files.decode(place, data)
+        counts[place.path] = rows.num_rows
     except Absent:
         return
     except Unreadable as error:
+        counts[place.path] = None
         yield Finding(place.path, "unreadable", str(error))
         return
     assert place.span is not None
@@ -107,6 +115,15 @@ def _data_file(fs: FileSystem, files: DataFiles, place: Place) -> Iterator[Findi
     once = files.joined([rows, rows.slice(0, 0)])[0].num_rows
     if once != rows.num_rows:
         yield Finding(place.path, "duplicate", f"holds {rows.num_rows - once} rows twice")
+
+
+def _rows(fs: FileSystem, place: Landing, known: held.HeldFiles, counts: Mapping[str, int | None]) -> Iterator[Finding]:
+    """Data files that once had more rows than now."""
+    yield from (Finding(path, "unreadable", line) for path, line in known.broken)
+    if isinstance(place, DataFiles):
+        for where, there, were in held.fewer(fs, place, known.all, counts):
+            text = f"is gone with the {were} rows that it held" if there is None else f"has {there} rows and held {were} once"
+            yield Finding(where.path, "rows", text)
 
 
 def _path_in(line: str, other: str) -> str:
