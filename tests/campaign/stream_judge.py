@@ -130,7 +130,13 @@ class StreamJudge:
         span, start, end = state.span, self._seconds(state.span.start), self._seconds(state.span.end)
         if state.reason == "disk full":
             faults = self._market.schedule.of("disk full", "store away")
-            return "" if any(self._touches(fault, span, 600) for fault in faults) else "though there was room"
+            small = bool(self._market.schedule.of("disk full"))  # of such a schedule: a burst uses it up between two flushes
+            used_up = (
+                small
+                and len(span) <= 3 * self._near * SECOND
+                and any(self._touches(one, span) for one in self._market.schedule.of("burst"))
+            )
+            return "" if used_up or any(self._touches(fault, span, 600) for fault in faults) else "though there was room"
         listened = listening(self._feed.connections, instrument, self._market.start, self._flushed)
         if heard := self._heard(span, listened, "somebody listened"):
             return heard
