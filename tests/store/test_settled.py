@@ -6,6 +6,7 @@ import pytest
 
 from perptape.datasets.instruments import SeenInstrument
 from perptape.interval import DAY, HOUR, MINUTE, Interval
+from perptape.store import parquet
 from perptape.store.repair import repair
 from perptape.store.settled import bare, living, shortest, unsettled
 from perptape.store.tape import Tape
@@ -100,7 +101,27 @@ def spans(*pairs: tuple[float, float]) -> list[Interval]:
 )
 def test_what_must_hold_settlements(claimed, known, found) -> None:
     shown = list(bare(spans(*claimed), at(*known), 8 * HOUR + MINUTE))
-    assert [(round((one.start - START) / HOUR, 3), (one.end - START) / HOUR) for one in shown] == found
+    assert shown == [Interval(at(start)[0] + (start in known), at(end)[0]) for start, end in found], "a known settlement is not lost"
+
+
+def test_claims_of_other_kinds_and_of_unlisted_time_hold_no_settlement() -> None:
+    one = World()
+    del one.bucket.objects[one.path]
+    claims = one.tape.coverage(VENUE, "funding").claims
+    assert list(unsettled(one.tape, VENUE, [replace(each, kind="asked") for each in claims])) == []
+    early = [replace(each, start=each.start - 40 * DAY, end=each.start - 20 * DAY) for each in claims]
+    assert list(unsettled(one.tape, VENUE, early)) == [], "the contract was not listed yet"
+
+
+def test_what_a_newer_perptape_wrote_or_is_damaged_ends_no_check(monkeypatch) -> None:
+    one = World()
+    monkeypatch.setattr(parquet, "VERSION", parquet.VERSION + 1)
+    list(write(one.tape, lambda: one.ms, "newer", [VENUE], ["funding"]))
+    monkeypatch.undo()
+    assert {kind for kind, _ in one.found()} == {"coverage"}
+    damaged = World()
+    damaged.bucket.objects[damaged.path] = (b"PAR1 cut", "broken", damaged.ms)
+    assert damaged.found() == [("unreadable", damaged.path)]
 
 
 def test_nothing_is_expected_while_a_contract_is_not_listed() -> None:

@@ -88,6 +88,33 @@ def test_current_values_that_were_fetched_once_are_nothing_wrong() -> None:
     assert one.found() == [("unclaimed", f"data/{FOLDERS['funding']}/{NAME}")]
 
 
+@pytest.mark.parametrize("before", ["open_interest", "funding"])
+def test_what_is_published_for_the_first_time_while_verify_reads_is_not_nobodys(before: str) -> None:
+    one = World()
+    list(write(one.tape, lambda: one.ms, "w", [VENUE], [before]))
+    one.published()
+    done: list[None] = []
+
+    def published(call: str, path: str) -> None:
+        if not done and call == "read" and path.startswith("perptape/coverage/"):
+            done.append(None)
+            writer = Tape(MemoryFileSystem(one.bucket, lambda: one.ms))
+            list(write(writer, lambda: one.ms, "new", [VENUE, OTHER]))
+            writer.publish(clock=lambda: 0.0, lease=False)
+
+    assert Tape(MemoryFileSystem(one.bucket, lambda: one.ms, after=published)).verify() == []
+    assert done
+
+
+def test_a_file_that_cannot_be_read_or_is_elsewhere_is_not_found_a_second_time() -> None:
+    one = World().written().without(f"perptape/coverage/{VENUE}/funding")
+    for path in one.paths(f"data/{FOLDERS['funding']}/{NAME}"):
+        one.bucket.objects[path] = (b"broken", "broken", one.ms)
+    (path,) = one.paths(f"data/{FOLDERS['liquidations']}/{NAME}")[:1]
+    one.bucket.objects[f"data/elsewhere/{NAME}/{path.rsplit('/')[-1]}"] = one.bucket.objects[path]
+    assert {kind for kind, _ in one.found()} == {"unreadable"}
+
+
 def test_where_coverage_cannot_be_read_that_alone_is_said() -> None:
     one = World().written()
     for path in one.paths(f"perptape/coverage/{VENUE}/funding"):

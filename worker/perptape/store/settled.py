@@ -12,6 +12,7 @@ from itertools import pairwise
 from perptape.claims import SETTLED, Claim
 from perptape.datasets.funding import FUNDING, LONGEST, too_long
 from perptape.datasets.instruments import SeenInstrument
+from perptape.errors import Newer
 from perptape.instruments import END_OF_TIME
 from perptape.interval import HOUR, MINUTE, NS, Interval, intersection, union
 from perptape.store.catalog import Catalog
@@ -32,7 +33,7 @@ def unsettled(catalog: Catalog, venue: str, claims: Iterable[Claim]) -> Iterator
         return
     try:
         rows = catalog.every_row(FUNDING.name, claimed, tell=lambda line: None)
-    except Unreadable:  # found by its path, as what is left out is
+    except (Unreadable, Newer):  # found by its path, as what is left out is
         return
     times: dict[str, list[int]] = {}
     for name, time in zip(rows["instrument_id"].to_pylist(), rows["ts_event"].to_pylist(), strict=True):
@@ -68,4 +69,4 @@ def bare(claimed: Iterable[Interval], known: Sequence[int], least: int) -> Itera
             yield span
         for before, after in pairwise([span.start, *inside, span.end] if inside else ()):
             if too_long(before, after):
-                yield Interval(before + 1, after)
+                yield Interval(before + 1 if before in inside else before, after)

@@ -5,7 +5,7 @@ Current values that were fetched once are kept without a claim (`fetch-oi --stor
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 import pyarrow.compute as pc
 
@@ -26,17 +26,20 @@ def spoken_of(coverage: Coverage) -> frozenset[str]:
     return frozenset(map(layout.identifier, names))
 
 
-def unclaimed(fs: FileSystem, kind: Dataset, form: Format, spoken: Mapping[str, Collection[str] | None]) -> Iterator[tuple[str, int]]:
+def unclaimed(
+    fs: FileSystem, kind: Dataset, form: Format, spoken: Mapping[str, Collection[str] | None], paths: Iterable[str]
+) -> Iterator[tuple[str, int]]:
     """(the folder of an instrument's data files, how many they are) of each that nothing is said of. `spoken`: the folders by venue of
-    which something is; None for a venue of which something could not be read. Raises StoreError."""
+    which something is; None for a venue of which something could not be read. `paths`: of data files, which were listed before that was
+    read, or what is published meanwhile would seem to be nobody's. Raises StoreError."""
     if kind.name in FETCHED:
         return
     found: dict[str, list[Place]] = {}
     files = DataFiles("", kind, form)
-    for entry in fs.list(files.folder):
-        named = layout.data_name(entry.path)
-        if named is not None and entry.path.startswith(f"{files.folder}/{named[0]}/"):
-            found.setdefault(named[0], []).append(Place(entry.path, *named))
+    for path in paths:
+        named = layout.data_name(path)
+        if named is not None and path.startswith(f"{files.folder}/{named[0]}/"):
+            found.setdefault(named[0], []).append(Place(path, *named))
     for instrument, places in sorted(found.items()):
         said = spoken.get(instrument.rpartition(".")[2].lower(), ())
         if said is not None and instrument not in said and any(_claimed_once(fs, files, place) for place in places):

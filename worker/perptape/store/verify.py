@@ -14,6 +14,7 @@ from perptape.claims import Claim, grid_step
 from perptape.datasets import DATASETS
 from perptape.datasets.base import Dataset, Format
 from perptape.datasets.funding import FUNDING
+from perptape.errors import Newer
 from perptape.interval import MINUTE, NS, floor, slot_of, slots, total
 from perptape.store import coverage as covered
 from perptape.store import fold, held, layout
@@ -45,17 +46,17 @@ class Finding:
 def findings(catalog: Catalog, form: Format) -> list[Finding]:
     """Order, duplicates, overlaps, readability and checksums, names against contents, strays, and claims against rows."""
     out: list[Finding] = []
-    there = catalog.datasets()
-    held_before, counts = {pair: held.held_files(catalog.fs, *pair) for pair in there}, dict[str, int | None]()
+    held_before = {pair: held.held_files(catalog.fs, *pair) for pair in catalog.datasets()}
+    counts: dict[str, int | None] = {}
     for kind in DATASETS.values():
         out.extend(_data_files(catalog.fs, kind, form, counts))
     out.extend(_strays(catalog.fs, form))
     spoken: dict[str, dict[str, frozenset[str] | None]] = {}
-    for venue, dataset in there:
+    for venue, dataset in catalog.datasets():  # after the files were listed: what is published meanwhile is spoken of
         place = landing(venue, dataset, form)
         if place is None:
             continue
-        out.extend(_rows(catalog.fs, place, held_before[venue, dataset], counts))
+        out.extend(_rows(catalog.fs, place, held_before.get((venue, dataset), held.HeldFiles(())), counts))
         known = catalog.known(venue, dataset)
         spoken.setdefault(dataset, {})[venue] = None if known.unreadable else spoken_of(known.coverage)
         out.extend(Finding(_path_in(line, layout.coverage(venue, dataset)), "coverage", line) for line in known.unreadable)
@@ -65,7 +66,7 @@ def findings(catalog: Catalog, form: Format) -> list[Finding]:
         else:
             out.extend(_claims_without_rows(catalog, venue, DATASETS[dataset], form, known.coverage.claims))
     for kind in DATASETS.values():
-        for path, count in unclaimed(catalog.fs, kind, form, spoken.get(kind.name, {})):
+        for path, count in unclaimed(catalog.fs, kind, form, spoken.get(kind.name, {}), counts):
             files = "1 data file is" if count == 1 else f"{count} data files are"
             text = f"{files} here, and no coverage says anything of the contract: what was wanted, is complete or is lost is not known"
             out.append(Finding(path, "unclaimed", text))
@@ -191,7 +192,7 @@ def claimed_without_rows(catalog: Catalog, kind: Dataset, claims: Iterable[Claim
         return
     try:
         rows = catalog.every_row(kind.name, {c.instrument for c in claims}, tell=lambda line: None)
-    except Unreadable:  # found by its path, as what is left out is
+    except (Unreadable, Newer):  # found by its path, as what is left out is
         return
     times = _times(kind, rows)
     for claim in claims:
