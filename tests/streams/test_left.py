@@ -15,6 +15,7 @@ from perptape.store.log import MAKING, RECORDS
 from perptape.store.log_disk import LocalLogDisk
 from perptape.store.log_left import Left, left
 from perptape.store.log_record import Begun, Owner
+from perptape.store.log_space import PAGE, signature
 from perptape.store.logs import Logs
 
 OWNER = Owner("here", "live")
@@ -90,6 +91,17 @@ def test_one_that_cannot_be_read_is_named_with_what_to_do_and_one_kept_aside_is_
     assert everything(logs.root) == before
 
 
+@pytest.mark.parametrize(("data", "why"), [(b"", "its beginning is damaged"), (signature(9) + bytes(PAGE), "a newer perptape wrote it")])
+def test_one_that_is_empty_or_newer_is_what_adoption_says_it_is(logs: Logs, data: bytes, why: str) -> None:
+    """A log has its name only once it is begun: an empty one was emptied."""
+    folder, said = dead(logs, "a"), list[str]()
+    (folder / RECORDS).write_bytes(data)
+    assert list(logs.adopt(said)) == []
+    found = left(logs, DISK)
+    assert (found.unreadable, found.waiting) == (((str(folder), said[0]),), ())
+    assert f"the log a cannot be read: {why}" in said[0]
+
+
 class Watched(LocalLogDisk):
     """Remembers whose lock was asked for."""
 
@@ -103,7 +115,7 @@ class Watched(LocalLogDisk):
 
 def test_of_a_log_that_is_being_begun_nobody_takes_the_lock(logs: Logs) -> None:
     """A streamer that does not get the lock of its new folder at once takes its name for another's."""
-    for name, files in {"bare": (), "locked": ("lock",), "made": ("lock", MAKING), "empty": ("lock", RECORDS)}.items():
+    for name, files in {"bare": (), "locked": ("lock",), "made": ("lock", MAKING)}.items():
         os.makedirs(os.path.join(logs.root, name))
         for file in files:
             Path(logs.root, name, file).touch()

@@ -50,14 +50,16 @@ def left(logs: Logs, disk: LogDisk) -> Left:
 
 def _waits(logs: Logs, disk: LogDisk, folder: str) -> bool:
     """Whether a log of this store is to be brought in. Raises OSError and StoreError where nobody could."""
+    path, lock = os.path.join(folder, RECORDS), os.path.join(folder, "lock")
     try:
-        if not disk.read_at(path := os.path.join(folder, RECORDS), 0, 1) or disk.held(os.path.join(folder, "lock")):
+        disk.read_at(path, 0, 0)
+        if disk.held(lock):
             return False
         _, records, _ = found(disk, path)
     except FileNotFoundError:  # not begun, or brought in since
         return False
     except (OSError, StoreError):
-        if disk.held(os.path.join(folder, "lock")):  # somebody is just bringing it in
+        if disk.held(lock):  # somebody is just bringing it in
             return False
         raise
     return records.head is not None and logs.owner.owns(records.head)
