@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -100,6 +101,47 @@ def test_one_that_is_empty_or_newer_is_what_adoption_says_it_is(logs: Logs, data
     found = left(logs, DISK)
     assert (found.unreadable, found.waiting) == (((str(folder), said[0]),), ())
     assert f"the log a cannot be read: {why}" in said[0]
+
+
+class Disturbed(LocalLogDisk):
+    """Something happens when a log is read for the first time. `stale`: that read fails."""
+
+    def __init__(self, happens: Callable[[], object], *, stale: bool) -> None:
+        super().__init__()
+        self.happens, self.stale = iter([happens]), stale
+
+    def read_at(self, path: str, offset: int, size: int) -> bytes:
+        data = super().read_at(path, offset, size)
+        if size and (happens := next(self.happens, None)) is not None:
+            happens()
+            if self.stale:
+                raise OSError(errno.ESTALE, "Stale file handle")
+        return data
+
+
+@pytest.mark.parametrize("gone", [False, True])
+@pytest.mark.parametrize("data", [None, signature(9) + bytes(PAGE)], ids=["stale", "newer"])
+def test_one_that_somebody_brings_in_while_it_is_read_is_not_called_unreadable(logs: Logs, gone: bool, data: bytes | None) -> None:
+    """The log of a newer perptape is brought in by that one."""
+    folder = dead(logs, "a")
+    if data is not None:
+        (folder / RECORDS).write_bytes(data)
+    with ExitStack() as lock:
+
+        def adopting() -> None:
+            assert lock.enter_context(DISK.locked(str(folder / "lock"), wait=False))
+            if gone:
+                (folder / RECORDS).unlink()
+                lock.close()
+
+        assert left(logs, Disturbed(adopting, stale=data is None)) == Left(logs.root, f"{logs.root}-damaged")
+    assert (folder / RECORDS).exists() != gone
+
+
+def test_one_that_nobody_brings_in_and_that_cannot_be_read_is_named_with_what_the_disk_said(logs: Logs) -> None:
+    dead(logs, "a")
+    [(_, why)] = left(logs, Disturbed(lambda: None, stale=True)).unreadable
+    assert "the log a cannot be read: Stale file handle; it stays" in why
 
 
 class Watched(LocalLogDisk):

@@ -59,7 +59,16 @@ def _waits(logs: Logs, disk: LogDisk, folder: str) -> bool:
     except FileNotFoundError:  # not begun, or brought in since
         return False
     except (OSError, StoreError):
-        if disk.held(lock):  # somebody is just bringing it in
+        if disk.held(lock) or _gone(disk, path):  # somebody is just bringing it in, or has
             return False
         raise
     return records.head is not None and logs.owner.owns(records.head)
+
+
+def _gone(disk: LogDisk, path: str) -> bool:
+    """Whether nothing has this name now, whatever a read of what had it ended with (on NFS, a stale handle)."""
+    try:
+        disk.read_at(path, 0, 0)
+    except OSError as error:
+        return isinstance(error, FileNotFoundError)
+    return False
