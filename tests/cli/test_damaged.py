@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -46,6 +49,36 @@ def test_of_a_segment_whose_rows_are_damaged_every_command_says_the_name(perptap
         assert ran.code == code, command
         assert (ran.out + ran.err).count(f"{broken.name} cannot be read") == 1, (command, ran.err)
     assert "`perptape publish`" in perptape("verify").err
+
+
+def unread(folder: Path, *words: str) -> tuple[int, str]:
+    """How a command ends whose reader has left before it prints, and what it says on stderr."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "perptape", *words]
+    found = subprocess.run(command, cwd=folder, stdout=writer, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    os.close(writer)
+    return found.returncode, found.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "code"), [("verify", 1), ("verify -f json", 1), ("gaps --fail", 1), ("status", 0), ("publish -f csv", 1), (READERS[0], 0)]
+)
+def test_a_reader_that_leaves_changes_neither_what_is_said_nor_the_exit_code(root: Path, words: str | tuple[str, ...], code: int) -> None:
+    rows_damaged(min((root / f"perptape/segments/{VENUE}/liquidations").iterdir()))
+    ended, said = unread(root.parent, *(words.split() if isinstance(words, str) else words))
+    assert (ended, "cannot be read" in said or "not as it should be" in said) == (code, True), said
+
+
+@pytest.mark.parametrize(("words", "code"), [(("run", "spec.yaml", "--once", "--deadline", "1s"), 3), (("daemon", "start"), 2)])
+def test_what_collects_does_so_whoever_reads_and_its_exit_code_says_how_it_went(tmp_path: Path, words: tuple[str, ...], code: int) -> None:
+    nobody = {"run": "http://127.0.0.1:9", "daemon": "nonsense"}[words[0]]
+    venues, collect = "[{exchange: binance}]", "{funding: {backfill: 1d}}"
+    spec = f"{{venues: {venues}, symbols: {{names: [BTCUSDT-PERP]}}, collect: {collect}, store: {{persistentVolumeClaim: {{}}}}}}"
+    text = f"apiVersion: perptape.io/v1alpha1\nkind: CollectionSpec\nmetadata: {{name: one}}\nspec: {spec}\n"
+    (tmp_path / "spec.yaml").write_text(text)
+    ended, said = unread(tmp_path, *words, "--endpoint", f"binance={nobody}")
+    assert ended == code, said
 
 
 @pytest.mark.parametrize("published", [False, True])

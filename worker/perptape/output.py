@@ -81,8 +81,8 @@ def _one_line(text: str) -> str:
 
 
 def emit(listing: Listing, form: Form, to: Path | None = None) -> None:
-    """Writes the rows to a file or to stdout. Raises Unread."""
-    with read_by_somebody():
+    """Writes the rows to a file or to stdout. Of a reader that leaves only the rows end: notes and exit code are not for it."""
+    with contextlib.suppress(Unread), read_by_somebody():
         _emit(listing, form, to)
 
 

@@ -43,8 +43,9 @@ def out(order: Order, settings: Settings) -> int:
     if order.as_json:  # in a pod's log people read, too
         for line in summary.lines(seen):
             logging.getLogger("perptape").info(line)
-    for line in [told] if order.as_json else summary.lines(seen):
-        output.line(logs.redacted(line, settings.secrets))
+    with suppress(output.Unread):  # what it came to is the exit code, too
+        for line in [told] if order.as_json else summary.lines(seen):
+            output.line(logs.redacted(line, settings.secrets))
     if not (summary.published or settings.namespace) and any(one.rows for one in summary.outcomes):
         where = places.place(order.catalog, order.collection.spec.store, settings, live=order.live)
         tell = logging.getLogger("perptape").info if settings.log_format == "json" else output.note

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -41,8 +42,9 @@ def start(
     collection = made(
         symbol or ["BTCUSDT-PERP", "ETHUSDT-PERP"], places.venues(exchange), oi_interval, funding_interval, not no_liquidations
     )
-    output.line(dump(collection).rstrip())
-    output.flush()
+    with suppress(output.Unread):  # it is to collect all the same
+        output.line(dump(collection).rstrip())
+        output.flush()
     source = wanting(SOURCE, collection.spec)
     return carry.out(Order(collection, source=source, endpoints=tuple(endpoint or ()), catalog=catalog), ctx.obj)
 

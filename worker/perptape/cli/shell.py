@@ -48,7 +48,8 @@ def run(argv: Sequence[str], environ: Mapping[str, str], started: float | None =
             raise Stopped
         logs.configure(found.log_level or "warning", found.log_format or "console", secrets=secrets)
         code = _command(argv, found)
-        output.flush()
+        with contextlib.suppress(output.Unread):
+            output.flush()
         return code
     except output.Unread:
         return OK
