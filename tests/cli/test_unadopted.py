@@ -9,13 +9,22 @@ from typing import Any
 
 import pytest
 
+from perptape.claims import STREAM, Claim, Want
+from perptape.cli import venue_calls
 from perptape.cli.unadopted import notes
+from perptape.collect.mark_rules import Rules
+from perptape.collect.stream_batch import Batch
+from perptape.collect.stream_log import StreamLog
+from perptape.collect.streams import adopted
 from perptape.datasets import LIQUIDATIONS
+from perptape.exchanges.registry import traits
+from perptape.interval import MINUTE, SECOND
+from perptape.store.catalog import Catalog
 from perptape.store.log_left import Left
 from perptape.store.log_place import logs_of
-from perptape.store.log_record import Begun
+from perptape.store.log_record import Begun, Mark
 from perptape.store.tape import Tape
-from support.tapes import VENUES, write
+from support.tapes import VENUES, name_of, write
 
 Perptape = Callable[..., Any]
 
@@ -31,6 +40,49 @@ def log(tmp_path: Path) -> Path:
     assert made is not None
     made.release()
     return Path(logs.root, "a")
+
+
+@pytest.fixture
+def heard(tmp_path: Path) -> Tape:
+    """A tape of half an hour's liquidations on bybit: segments say the first 10 minutes, a dead process' log all the rest."""
+    now = time.time_ns() // 10**6
+    tape = Tape.open(str(tmp_path / "tape"))
+    tape.prepare("live", "nautilus1")
+    one, feed = name_of("bybit"), traits("bybit").feed
+    assert feed is not None
+    begin, rolled, end = now - 34 * MINUTE, now - 24 * MINUTE, now - 4 * MINUTE
+    claims = [Claim(one, STREAM, feed.completeness, begin, rolled, "feed", begin, rolled, frozenset({"c"}))]
+    wants = [Want("t:t", "s", one, STREAM, begin, end, end, "BTCUSDT-PERP")]
+    tape.commit("bybit", "liquidations", None, claims, wants, "stream", lambda: now)
+    logs = logs_of(tape, None)
+    assert logs is not None
+    log = StreamLog(logs, LIQUIDATIONS, "bybit", Rules.of(feed, [one]), opened=rolled, since={}, new_id=lambda: "dead", limit=2**20)
+    marks = [Mark("acknowledged", "c", rolled - SECOND)]
+    for at in range(rolled - SECOND, end + 10 * SECOND, SECOND):
+        marks += [Mark("control", "c", at), Mark("feed", "c", at, one)]
+    log.write(Batch(marks=marks))
+    log._log.release()
+    return tape
+
+
+@pytest.mark.parametrize("command", ["status", "gaps"])
+def test_of_a_log_that_is_brought_in_while_the_coverage_is_read_both_may_tell_and_not_neither(
+    perptape: Perptape, heard: Tape, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    known = Catalog.known
+
+    def meanwhile(self: Catalog, venue: str, dataset: str) -> Any:
+        found = known(self, venue, dataset)
+        if (venue, dataset) == ("bybit", "liquidations"):
+            assert adopted(heard, None, venue_calls.environment()).logs == 1
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Catalog, "known", meanwhile)
+        found = perptape(command)
+    assert "1 log of a stream whose process is dead" in found.err, found.out
+    later = perptape("gaps", "-f", "json")
+    assert (later.rows, later.err) == ([], "")
 
 
 @pytest.mark.parametrize("command", [("status",), ("gaps",), ("verify",)])

@@ -61,6 +61,7 @@ def verify(
     measured what time of its buckets a venue stamps its history by; where that cannot be done it is said, and is no failure.
     """
     from perptape.cli.tapes import NoTape, reader, tape
+    from perptape.store.reading import left_in_logs
 
     output.check_form(form.value, to)
     settings: Settings = ctx.obj
@@ -82,7 +83,7 @@ def verify(
         for line in mended(opened, found, settings.writer or secrets.token_hex(6)):
             output.note(line)
         found = opened.verify()
-    logged = unadopted.look(opened, settings)
+    logged = left_in_logs(opened, settings.state)
     found += unread(logged)
     audit = None if order is None else _audited(order, settings)
     lines = [] if audit is None else audit.lines(audit.logged)

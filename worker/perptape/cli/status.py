@@ -44,7 +44,7 @@ def status(
     for venue in sorted({one.venue for one in found}):
         for line in lifetimes(venue, opened.instruments(venue)):
             output.note(line)
-    unadopted.tell(opened.catalog, ctx.obj)
+    unadopted.tell(opened.logs)
     if not found and not unread:
         output.note("nothing was asked for yet: `perptape run FILE` does")
     return OK
@@ -68,7 +68,7 @@ def gaps(
     output.emit(holes(found, short=form == options.Format.table), form.value, to)
     _distrusted(found)
     unread = _unread(opened)
-    unadopted.tell(opened.catalog, ctx.obj)
+    unadopted.tell(opened.logs)
     never = file is not None and not found and not unread
     if never:
         output.note(f"{file} was not run on this catalog yet: everything that it wants is missing")
@@ -79,11 +79,11 @@ def gaps(
 def _standings(
     settings: Settings, catalog: str | None, file: str | None, exchange: list[str] | None, dataset: list[str] | None
 ) -> tuple[Reading, list[Standing]]:
-    """The catalog as it was read, and the standings."""
+    """The catalog as it was read, its logs first, and the standings."""
     from perptape.cli.tapes import reader
     from perptape.collect.report import standings
     from perptape.datasets import DATASETS
-    from perptape.store.reading import Reading
+    from perptape.store.reading import Reading, left_in_logs
 
     store, spec = None, None
     if file is not None:
@@ -92,7 +92,8 @@ def _standings(
         collection = read(file)
         store, spec = collection.spec.store, spec_id(collection, file)
     venues = places.venues(exchange)
-    opened = Reading(reader(places.place(catalog, store, settings)), spec)
+    tape = reader(places.place(catalog, store, settings))
+    opened = Reading(tape, spec, left_in_logs(tape, settings.state))
     chosen = places.datasets(dataset, among=("open_interest", "funding", "liquidations"))
     names = [name for name in DATASETS if name in chosen or (name == "funding_prediction" and "funding" in chosen)]
     return opened, standings(opened, now(), venues, names, unwanted=spec is None)

@@ -7,25 +7,11 @@ from typing import TYPE_CHECKING
 from perptape import output
 
 if TYPE_CHECKING:
-    from perptape.settings import Settings
-    from perptape.store.catalog import Catalog
     from perptape.store.log_left import Left
 
 
-def look(tape: Catalog, settings: Settings) -> Left:
-    """What is left in the logs of a tape; nothing where there is no place for them on this machine. Changes nothing. Raises StoreError."""
-    from perptape.store.log_disk import LocalLogDisk
-    from perptape.store.log_left import Left, left
-    from perptape.store.log_place import logs_of
-
-    disk = LocalLogDisk()
-    logs = logs_of(tape, settings.state, disk)
-    return Left("", "") if logs is None else left(logs, disk)
-
-
-def tell(tape: Catalog, settings: Settings) -> None:
-    """Says on stderr what `look` found. Raises StoreError."""
-    found = look(tape, settings)
+def tell(found: Left) -> None:
+    """Says on stderr what lies there, and what cannot be read."""
     for line in notes(found):
         output.note(line)
     for _, line in found.unreadable:

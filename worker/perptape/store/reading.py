@@ -1,4 +1,4 @@
-"""A catalog of which everything is read once, with what could not be."""
+"""A catalog of which everything is read once, with what could not be, and with what its streams' logs held before that."""
 
 from __future__ import annotations
 
@@ -9,14 +9,21 @@ from perptape.datasets.instruments import SeenInstrument
 from perptape.store import layout
 from perptape.store.catalog import Catalog
 from perptape.store.coverage import Known
+from perptape.store.log_disk import LocalLogDisk
+from perptape.store.log_left import Left, left
+from perptape.store.log_place import logs_of
+
+NO_LOGS = Left("", "")
 
 
 @dataclass(slots=True)
 class Reading:
-    """A catalog that is read once, venue by venue and dataset by dataset. `spec`: of all wants only those of this collection."""
+    """A catalog that is read once, venue by venue and dataset by dataset. `spec`: of all wants only those of this collection.
+    `logs`: what was left in the logs of its streams before anything of it was read."""
 
     catalog: Catalog
     spec: str | None = None
+    logs: Left = NO_LOGS
     known: dict[tuple[str, str], Known] = field(default_factory=dict)
     """What was read, with what could not be."""
     _instruments: dict[str, tuple[SeenInstrument, ...]] = field(default_factory=dict)
@@ -43,3 +50,13 @@ class Reading:
 def kept_aside(line: str) -> bool:
     """Whether what could not be read is an object that publishing keeps aside, by the line that says so. Pure."""
     return line.startswith((layout.SEGMENTS, layout.COVERAGE))
+
+
+def left_in_logs(catalog: Catalog, state: str | None) -> Left:
+    """What is left in the logs of a catalog's streams; nothing where there is no place for them on this machine. Changes nothing.
+
+    To be asked for before the coverage is read: of a log that is brought in meanwhile both may tell, and not neither. Raises StoreError.
+    """
+    disk = LocalLogDisk()
+    logs = logs_of(catalog, state, disk)
+    return NO_LOGS if logs is None else left(logs, disk)
