@@ -108,6 +108,21 @@ def test_a_log_that_cannot_be_read_is_said_with_what_to_do(perptape: Perptape, l
     assert (log / "records").read_bytes() == damaged
 
 
+@pytest.mark.parametrize("damaged", [False, True])
+def test_gaps_fail_while_what_shows_as_lost_may_be_in_a_log(perptape: Perptape, heard: Tape, tmp_path: Path, damaged: bool) -> None:
+    records = tmp_path / "tape/perptape/log/dead/records"
+    whole = records.read_bytes()
+    if damaged:
+        records.write_bytes(b"\xff" * 2**14 + whole[2**14 :])
+    found = perptape("gaps", "--fail", "-f", "json")
+    assert (found.code, [row["kind"] for row in found.rows]) == (1, ["lost"]), found.err
+    assert perptape("gaps").code == 0
+    records.write_bytes(whole)
+    assert adopted(heard, None, venue_calls.environment()).logs == 1
+    found = perptape("gaps", "--fail", "-f", "json")
+    assert (found.code, found.rows, found.err) == (0, [], "")
+
+
 def test_how_many_there_are() -> None:
     one, two = notes(Left("R", "K", ("a",), (), ("K/x",))), notes(Left("R", "K", ("a", "b"), (), ("K/x", "K/y")))
     assert [line.split(" in R")[0].split(" in K")[0] for line in [*one, *two]] == [

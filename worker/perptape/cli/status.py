@@ -73,7 +73,8 @@ def gaps(
     if never:
         output.note(f"{file} was not run on this catalog yet: everything that it wants is missing")
     unknown = never or unread or not all(one.trusted for one in found)  # what was wanted, too, may be in what cannot be read
-    return PARTLY if fail and (unknown or any(one.length("open") for one in found)) else OK
+    logged = bool(opened.logs.waiting or opened.logs.unreadable)  # what shows as lost may be had of them
+    return PARTLY if fail and (unknown or logged or any(one.length("open") for one in found)) else OK
 
 
 def _standings(
