@@ -123,6 +123,56 @@ def test_gaps_fail_while_what_shows_as_lost_may_be_in_a_log(perptape: Perptape, 
     assert (found.code, found.rows, found.err) == (0, [], "")
 
 
+SPEC = """
+apiVersion: perptape.io/v1alpha1
+kind: CollectionSpec
+metadata: {{name: t}}
+spec: {{venues: [{{exchange: {}}}], symbols: {{names: [BTCUSDT-PERP]}}, collect: {{{}}}, store: {{persistentVolumeClaim: {{}}}}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), True),
+        (("-e", "bybit"), True),
+        (("-e", "binance"), False),
+        (("-e", "binance,bybit", "--dataset", "liquidations"), True),
+        (("--dataset", "funding"), False),
+    ],
+)
+@pytest.mark.parametrize("command", ["status", "gaps"])
+def test_of_a_log_is_told_who_asks_for_what_may_be_in_it(
+    perptape: Perptape, heard: Tape, command: str, words: tuple[str, ...], said: bool
+) -> None:
+    found = perptape(command, *words)
+    assert ("log of a stream" in found.err) is said, found.err
+    assert command != "gaps" or perptape("gaps", "--fail", *words).code == said
+
+
+@pytest.mark.parametrize(
+    ("file", "venue", "collect", "said"),
+    [
+        ("new", "bybit", "liquidations: {}, funding: {}", True),
+        ("new", "binance", "liquidations: {}, funding: {}", False),
+        ("new", "bybit", "funding: {}", False),
+        ("t", "binance", "funding: {}", True),  # it wanted the other before: that is shown
+    ],
+)
+def test_of_a_log_is_told_who_asks_what_a_file_wants_that_may_be_in_it(
+    perptape: Perptape, heard: Tape, tmp_path: Path, file: str, venue: str, collect: str, said: bool
+) -> None:
+    (tmp_path / file).write_text(SPEC.format(venue, collect))
+    found = perptape("gaps", file)
+    assert ("log of a stream" in found.err) is said, found.err
+
+
+def test_a_log_that_cannot_be_read_may_be_of_any_venue(perptape: Perptape, log: Path) -> None:
+    (log / "records").write_bytes(b"\xff" * 2**14 + (log / "records").read_bytes()[2**14 :])
+    assert "the log a cannot be read" in perptape("gaps", "-e", "okx").err
+    assert "the log a cannot be read" not in perptape("gaps", "--dataset", "funding").err
+
+
 def test_how_many_there_are() -> None:
     one, two = notes(Left("R", "K", ("a",), (), ("K/x",))), notes(Left("R", "K", ("a", "b"), (), ("K/x", "K/y")))
     assert [line.split(" in R")[0].split(" in K")[0] for line in [*one, *two]] == [

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from perptape.interval import Interval
     from perptape.standing import Status
     from perptape.store.reading import Reading
+    from perptape_api.collection import CollectionSpec
 
 STATUSES: tuple[Status, ...] = ("complete", "sampled", "empty", "unproven", "pending", "open", "lost")
 
@@ -84,20 +85,32 @@ def _standings(
     from perptape.cli.tapes import reader
     from perptape.collect.report import standings
     from perptape.datasets import DATASETS
-    from perptape.store.reading import Reading, left_in_logs
+    from perptape.store.reading import Reading, left_in_logs, of_venues
 
-    store, spec = None, None
+    wanted, spec = None, None
     if file is not None:
         from perptape.cli.run import read, spec_id
 
         collection = read(file)
-        store, spec = collection.spec.store, spec_id(collection, file)
+        wanted, spec = collection.spec, spec_id(collection, file)
     venues = places.venues(exchange)
-    tape = reader(places.place(catalog, store, settings))
+    tape = reader(places.place(catalog, None if wanted is None else wanted.store, settings))
     opened = Reading(tape, spec, left_in_logs(tape, settings.state))
     chosen = places.datasets(dataset, among=("open_interest", "funding", "liquidations"))
     names = [name for name in DATASETS if name in chosen or (name == "funding_prediction" and "funding" in chosen)]
-    return opened, standings(opened, now(), venues, names, unwanted=spec is None)
+    found = standings(opened, now(), venues, names, unwanted=spec is None)
+    if exchange or dataset or wanted is not None:
+        opened.logs = of_venues(opened.logs, listened(venues, wanted, found) if "liquidations" in names else ())
+    return opened, found
+
+
+def listened(venues: Iterable[str], wanted: CollectionSpec | None, found: Iterable[Standing]) -> frozenset[str]:
+    """Those of the venues that are asked about whose liquidations concern who asks: what waits in a log may be theirs. Pure."""
+    shown = frozenset(one.venue for one in found if one.dataset == "liquidations")
+    if wanted is None:
+        return shown.union(venues)
+    streamed = {one.exchange for one in wanted.venues} if wanted.collect.liquidations is not None else set[str]()
+    return shown.union(streamed.intersection(venues))
 
 
 def _distrusted(found: Sequence[Standing]) -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import os
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
 
 from perptape.coverage import Coverage
 from perptape.datasets.instruments import SeenInstrument
+from perptape.errors import StoreError
 from perptape.store import layout
 from perptape.store.catalog import Catalog
 from perptape.store.coverage import Known
-from perptape.store.log_disk import LocalLogDisk
+from perptape.store.log import RECORDS, found
+from perptape.store.log_disk import LocalLogDisk, LogDisk
 from perptape.store.log_left import Left, left
 from perptape.store.log_place import logs_of
 
@@ -31,10 +35,10 @@ class Reading:
     def coverage(self, venue: str, dataset: str) -> Coverage:
         if (venue, dataset) not in self.known:
             self.known[venue, dataset] = self.catalog.known(venue, dataset)
-        found = self.known[venue, dataset].coverage
+        every = self.known[venue, dataset].coverage
         if self.spec is None:
-            return found
-        return Coverage.of(found.claims, (want for want in found.wants if want.spec == self.spec), found.damage, trusted=found.trusted)
+            return every
+        return Coverage.of(every.claims, (want for want in every.wants if want.spec == self.spec), every.damage, trusted=every.trusted)
 
     def instruments(self, venue: str) -> tuple[SeenInstrument, ...]:
         if venue not in self._instruments:
@@ -60,3 +64,20 @@ def left_in_logs(catalog: Catalog, state: str | None) -> Left:
     disk = LocalLogDisk()
     logs = logs_of(catalog, state, disk)
     return NO_LOGS if logs is None else left(logs, disk)
+
+
+def of_venues(logs: Left, venues: Collection[str]) -> Left:
+    """What of it is to be said to who asks for these venues' liquidations. Of what cannot be read nobody knows whose it is."""
+    if not venues:
+        return NO_LOGS
+    disk = LocalLogDisk()
+    return replace(logs, waiting=tuple(name for name in logs.waiting if _venue(disk, os.path.join(logs.root, name)) in (None, *venues)))
+
+
+def _venue(disk: LogDisk, folder: str) -> str | None:
+    """Whose a log is; None where nobody knows by now: it may have been brought in since it was seen."""
+    try:
+        _, records, _ = found(disk, os.path.join(folder, RECORDS))
+    except (OSError, StoreError):
+        return None
+    return None if records.head is None else records.head.venue
