@@ -47,6 +47,40 @@ def test_an_event_that_two_connections_heard_is_stored_once_also_where_a_segment
     assert outcome.stored == 4, "what the tape has"
 
 
+@pytest.mark.parametrize(
+    "second",
+    [
+        [(4, 700), (5, 701), (6, 702)],  # our clock was set back by 5 min
+        [(3, 1003), (4, 1003), (5, 1003), (6, 1004)],  # received in the same ms as the last one of the segment before
+    ],
+)
+def test_an_event_counts_by_what_it_is_and_not_by_when_it_was_received(second: list[tuple[int, int]]):
+    outcome = Outcome("okx", "liquidations")
+    followed = followed_by(outcome)
+    followed.put("a", "okx", "liquidations", heard((1, 1001), (2, 1002), (3, 1003)), (), ())
+    followed.put("b", "okx", "liquidations", heard(*second), (), ())
+    assert outcome.stored == 6
+
+
+def test_what_a_segment_repeats_of_one_that_was_put_long_before_the_last_is_stored_once():
+    """As where one connection proves its time at once and another's feed was silent for minutes."""
+    outcome = Outcome("bybit", "liquidations")
+    followed = followed_by(outcome)
+    for at in range(6):
+        followed.put(f"{at}", "bybit", "liquidations", rows(*range(10 * at, 10 * at + 10)), (), ())
+    followed.put("last", "bybit", "liquidations", rows(*range(5, 62)), (), ())
+    assert outcome.stored == 62
+
+
+def test_the_events_of_the_last_segment_are_remembered_and_of_others_as_many_as_there_may_be():
+    outcome, counts = Outcome("okx", "liquidations"), []
+    followed = followed_by(outcome, remembered=4)
+    for received in (range(4), (4, 5), (1,), range(10, 20), range(10, 20), (3,)):
+        followed.put("a", "okx", "liquidations", rows(*received), (), ())
+        counts.append(outcome.stored)
+    assert counts == [4, 6, 6, 16, 16, 17]
+
+
 @pytest.mark.parametrize("alone", [False, True])
 def test_one_that_is_alone_tells_the_holes_of_its_latest_segment(alone: bool):
     outcome, judged = Outcome("bybit", "liquidations"), iter([Figures(1, 1), Figures(2, 2, lost=1, why=("disconnected",))])

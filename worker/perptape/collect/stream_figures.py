@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from perptape.claims import Claim, Want
 from perptape.collect.figures import Figures
@@ -25,6 +24,9 @@ from perptape.store.coverage import Sayings
 READ_AGAIN_S: Final = 300.0
 """What other replicas put is read so often; holes are told as of the last reading, since another may have what this one missed: unless this
 one is alone."""
+REMEMBERED: Final = 2**16
+"""So many events that were counted are known again, and those of the last segment: 5 MB. A segment repeats what was put within a feed's
+quiet limit (5 min), nearly all of it within seconds."""
 
 
 @dataclass(slots=True)
@@ -39,13 +41,12 @@ class Followed:
     monotonic: Callable[[], float]
     alone: bool = False
     """Whether nobody else brings what this one misses."""
+    remembered: int = REMEMBERED
     _put: Sayings = field(default_factory=Sayings)
     """What this process has put since."""
     _at: float | None = None
-    _received: int = -1
-    """When the newest row that the store has was received, ns."""
-    _newest: pa.Table | None = None
-    """The events of the last segment that had any new ones."""
+    _counted: pa.Table | None = None
+    """Events that were counted, the newest first."""
 
     def put(self, name: str, venue: str, dataset: str, rows: pa.Table, claims: tuple[Claim, ...], wants: tuple[Want, ...]) -> None:
         self.segments.put(name, venue, dataset, rows, claims, wants)
@@ -55,14 +56,13 @@ class Followed:
 
     def _count(self, rows: pa.Table) -> None:
         """Counts what the tape has more by these: each event once whatever connections heard it, and no row of those of earlier segments
-        that a segment claims again. The second of two connections may have been heard after the segment before ended."""
-        received = rows["ts_received"]
-        came = _events(rows.filter(pc.greater(received, self._received)))
-        if came.num_rows:
-            both = came if self._newest is None else pa.concat_tables([self._newest, came])
-            self.outcome.stored += _distinct(both).num_rows - (0 if self._newest is None else self._newest.num_rows)
-            self._newest = _distinct(came)
-            self._received = pc.max(received).as_py()
+        that a segment claims again. By what each is: when it was received is this machine's clock, which may be set back.
+        """
+        came = _distinct(_events(rows))
+        known = came.schema.empty_table() if self._counted is None else self._counted
+        both = _distinct(pa.concat_tables([came, known]))
+        self.outcome.stored += both.num_rows - known.num_rows
+        self._counted = both.slice(0, max(self.remembered, came.num_rows))
 
     def _look(self) -> None:
         now = self.monotonic()
@@ -85,4 +85,5 @@ def _events(rows: pa.Table) -> pa.Table:
 
 
 def _distinct(events: pa.Table) -> pa.Table:
-    return events.group_by(events.column_names).aggregate([])
+    """Each event where it comes first; threads would mix them."""
+    return events.group_by(events.column_names, use_threads=False).aggregate([])
