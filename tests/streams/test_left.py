@@ -7,24 +7,29 @@ import fcntl
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from perptape.collect.mark_rules import Rules
+from perptape.collect.stream_adopt import Adopted, adopt
 from perptape.datasets import LIQUIDATIONS
 from perptape.store.log import MAKING, RECORDS
-from perptape.store.log_disk import LocalLogDisk
+from perptape.store.log_disk import LOOKS, PAUSE_S, LocalLogDisk
 from perptape.store.log_left import Left, left
 from perptape.store.log_record import Begun, Owner
 from perptape.store.log_space import PAGE, signature
 from perptape.store.logs import Logs
 
+RULES = asdict(Rules(("BTCUSDT-LINEAR.BYBIT",), push=2_000, quiet=300_000, kind="complete", basis="feed", market=False))
 OWNER = Owner("here", "live")
 DISK = LocalLogDisk()
 
 
 def begun(name: str, owner: Owner = OWNER) -> Begun:
-    return Begun(name, "bybit", "liquidations", 0, {}, {}, LIQUIDATIONS.schema, owner.store, owner.origin)
+    return Begun(name, "bybit", "liquidations", 0, {}, RULES, LIQUIDATIONS.schema, owner.store, owner.origin)
 
 
 @pytest.fixture
@@ -148,6 +153,7 @@ class Watched(LocalLogDisk):
     """Remembers whose lock was asked for."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.asked: list[str] = []
 
     def held(self, path: str) -> bool:
@@ -176,6 +182,45 @@ def test_one_that_looks_does_not_pass_for_a_writer(logs: Logs) -> None:
     with DISK.locked(lock):
         assert DISK.held(lock)
     assert not DISK.held(lock)
+
+
+@contextmanager
+def looking(lock: Path) -> Iterator[None]:
+    """As one that looks, and is not done with it."""
+    with lock.open() as file:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        yield
+
+
+def test_a_look_in_the_instant_of_an_adoption_costs_nobody_a_log(logs: Logs) -> None:
+    lock, slept = dead(logs, "a") / "lock", list[float]()
+    with ExitStack() as look:
+
+        def sleep(seconds: float) -> None:
+            slept.append(seconds)
+            if len(slept) == 2:
+                look.close()
+
+        look.enter_context(looking(lock))
+        [(log, _)] = Logs(logs.root, LocalLogDisk(sleep), OWNER).adopt()
+    log.release()
+    assert (log.name, slept) == ("a", [PAUSE_S] * 2)
+
+
+def test_nobody_waits_for_a_log_whose_process_lives(logs: Logs) -> None:
+    slept = list[float]()
+    with living(logs, "a"):
+        assert list(Logs(logs.root, LocalLogDisk(slept.append), OWNER).adopt()) == []
+    assert slept == []
+
+
+def test_a_log_that_somebody_looks_at_for_long_waits_for_the_next_adoption(kit: Any, logs: Logs) -> None:
+    lock, slept, store = dead(logs, "a") / "lock", list[float](), kit.Store()
+    with looking(lock):
+        assert adopt(Logs(logs.root, LocalLogDisk(slept.append), OWNER), store) == Adopted(logs=1, waiting=["a"])
+    assert slept == [PAUSE_S] * LOOKS
+    found = adopt(logs, store)
+    assert (found.logs, found.waiting, lock.exists()) == (1, [], False)
 
 
 def test_where_no_log_can_be_listed_that_is_said(tmp_path: Path) -> None:

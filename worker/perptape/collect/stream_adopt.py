@@ -50,7 +50,7 @@ class Adopted:
     rows: int = 0
     logs: int = 0
     waiting: list[str] = field(default_factory=list)
-    """Logs whose segments the store did not take; they are left to a later adoption."""
+    """Logs whose segments the store did not take, or that somebody looked at; they are left to a later adoption."""
     foreign: list[str] = field(default_factory=list)
     """Logs of another store, or of this place's store before it was made anew: they are left alone."""
 
@@ -83,7 +83,8 @@ def adopt(logs: Logs, segments: Segments, part: int = 2 * PART, stored: set[str]
     Call it once before the streams begin, so that each knows since when nobody listened, and again while any are `waiting`.
     """
     found, stored = Adopted(), set() if stored is None else stored
-    for log, records in logs.adopt(found.unreadable):
+    looked_at = list[str]()
+    for log, records in logs.adopt(found.unreadable, looked_at):
         try:
             replay = Replay.of(records, part)
             if logs.owner.owns(replay.head):
@@ -95,6 +96,10 @@ def adopt(logs: Logs, segments: Segments, part: int = 2 * PART, stored: set[str]
             found.unreadable.append(logs.stays(log.name, error))
         finally:
             log.release()
+    for name in looked_at:
+        found.logs += 1
+        found.waiting.append(name)
+        _log.warning("log waits", log=name, outcome="somebody looks at it")
     for said in found.unreadable:
         _log.error("log left alone", outcome=said)
     return found

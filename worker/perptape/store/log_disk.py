@@ -6,17 +6,23 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final, Protocol
 
 from perptape.store.disk import Disk, LocalDisk
 
 NO_ALLOCATION: Final = (errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
 PIECE: Final = 2**20
+LOOKS: Final = 5
+PAUSE_S: Final = 0.05
+"""Who only looks at a lock lets it go within microseconds: so often it is asked for, so far apart."""
 
 
 class LogDisk(Disk, Protocol):
-    """A disk that logs can be kept on."""
+    """A disk that logs can be kept on. What `locked` does not wait for is who holds a lock, not who only looks at it (`held`): it raises
+    BlockingIOError where such a one is not done in a while."""
 
     def allocate(self, path: str, size: int) -> None:
         """Makes a file of `size` zeros whose room nobody else can take; not durable before `fsync`."""
@@ -42,6 +48,19 @@ class LogDisk(Disk, Protocol):
 
 class LocalLogDisk(LocalDisk):
     """The operating system's files."""
+
+    def __init__(self, sleep: Callable[[float], object] = time.sleep) -> None:
+        self._sleep = sleep
+
+    @contextmanager
+    def locked(self, path: str, *, wait: bool = True) -> Iterator[bool]:
+        for _ in range(LOOKS):
+            with super().locked(path, wait=wait) as taken:
+                if taken or self.held(path):
+                    yield taken
+                    return
+            self._sleep(PAUSE_S)
+        raise BlockingIOError(errno.EAGAIN, "somebody looks at it")
 
     def allocate(self, path: str, size: int) -> None:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)

@@ -1,7 +1,7 @@
 """What lies in the folder of logs and is in no store yet, for who only looks: nothing is adopted, mended, cut or removed.
 
 Only a log that was begun is looked at. Its writer holds the lock since before it had its name, so that to ask for the lock takes no
-log from a streamer that starts. Another process that adopts in the same instant leaves that log to its next time, as beside any other.
+log from a streamer that starts. Another process that adopts in the same instant tries again a moment later.
 """
 
 from __future__ import annotations

@@ -61,12 +61,13 @@ class Logs:
                 if error.errno not in FULL or not let_go(self._disk, self.root):
                     raise
 
-    def adopt(self, unreadable: list[str] | None = None) -> Iterator[tuple[Log, Records]]:
+    def adopt(self, unreadable: list[str] | None = None, looked_at: list[str] | None = None) -> Iterator[tuple[Log, Records]]:
         """Every log whose writer is gone, with its records, one after the other; the caller releases or removes each, and looks
         whose it is.
 
         One that cannot be read, or was written by a newer perptape, raises StoreError, or is left alone and named in `unreadable` with
-        the reason. Raises StoreError where not even their folder can be listed.
+        the reason. One at which somebody only looks, and is not done with it, is named in `looked_at`: it is for the next time. Raises
+        StoreError where not even their folder can be listed.
         """
         try:
             names = self._disk.folders(self.root)
@@ -76,6 +77,10 @@ class Logs:
             try:
                 log = self._held(os.path.join(self.root, name))
                 records = _recovered(log) if log is not None else None
+            except BlockingIOError:
+                if looked_at is not None:
+                    looked_at.append(name)
+                continue
             except (OSError, StoreError) as error:
                 said = self.stays(name, error)
                 if unreadable is None:
