@@ -213,6 +213,21 @@ async def test_counts_go_on_over_a_change(stage: Stage) -> None:
     assert stage.outcome.windows == 2
 
 
+async def test_a_log_that_cannot_be_read_is_still_named_after_a_change(stage: Stage) -> None:
+    async def play() -> None:
+        await stage.beat(30)
+        stage.choose("BTC", "ETH")
+        await asyncio.sleep(0.2)
+        stage.outcome.failed.append("the log b cannot be read")  # found while both listen
+        await stage.beat(30)
+
+    first = stage.outcome
+    first.failed.append("the log a cannot be read")
+    await stage.run(play)
+    assert stage.outcome is not first
+    assert stage.outcome.failed == ["the log a cannot be read", "the log b cannot be read"]
+
+
 async def test_a_stop_amid_a_change_ends_both(stage: Stage) -> None:
     async def play() -> None:
         await stage.beat(90)

@@ -122,5 +122,6 @@ class Following:
         if new.outcome.live is not None and old.outcome.live is not None:
             new.outcome.live.counts.add(old.outcome.live.counts)
         new.outcome.stored += old.outcome.stored
+        new.outcome.failed = [*old.outcome.failed, *new.outcome.failed]  # logs that cannot be read are still there
         self._instead(old.outcome, new.outcome)
         return new
