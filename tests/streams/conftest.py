@@ -283,6 +283,19 @@ def second(connection: str, time: int, *, rows: Sequence[int] = ()) -> Batch:
     return Batch([liquidation(one) for one in rows], [Mark("control", connection, time), Mark("feed", connection, time)])
 
 
+class Inline:
+    """A lane that runs what blocks at once."""
+
+    def __init__(self, name: str) -> None:
+        pass
+
+    async def __call__(self, call: Callable[[], Any]) -> Any:
+        return call()
+
+    def close(self) -> None:
+        pass
+
+
 @dataclass
 class Kit:
     """What tests of this folder are made of."""
@@ -291,6 +304,7 @@ class Kit:
     Fate = Fate
     Disk = MemoryDisk
     Store = Store
+    Inline = Inline
     BTC = BTC
     RULES = RULES
     instrument = staticmethod(instrument)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import fcntl
 import os
@@ -9,19 +10,26 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from perptape.collect.asking import Environment
 from perptape.collect.mark_rules import Rules
+from perptape.collect.outcome import Outcome
+from perptape.collect.stay import ADOPT_AGAIN, Stay
 from perptape.collect.stream_adopt import Adopted, adopt
+from perptape.collect.summary import Summary
 from perptape.datasets import LIQUIDATIONS
 from perptape.store.log import MAKING, RECORDS
 from perptape.store.log_disk import LOOKS, PAUSE_S, LocalLogDisk
 from perptape.store.log_left import Left, left
+from perptape.store.log_place import logs_of
 from perptape.store.log_record import Begun, Owner
 from perptape.store.log_space import PAGE, signature
 from perptape.store.logs import Logs
+from perptape.store.tape import Tape
 
 RULES = asdict(Rules(("BTCUSDT-LINEAR.BYBIT",), push=2_000, quiet=300_000, kind="complete", basis="feed", market=False))
 OWNER = Owner("here", "live")
@@ -221,6 +229,44 @@ def test_a_log_that_somebody_looks_at_for_long_waits_for_the_next_adoption(kit: 
     assert slept == [PAUSE_S] * LOOKS
     found = adopt(logs, store)
     assert (found.logs, found.waiting, lock.exists()) == (1, [], False)
+
+
+def test_what_a_later_adoption_found_takes_the_place_of_what_one_before_did() -> None:
+    first = Adopted(waiting=["a", "b"], unreadable=["the log c", "the log d"])
+    failed = first.named(["no answer"])
+    assert failed == ["no answer", "the log c", "the log d"]
+    assert first.named(failed) == failed
+    first.go_on(later := Adopted(waiting=["b"], unreadable=["the log a", "the log d"]))
+    assert (first.waiting, first.unreadable) == (["b"], later.unreadable)
+    assert first.named(failed, ["the log c", "the log d"]) == ["no answer", "the log a", "the log d"]
+
+
+@pytest.mark.looptime
+async def test_what_only_a_later_adoption_cannot_read_is_named_while_a_run_stays_and_noted_at_its_end(kit: Any, tmp_path: Path) -> None:
+    tape, loop, stop = Tape.open(str(tmp_path / "tape")), asyncio.get_running_loop(), asyncio.Event()
+    tape.prepare("live", "nautilus1")
+    logs, summary = logs_of(tape, None), Summary("file", "run", outcomes=[Outcome("bybit", "liquidations"), Outcome("bybit", "funding")])
+    assert logs is not None
+    environment = Environment(
+        lambda: 0, loop.time, asyncio.sleep, lambda: 0.5, lanes=kit.Inline, log_disk=LocalLogDisk(lambda seconds: None)
+    )
+    spec = SimpleNamespace(store=SimpleNamespace(published_every=SimpleNamespace(ms=60_000)))
+    request = SimpleNamespace(state=None, datasets=(), venues=(), namespace="trading", spec=spec)
+    run: Any = SimpleNamespace(environment=environment, stop=stop, tape=tape, request=request, summary=summary)
+    streamed, fetched = summary.outcomes
+    staying = asyncio.create_task(Stay(run, {}, None).carry_out())
+    folder = dead(logs, "a", logs.owner)
+    with looking(folder / "lock"):
+        await asyncio.sleep(1)
+        assert streamed.failed == []
+    (folder / RECORDS).write_bytes(b"")
+    await asyncio.sleep(ADOPT_AGAIN)
+    [said] = streamed.failed
+    assert said.startswith("the log a cannot be read: its beginning is damaged")
+    assert fetched.failed == []
+    stop.set()
+    await staying
+    assert (streamed.failed, summary.notes) == ([], [said])
 
 
 def test_where_no_log_can_be_listed_that_is_said(tmp_path: Path) -> None:

@@ -49,8 +49,7 @@ class Stay:
     def __init__(self, run: Run, failures: dict[str, str], deadline: float | None) -> None:
         self._run, self._failures, self._deadline = run, failures, deadline
         self._environment, self._stop = run.environment, run.stop
-        self._adopted, self._stored = Adopted(), set[str]()
-        self._over = False
+        self._adopted, self._stored, self._over = Adopted(), set[str](), False
 
     async def carry_out(self) -> None:
         """Until stop or the deadline. Publishes at a normal end only. Raises StoreError when logs cannot be listed, UsageError."""
@@ -107,8 +106,7 @@ class Stay:
             return
         (session,) = sessions
         wanted = self._run.request.spec.wanted()
-        listed = asyncio.Event()
-        parts: list[Coroutine[Any, Any, None]] = []
+        listed, parts = asyncio.Event(), list[Coroutine[Any, Any, None]]()
         for dataset in self._run.request.datasets:
             settings = wanted[dataset]
             outcome = Outcome(venue.name, dataset)
@@ -122,7 +120,7 @@ class Stay:
     async def _stream(self, venue: Venue, settings: Liquidations, session: Session, outcome: Outcome, listed: asyncio.Event) -> None:
         """A venue's liquidations until the stop, of what is wanted at any time."""
         request, since = self._run.request, self._adopted.since(venue.name, outcome.dataset)
-        outcome.failed.extend(self._adopted.unreadable)
+        outcome.failed = self._adopted.named(outcome.failed)
         replicas = 1 if request.namespace else settings.replicas  # in a cluster each is a pod
 
         def begin(outcome: Outcome, stop: asyncio.Event, handed_over: Callable[[], bool], *, first: bool) -> Coroutine[Any, Any, None]:
@@ -148,8 +146,7 @@ class Stay:
 
     async def _listing(self, venue: Venue, listed: asyncio.Event) -> None:
         """Once an hour what the venue lists, and what is wanted of it, is looked at anew. Fetches take it as it is then, streams are
-        told. A look that comes to nothing is repeated soon: nobody listens to what was listed meanwhile.
-        """
+        told. A look that comes to nothing is repeated soon: nobody listens to what was listed meanwhile."""
         hour = (AGAIN + spread(self._run.request.spec_id, venue.name, "list", AGAIN)) / SECOND
         wait = hour
         while True:
@@ -229,11 +226,15 @@ class Stay:
                 await self._publish()
 
     async def _adopting(self) -> None:
-        """Logs that the store did not take before, until it does; what earlier ones said stays known."""
+        """Logs that were left to wait, until none is; what earlier ones said stays known. Streams name those that cannot be read."""
         while self._adopted.waiting:
             await self._environment.sleep(ADOPT_AGAIN)
             try:
-                self._adopted.go_on(await self._adopt())
+                before, found = self._adopted.unreadable, await self._adopt()
+                self._adopted.go_on(found)
+                for outcome in self._run.summary.outcomes:
+                    if outcome.dataset == "liquidations":
+                        outcome.failed = self._adopted.named(outcome.failed, before)
             except StoreError as error:
                 log.error("logs cannot be brought in: trying again", outcome="retry", error=str(error))
 

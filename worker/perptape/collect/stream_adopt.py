@@ -6,7 +6,7 @@ point: the next one makes the same.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -69,10 +69,14 @@ class Adopted:
             known[instrument] = max(time, known.get(instrument, time))
 
     def go_on(self, later: Adopted) -> None:
-        """Takes over what a later adoption found, of the logs that were waiting."""
+        """Takes over what a later adoption found, which looked at every log anew."""
         for (venue, dataset), said in later.said.items():
             self.hear(venue, dataset, said)
-        self.waiting = later.waiting
+        self.waiting, self.unreadable = later.waiting, later.unreadable
+
+    def named(self, failed: Sequence[str], before: Sequence[str] = ()) -> list[str]:
+        """What failed of a stream, with the logs that cannot be read in place of those that could not be `before`."""
+        return [*(line for line in failed if line not in (*before, *self.unreadable)), *self.unreadable]
 
 
 def adopt(logs: Logs, segments: Segments, part: int = 2 * PART, stored: set[str] | None = None) -> Adopted:
