@@ -69,7 +69,11 @@ class StreamJudge:
         first = lambda keys: iso(min(key[1] for key in keys))  # noqa: E731
         for connection in self._feed.connections:
             most |= Counter(key for key, _, _ in connection.sent)
-            safe |= Counter(key for key, at, once in connection.sent if once and self._safe(connection, at))
+            safe |= Counter(
+                key
+                for key, at, once in connection.sent
+                if once and self._safe(connection, at) and not self._refused(connection, at, key, lost)
+            )
         if strange := have - most:
             found.append(f"{strange.total()} rows more than any connection was sent, one of {first(strange)}")
         full = {name: [state.span for state in states if state.reason == "disk full"] for name, states in lost.items()}
@@ -83,6 +87,14 @@ class StreamJudge:
         process = connection.process
         died = process.died if process.died is not None else float("inf")
         return died > at + self._flushed and (connection.ended is None or connection.ended > at + self._open_longer or process.ended_well)
+
+    def _refused(self, connection: Connection, at: float, key: Key, lost: Mapping[str, Sequence[State]]) -> bool:
+        """Whether a full disk refused even the log's own room, as one that copies on writing may, until the process died: what waited in
+        memory went with it, and its time is lost by either's name."""
+        died = connection.process.died
+        full = [one for one in self._market.schedule.of("disk full") if one.start <= at + self._flushed and at <= one.end]
+        unwritten = died is not None and any(died <= one.end + self._flushed for one in full)
+        return unwritten and any(key[1] in state.span for state in lost.get(key[0], ()))
 
     def wrong(self, state: State, instrument: str, have: Counter[Key], now: int) -> str:
         """What is wrong with a state of the stream's grid. `now`: as of when it is."""
