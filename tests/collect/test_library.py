@@ -6,8 +6,11 @@ from pathlib import Path
 import pytest
 
 import perptape
+from perptape.datasets import LIQUIDATIONS
 from perptape.errors import Retry, UsageError
 from perptape.interval import DAY, MINUTE
+from perptape.store.log_place import logs_of
+from perptape.store.log_record import Begun
 from support.fake_exchange import FakeExchange
 
 
@@ -87,3 +90,31 @@ async def test_of_what_another_dataset_cannot_say_nobody_who_did_not_ask_is_told
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert perptape.open(world.root).gaps("binance", "funding", now=world.clock.ms).num_rows == 0
+
+
+def begun(root):
+    """The file of a dead process' log of bybit, which nobody has brought into a tape."""
+    logs = logs_of(perptape.open(root), None)
+    log = logs.create(Begun("a", "bybit", "liquidations", 0, {}, {}, LIQUIDATIONS.schema, logs.owner.store, logs.owner.origin), 2**16)
+    log.release()
+    return Path(logs.root, "a", "records")
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+async def test_what_lies_in_a_log_is_warned_of_where_the_holes_are_asked_for(world, damaged):
+    world.venue("binance", ["BTC"])
+    await world.once("{openInterest: {backfill: 2d}}", "BTCUSDT-PERP")
+    records = begun(world.root)
+    if damaged:
+        records.write_bytes(b"\xff" * 2**14 + records.read_bytes()[2**14 :])
+    catalog, now = perptape.open(world.root), world.clock.ms
+    said = "the log a cannot be read" if damaged else "1 log of a stream whose process is dead .* may be in it"
+    for asked in [(), ("bybit",), ("bybit", "liquidations")]:
+        with pytest.warns(UserWarning, match=said) as told:
+            assert catalog.gaps(*asked, now=now).num_rows == 0
+        assert [one.filename for one in told] == [__file__]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        catalog.gaps("bybit", "funding", now=now)
+        if not damaged:
+            catalog.gaps("binance", now=now)

@@ -13,7 +13,7 @@ from perptape.errors import UsageError
 from perptape.exchanges.registry import VENUES
 from perptape.store.catalog import Catalog
 from perptape.store.made import Made
-from perptape.store.reading import Reading, kept_aside
+from perptape.store.reading import Reading, kept_aside, left_in_logs, of_venues, waiting
 
 GAPS = pa.schema(
     [
@@ -39,17 +39,21 @@ class Library(Catalog):
 
         A row each: `kind` is open (can still be had), lost (`reason` says why) or unproven (nobody knows); `start` and `end`
         (exclusive) are ms UTC. `now`: ms, this machine's clock where it is left out. Warns of each object that cannot be read: what
-        it says of holes is left out. Raises ValueError for a venue or dataset that there is not, StoreError where the store cannot be read.
+        it says of holes is left out; and, of a folder, of what lies in streams' logs beside it. Raises ValueError for a venue or dataset
+        that there is not, StoreError where the store cannot be read.
         """
         venues, datasets = _chosen("venue", venue, VENUES), _chosen("dataset", dataset, DATASETS)
         at = time.time_ns() // 1_000_000 if now is None else now
-        reading = Reading(self)
+        logs = of_venues(left_in_logs(self, None), venues if "liquidations" in datasets else ())
+        reading = Reading(self, logs=logs)
         rows = [
             (one.venue, one.dataset, one.instrument, one.grid, kind, hole.start, hole.end, reason or None)
             for one, kind, hole, reason in holes(standings(reading, at, venues, datasets))
         ]
         for _, _, line in reading.unread:
             self.left_out(left_out(line))
+        for line in (*waiting(logs), *(line for _, line in logs.unreadable)):
+            self.left_out(line)
         return pa.table([list(column) for column in zip(*rows, strict=True)] or [[] for _ in GAPS], schema=GAPS)
 
 

@@ -20,14 +20,9 @@ def tell(found: Left) -> None:
 
 def notes(found: Left) -> list[str]:
     """What is to be said of logs that nothing is wrong with any more than that they lie there. Pure."""
-    lines = []
-    if count := len(found.waiting):
-        what = "1 log of a stream whose process is dead is" if count == 1 else f"{count} logs of streams whose processes are dead are"
-        it = "it" if count == 1 else "them"
-        lines.append(
-            f"{what} in {found.root} and not in the store yet: what shows as lost, open or unproven may be in {it}; the next "
-            f"`perptape run FILE` or `perptape stream-liquidations --store` brings {it} in"
-        )
+    from perptape.store.reading import waiting
+
+    lines = waiting(found)
     if count := len(found.aside):
         what, it = ("1 damaged log is", "it") if count == 1 else (f"{count} damaged logs are", "them")
         lines.append(

@@ -74,6 +74,18 @@ def of_venues(logs: Left, venues: Collection[str]) -> Left:
     return replace(logs, waiting=tuple(name for name in logs.waiting if _venue(disk, os.path.join(logs.root, name)) in (None, *venues)))
 
 
+def waiting(logs: Left) -> list[str]:
+    """What is to be said of logs that are to be brought in; nothing where there are none. Pure."""
+    if not (count := len(logs.waiting)):
+        return []
+    what = "1 log of a stream whose process is dead is" if count == 1 else f"{count} logs of streams whose processes are dead are"
+    it = "it" if count == 1 else "them"
+    return [
+        f"{what} in {logs.root} and not in the store yet: what shows as lost, open or unproven may be in {it}; the next "
+        f"`perptape run FILE` or `perptape stream-liquidations --store` brings {it} in"
+    ]
+
+
 def _venue(disk: LogDisk, folder: str) -> str | None:
     """Whose a log is; None where nobody knows by now: it may have been brought in since it was seen."""
     try:
