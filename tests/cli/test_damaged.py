@@ -12,6 +12,9 @@ from typing import Any
 
 import pytest
 
+import perptape as library
+from perptape.datasets import DATASETS
+from perptape.store.segment import Segment, encode_segment
 from perptape.store.tape import Tape
 from support.tapes import VENUES, name_of, write
 
@@ -79,6 +82,32 @@ def test_what_collects_does_so_whoever_reads_and_its_exit_code_says_how_it_went(
     (tmp_path / "spec.yaml").write_text(text)
     ended, said = unread(tmp_path, *words, "--endpoint", f"binance={nobody}")
     assert ended == code, said
+
+
+@pytest.mark.parametrize("what", ["segments", "coverage"])
+@pytest.mark.parametrize(("newer", "broken"), [(True, False), (False, True), (True, True)])
+def test_of_what_publishing_keeps_aside_it_is_said_and_of_nothing_that_a_newer_perptape_wrote(
+    perptape: Perptape, root: Path, monkeypatch: pytest.MonkeyPatch, what: str, newer: bool, broken: bool
+) -> None:
+    place, said = root / f"perptape/{what}/{VENUE}/liquidations", ["keeps it aside", "written by a newer perptape"]
+    if what == "coverage":
+        assert perptape("publish").code == 0
+    if broken:
+        (place / "20200101T000000000Z-x.0.parquet").write_bytes(b"garbage")
+    if newer:
+        with monkeypatch.context() as later:
+            later.setattr("perptape.store.parquet.VERSION", 2)
+            data = encode_segment(Segment(VENUE, "liquidations", "n", DATASETS["liquidations"].empty(), (), (), "live"))
+        (place / "20200102T000000000Z-n.0.parquet").write_bytes(data)
+    told = perptape("gaps").err
+    assert [word in told for word in said] == [broken and not newer, newer]
+    with pytest.warns(UserWarning, match="what it says of holes is left out") as warned:
+        library.open(root).gaps(VENUE, "liquidations")
+    texts = [str(one.message) for one in warned]
+    assert [any(word in text for text in texts) for word in said] == [broken and not newer, newer]
+    assert len(texts) == newer + broken
+    perptape("publish")
+    assert any((root / f"perptape/quarantine/{VENUE}/liquidations").glob(f"perptape~{what}~*")) or newer
 
 
 @pytest.mark.parametrize("published", [False, True])

@@ -11,9 +11,10 @@ from perptape.collect.report import holes, standings
 from perptape.datasets import DATASETS
 from perptape.errors import UsageError
 from perptape.exchanges.registry import VENUES
+from perptape.store import layout
 from perptape.store.catalog import Catalog
 from perptape.store.made import Made
-from perptape.store.reading import Reading, kept_aside, left_in_logs, of_venues, waiting
+from perptape.store.reading import Reading, Unread, left_in_logs, of_venues, waiting
 
 GAPS = pa.schema(
     [
@@ -50,16 +51,18 @@ class Library(Catalog):
             (one.venue, one.dataset, one.instrument, one.grid, kind, hole.start, hole.end, reason or None)
             for one, kind, hole, reason in holes(standings(reading, at, venues, datasets))
         ]
-        for _, _, line in reading.unread:
-            self.left_out(left_out(line))
+        for unread in reading.unread:
+            self.left_out(left_out(unread))
         for line in (*waiting(logs), *(line for _, line in logs.unreadable)):
             self.left_out(line)
         return pa.table([list(column) for column in zip(*rows, strict=True)] or [[] for _ in GAPS], schema=GAPS)
 
 
-def left_out(line: str) -> str:
+def left_out(unread: Unread) -> str:
     """What is said of something that cannot be read: of an object that it is left out, and what mends it. Pure."""
-    return f"{line}; what it says of holes is left out: `perptape publish` keeps it aside" if kept_aside(line) else line
+    if not unread.line.startswith((layout.SEGMENTS, layout.COVERAGE)):
+        return unread.line
+    return f"{unread.line}; what it says of holes is left out{': `perptape publish` keeps it aside' if unread.aside else ''}"
 
 
 def _chosen(what: str, name: str | None, among: Iterable[str]) -> tuple[str, ...]:

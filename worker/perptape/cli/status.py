@@ -120,10 +120,8 @@ def _distrusted(found: Sequence[Standing]) -> None:
 
 def _unread(opened: Reading) -> bool:
     """Says which objects could not be read, so that what they claimed is missing above. Whether there are any."""
-    from perptape.store.reading import kept_aside
-
-    for venue, dataset, line in opened.unread:
-        output.error(f"{venue} {dataset}: {line}{'; `perptape publish` keeps it aside' if kept_aside(line) else ''}")
+    for one in opened.unread:
+        output.error(f"{one.venue} {one.dataset}: {one.line}{'; `perptape publish` keeps it aside' if one.aside else ''}")
     return bool(opened.unread)
 
 

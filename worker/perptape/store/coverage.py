@@ -101,10 +101,14 @@ def coverage_files(fs: FileSystem, venue: str, dataset: str, *, newer: bool = Fa
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """All that the store says of a venue and dataset, and one line for each thing that could not be read."""
+    """All that the store says of a venue and dataset, and one line for each thing that could not be read.
+
+    `broken`: the paths of the objects among them that publishing keeps aside. It touches nothing beside one of a newer perptape.
+    """
 
     coverage: Coverage
     unreadable: tuple[str, ...] = ()
+    broken: tuple[str, ...] = ()
 
 
 def segments(fs: FileSystem, landing: Landing, venue: str, *, rows: bool) -> tuple[list[Segment], list[str]]:
@@ -114,21 +118,27 @@ def segments(fs: FileSystem, landing: Landing, venue: str, *, rows: bool) -> tup
 
 def readable(fs: FileSystem, folder: str, schema: pa.Schema, *, rows: bool) -> tuple[list[Segment], list[str]]:
     """(the segments of a folder that are there and can be read, why others cannot). Of one whose rows are damaged: what is left of it."""
-    found, unreadable = [], []
+    found, unread = _tried(fs, folder, schema, rows=rows)
+    return found, [str(error) for error in unread.values()]
+
+
+def _tried(fs: FileSystem, folder: str, schema: pa.Schema, *, rows: bool) -> tuple[list[Segment], dict[str, StoreError]]:
+    """As `readable`, with the path and the error of each that cannot be read: Unreadable or Newer."""
+    found, unread = list[Segment](), dict[str, StoreError]()
     for entry in fs.list(folder):
         try:
             found.append(decode_segment(fs.read(entry.path).data, entry.path, schema, rows=rows))
         except Absent:
             continue
         except (Unreadable, Newer) as error:
-            unreadable.append(str(error))
+            unread[entry.path] = error
             found += [error.left] if isinstance(error, Damaged) else []
-    return found, unreadable
+    return found, unread
 
 
 def known(fs: FileSystem, landing: Landing, venue: str) -> Known:
     """What is claimed and wanted, with damage masking the claims that were asked before it."""
-    found, unreadable = segments(fs, landing, venue, rows=False)
+    found, unread = _tried(fs, layout.segments(venue, landing.dataset), landing.schema, rows=False)
     files = settled_coverage_files(fs, venue, landing.dataset)
     damage: tuple[Damage, ...]
     damage, garbled = damage_records(fs, venue, landing.dataset)
@@ -136,13 +146,15 @@ def known(fs: FileSystem, landing: Landing, venue: str) -> Known:
     claims = [c for s in found for c in s.claims] + list(filed.claims)
     wants = [w for s in found for w in s.wants] + list(filed.wants)
     trusted = not garbled
-    lines = [*unreadable, *files.unreadable, *garbled]
+    lines = [*map(str, unread.values()), *files.unreadable, *garbled]
+    broken = (*files.broken, *(path for path, error in unread.items() if not isinstance(error, Newer)))
+    newer = len(broken) < len(unread) + len(files.unreadable)
     if not files.files:
         again = rebuilt(fs, landing, segments(fs, landing, venue, rows=True)[0], {c.grid for c in claims} | {w.grid for w in wants})
         if again is not None:
             claims, trusted = [*claims, *again], False
             lines.append(f"no coverage of {venue} {landing.dataset} can be read: rebuilt from rows, stream time is unproven")
-    return Known(Coverage.of(claims, wants, damage, trusted=trusted), tuple(lines))
+    return Known(Coverage.of(claims, wants, damage, trusted=trusted), tuple(lines), () if newer else broken)
 
 
 def settled_coverage_files(fs: FileSystem, venue: str, dataset: str) -> CoverageFiles:

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from perptape.coverage import Coverage
 from perptape.datasets.instruments import SeenInstrument
 from perptape.errors import StoreError
-from perptape.store import layout
 from perptape.store.catalog import Catalog
 from perptape.store.coverage import Known
 from perptape.store.log import RECORDS, found
@@ -18,6 +17,16 @@ from perptape.store.log_left import Left, left
 from perptape.store.log_place import logs_of
 
 NO_LOGS = Left("", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """One thing that could not be read. `line`: which, and why. `aside`: whether publishing keeps it aside, and that is all to do."""
+
+    venue: str
+    dataset: str
+    line: str
+    aside: bool
 
 
 @dataclass(slots=True)
@@ -46,14 +55,9 @@ class Reading:
         return self._instruments[venue]
 
     @property
-    def unread(self) -> list[tuple[str, str, str]]:
-        """(venue, dataset, which object and why) of what could not be read so far."""
-        return [(*of, line) for of, known in sorted(self.known.items()) for line in known.unreadable]
-
-
-def kept_aside(line: str) -> bool:
-    """Whether what could not be read is an object that publishing keeps aside, by the line that says so. Pure."""
-    return line.startswith((layout.SEGMENTS, layout.COVERAGE))
+    def unread(self) -> list[Unread]:
+        """What could not be read so far."""
+        return [Unread(*of, line, line.startswith(known.broken)) for of, known in sorted(self.known.items()) for line in known.unreadable]
 
 
 def left_in_logs(catalog: Catalog, state: str | None) -> Left:
