@@ -2,17 +2,19 @@
 
 import json
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 
 from perptape.cli import left
-from perptape.cli.check import amiss, in_order, in_short, place
+from perptape.cli.check import amiss, in_order, in_short, place, remedy
 from perptape.cli.order import Order
 from perptape.collect.audit import Audited
 from perptape.collect.outcome import Outcome
 from perptape.collect.stamps import Measured
 from perptape.settings import Settings
 from perptape.store.replicas import Agreement
+from perptape.store.verify import Kind
 from perptape_api.document import load
 
 
@@ -71,3 +73,26 @@ def test_what_is_wrong_comes_first_and_then_what_a_venue_means_otherwise():
     assert wrong.startswith("okx funding: ")
     assert (warning, replicas) == (measured.warning, str(agreed))
     assert [line.split(":")[0] for line in right] == ["binance open_interest", "okx open_interest"]
+
+
+MENDS = {
+    "unreadable": "`perptape verify --repair`",
+    "claim": "`perptape verify --repair`",
+    "rows": "a file that a backup has is to be put back before that",
+    "unclaimed": "`perptape run FILE` asks for again while its venue serves it",
+    "log": "until a log can be read",
+    **dict.fromkeys(("unpublished", "coverage"), "`perptape publish` mends"),
+    **dict.fromkeys(("order", "duplicate", "overlap", "name", "stray"), "move it away"),
+}
+
+
+def test_every_kind_of_finding_has_its_remedy():
+    assert MENDS.keys() == set(get_args(Kind))
+    assert [kind for kind, said in MENDS.items() if said not in remedy([kind])] == []
+
+
+@pytest.mark.parametrize("strange", ["order", "duplicate", "overlap", "name", "stray"])
+@pytest.mark.parametrize("other", ["unreadable", "claim", "rows", "unclaimed", "log", "unpublished", "coverage"])
+def test_of_a_file_that_is_strange_it_is_said_what_to_do_whatever_else_is_found(strange, other):
+    said = remedy([other, strange])
+    assert (MENDS[other] in said, said.count(MENDS[strange])) == (True, 1)

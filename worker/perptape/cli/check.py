@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from perptape.store.verify import Finding, Kind
 
 CALLS: Final = 10
+STRANGE: Final[frozenset[Kind]] = frozenset(("order", "duplicate", "overlap", "name", "stray"))
+"""What only somebody else can have written."""
 
 
 def verify(
@@ -206,7 +208,9 @@ def remedy(kinds: Collection[Kind]) -> str:
         )
     if "log" in kinds:
         said.append("until a log can be read, what it heard shows as lost or unknown")
-    return "; ".join(said) or "something else than perptape wrote under data/: move it away"
+    if not STRANGE.isdisjoint(kinds):
+        said.append("something else than perptape wrote under data/: move it away")
+    return "; ".join(said)
 
 
 def damage(found: Sequence[Finding]) -> Listing:
