@@ -85,6 +85,17 @@ def test_what_collects_does_so_whoever_reads_and_its_exit_code_says_how_it_went(
 
 
 @pytest.mark.parametrize("what", ["segments", "coverage"])
+def test_gaps_fail_where_nobody_can_tell(perptape: Perptape, root: Path, what: str) -> None:
+    asked = ("gaps", "--fail", "--dataset", "funding", "-f", "json")
+    assert perptape(*asked).code == 0
+    broken = root / f"perptape/{what}/{VENUE}/funding/20200101T000000000Z-x.0.parquet"
+    broken.parent.mkdir(parents=True)
+    broken.write_bytes(b"garbage")
+    found = perptape(*asked)
+    assert (found.code, found.rows) == (1, []), found.err
+
+
+@pytest.mark.parametrize("what", ["segments", "coverage"])
 @pytest.mark.parametrize(("newer", "broken"), [(True, False), (False, True), (True, True)])
 def test_of_what_publishing_keeps_aside_it_is_said_and_of_nothing_that_a_newer_perptape_wrote(
     perptape: Perptape, root: Path, monkeypatch: pytest.MonkeyPatch, what: str, newer: bool, broken: bool

@@ -165,6 +165,7 @@ def test_of_a_log_is_told_who_asks_what_a_file_wants_that_may_be_in_it(
     (tmp_path / file).write_text(SPEC.format(venue, collect))
     found = perptape("gaps", file)
     assert ("log of a stream" in found.err) is said, found.err
+    assert (name_of("bybit") in found.out) is (file == "t"), "the holes of what this file wants, and of no other"
 
 
 def test_a_log_that_cannot_be_read_may_be_of_any_venue(perptape: Perptape, log: Path) -> None:

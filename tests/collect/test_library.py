@@ -1,16 +1,20 @@
 """The holes of a tape as a program reads them."""
 
 import warnings
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 import perptape
+from perptape.collect.report import standings
 from perptape.datasets import LIQUIDATIONS
 from perptape.errors import Retry, UsageError
 from perptape.interval import DAY, MINUTE
+from perptape.store.catalog import Catalog
 from perptape.store.log_place import logs_of
 from perptape.store.log_record import Begun
+from perptape.store.reading import Reading
 from support.fake_exchange import FakeExchange
 
 
@@ -118,3 +122,42 @@ async def test_what_lies_in_a_log_is_warned_of_where_the_holes_are_asked_for(wor
         catalog.gaps("bybit", "funding", now=now)
         if not damaged:
             catalog.gaps("binance", now=now)
+
+
+class Counted(Catalog):
+    """A catalog that counts what is read of it."""
+
+    def __init__(self, fs):
+        super().__init__(fs)
+        self.asked = Counter()
+
+    def known(self, venue, dataset):
+        self.asked["known", venue, dataset] += 1
+        return super().known(venue, dataset)
+
+    def instruments(self, venue, *, tell=None):
+        self.asked["instruments", venue] += 1
+        return super().instruments(venue, tell=tell)
+
+
+async def test_each_thing_is_read_once_however_often_it_is_asked_for(world):
+    world.venue("binance", ["BTC"])
+    await world.once("{openInterest: {backfill: 2d}}", "BTCUSDT-PERP")
+    catalog = Counted.open(str(world.root))
+    reading = Reading(catalog)
+    first, again = (standings(reading, world.clock.ms, ["binance", "okx"], ["open_interest", "funding"]) for _ in range(2))
+    assert first == again != []
+    assert set(catalog.asked.values()) == {1}
+    assert len(catalog.asked) == 2 * (1 + 2)
+    assert reading.instruments("binance") == catalog.instruments("binance") != ()
+
+
+async def test_of_a_collection_only_its_own_wants_are_read_and_all_that_is_claimed(world):
+    world.venue("binance", ["BTC"])
+    await world.once("{openInterest: {backfill: 2d}}", "BTCUSDT-PERP")
+    catalog = Catalog.open(str(world.root))
+    every = Reading(catalog).coverage("binance", "open_interest")
+    (spec,) = {want.spec for want in every.wants}
+    assert Reading(catalog, spec).coverage("binance", "open_interest") == every
+    other = Reading(catalog, "other").coverage("binance", "open_interest")
+    assert (other.claims, list(other.wants)) == (every.claims, [])
