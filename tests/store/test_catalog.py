@@ -22,6 +22,7 @@ from perptape.interval import DAY, HOUR, MINUTE, NS
 from perptape.store import layout
 from perptape.store.layout import Span, span_of
 from perptape.store.tape import Tape
+from support.storage import Bucket, MemoryFileSystem
 from support.tapes import START, VENUES, instrument, missing, name_of, open_interest, write
 
 times = st.integers(0, 4 * 10**18)
@@ -267,3 +268,42 @@ def test_a_tape_made_anew_for_others_takes_nothing_of_a_process_that_stays(tmp_p
             tape.commit("okx", "open_interest", open_interest("okx", [START], 5), (), (), "w", clock)
     assert theirs.datasets() == ()
     assert tape.publish() == []
+
+
+def test_a_store_whose_store_json_alone_went_is_neither_read_nor_made_anew(tmp_path: Path) -> None:
+    """Made anew by whoever comes next, a simulated venue's rows would stand beside the market's."""
+    stays = Tape.open(str(tmp_path))
+    list(write(stays, lambda: 20_010 * DAY, "w", VENUES[:1]))
+    stays.publish()
+    (tmp_path / layout.STORE).unlink()
+    for act in (
+        lambda: Tape.open(str(tmp_path)).prepare("simulated:1", "nautilus1"),
+        lambda: Tape.open(str(tmp_path)).made(),
+        lambda: perptape.open(str(tmp_path)).read("funding"),
+    ):
+        with pytest.raises(StoreError, match=r"store.json is gone, and there is data beside it: put it back"):
+            act()
+    assert not (tmp_path / layout.STORE).exists()
+    stays.commit("okx", "open_interest", open_interest("okx", [START], 5), (), (), "w", clock)  # a process that stays knows what it was
+    assert Tape.open(str(tmp_path)).origin == "live"
+
+
+def test_a_store_that_is_made_while_another_process_looks_is_that_one_s() -> None:
+    bucket, first = Bucket(), []
+
+    def made(call: str, path: str) -> None:
+        if not first and call == "read" and path == layout.STORE:
+            first.append(None)
+            list(write(Tape(MemoryFileSystem(bucket, lambda: 0)), lambda: 20_010 * DAY, "w", VENUES[:1]))
+
+    assert Tape(MemoryFileSystem(bucket, lambda: 0, before=made)).origin == "live"
+    late = Bucket()
+    done: list[None] = []
+
+    def late_made(call: str, path: str) -> None:
+        if not done and call == "list":
+            done.append(None)
+            list(write(Tape(MemoryFileSystem(late, lambda: 0)), lambda: 20_010 * DAY, "w", VENUES[:1]))
+
+    assert Tape(MemoryFileSystem(late, lambda: 0, before=late_made)).origin == "live"
+    assert done
