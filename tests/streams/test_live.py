@@ -350,6 +350,23 @@ async def test_more_events_at_once_than_fit_are_an_overflow_even_after_a_failure
     assert [line[:2] for line in one.standing()] == [("sampled", ""), ("lost", "overflow"), ("sampled", "")]
 
 
+@pytest.mark.parametrize("seconds", [1.2, 1.3, 1.4, 1.5, 1.6, 1.8, 3.5, 60.8, 61.2])
+async def test_a_stop_in_the_middle_of_a_roll_is_no_lost_connection(stage, seconds: float) -> None:
+    """On a slow disk; what is said then of the connection's end is said by the last roll, which knows that nobody hung up."""
+
+    async def slow(call):
+        await asyncio.sleep(0.4)
+        return call()
+
+    one = stage()
+    async with running(one, on_disk=slow):
+        while asyncio.get_running_loop().time() < seconds - 1:
+            await one.beat(1)
+        one.exchange.tick()
+        await asyncio.sleep(seconds - asyncio.get_running_loop().time())
+    assert [reason for status, reason, *_ in one.standing() if status == "lost"] == []
+
+
 async def test_what_was_dropped_right_before_a_stop_is_lost(stage) -> None:
     one = stage()
     async with running(one, buffer=20):

@@ -90,7 +90,7 @@ class Writer:
             wait, left = self._pace.roll, 0.0
             self._due.clear()
             if self._rolls:
-                await self._rolled_or_asserted()
+                await self._rolled_or_asserted(stopping)
                 await any_within((stopping,), self._pace.flush)
                 wait -= self._pace.flush
 
@@ -99,10 +99,12 @@ class Writer:
         """Whether the next roll is not left for later: few segments wait, or this one would be more than memory should put at once."""
         return self._log.heavy or self._report.waiting < self._pace.waiting
 
-    async def _rolled_or_asserted(self) -> None:
+    async def _rolled_or_asserted(self, stopping: asyncio.Event) -> None:
         """What the log does not take waits; that the time is wanted goes straight to the store, for this process may be killed."""
         with suppress(StoreError):
             await self._flush()
+        if stopping.is_set():  # connections that were closed for that are no reason to say that nobody listened: `end` knows
+            return
         with suppress(StoreError):
             try:
                 await self._roll(self._now(), self._wanted())
