@@ -159,7 +159,8 @@ class StreamJudge:
             alive = any(one.streams and one.began < end + self._near and (one.died or end) > start - self._near for one in self._processes)
             return "" if alive else "though no process lived"
         over = self._market.schedule.storm - 30
-        heard_any = [c for c in self._feed.connections if instrument in c.wanted and c.began < end - 20 and (c.ended or over) > start + 20]
+        began, ended = end - 20, start + self._flushed  # what a process read last goes with it where it dies before it is written
+        heard_any = [c for c in self._feed.connections if instrument in c.wanted and c.began < began and (c.ended or over) > ended]
         return "" if state.reason == "unknown" and not heard_any else f"a reason that nothing touches, with {len(heard_any)} connections"
 
     def wanted(self) -> tuple[Interval, ...]:
