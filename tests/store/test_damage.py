@@ -328,10 +328,13 @@ def test_verify_finds_what_is_wrong_with_data_files() -> None:
     folder = place.rsplit("/", 1)[0]
     one.bucket.objects[f"{folder}/.tmp_x.parquet"] = (b"", "s", 0)
     data = one.bucket.objects[place][0]
-    one.bucket.objects[f"{folder}/2024-10-04T00-00-00-000000000Z_2024-10-04T11-59-59-999999999Z.parquet"] = (data, "s", 0)
+    half = f"{folder}/2024-10-04T00-00-00-000000000Z_2024-10-04T11-59-59-999999999Z.parquet"
+    one.bucket.objects[half] = (data, "s", 0)
     coverage = "perptape/coverage/binance/open_interest/20301231T000000000Z-z.parquet"
     lie = Sayings((Claim(NAME, "1h", "complete", START + 9 * DAY, START + 9 * DAY + HOUR, "", 1, 1),))
     one.bucket.objects[coverage] = (bytes(encode_coverage(lie)), "s", 0)
+    assert {f.kind for f in one.tape.verify()} == {"stray", "overlap", "unreadable"}, "its rows are of other times than its name"
+    one.bucket.objects[half.replace("04T11-59-59", "04T23-58-59")] = one.bucket.objects.pop(half)
     assert {f.kind for f in one.tape.verify()} == {"stray", "overlap", "name", "claim"}
 
 

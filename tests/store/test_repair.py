@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from perptape.datasets.base import Format
+from perptape.errors import StoreError
 from perptape.interval import DAY, HOUR
 from perptape.store import layout
 from perptape.store.filesystem import Absent
 from perptape.store.repair import repair
 from perptape.store.tape import Tape
 from support.storage import Bucket, MemoryFileSystem
-from support.tapes import START, VENUES, missing, name_of, open_interest, waves, write
+from support.tapes import ROWS, START, VENUES, claims_of, missing, name_of, open_interest, waves, write
 
 VENUE = VENUES[0]
 NAME = name_of(VENUE)
@@ -137,3 +139,30 @@ def test_a_coverage_file_that_cannot_be_read_goes_when_the_others_are_joined_and
     assert b"garbage" in [one.bucket.objects[p][0] for p in one.paths("perptape/quarantine")]
     assert one.kinds() == []
     assert one.claimed() == before
+
+
+@pytest.mark.parametrize("form", ["nautilus1", "nautilus2"])
+@pytest.mark.parametrize("dataset", ["open_interest", "funding", "liquidations"])
+@pytest.mark.parametrize("other", ["contract", "day"])
+def test_files_that_were_swapped_are_damage_and_never_anothers_rows(form: Format, dataset: str, other: str) -> None:
+    one = World(folded=True)
+    one.bucket.objects.clear()
+    one.tape = Tape(MemoryFileSystem(one.bucket, lambda: one.ms))
+    one.tape.prepare("live", form)
+    later = [time + 40 * DAY for wave in waves(dataset) for time in wave]
+    for venue in VENUES[:2]:
+        times = [*(time for wave in waves(dataset) for time in wave), *later]
+        one.tape.commit(
+            venue, dataset, ROWS[dataset](venue, times, one.ms), claims_of(venue, dataset, times, one.ms), (), venue, lambda: one.ms
+        )
+    one.publish()
+    mine, theirs = ([path for path in one.paths("data") if name in path] for name in (NAME, name_of(VENUES[1])))
+    a, b = mine[0], (theirs[0] if other == "contract" else mine[-1])
+    for path in one.paths("perptape/segments"):
+        del one.bucket.objects[path]
+    one.bucket.objects[a], one.bucket.objects[b] = one.bucket.objects[b], one.bucket.objects[a]
+    assert {found.path for found in one.tape.verify() if found.kind == "unreadable"} == {a, b}
+    with pytest.raises(StoreError, match="put at another's path"):
+        one.tape.read(dataset, [NAME])
+    one.repair()
+    assert not [found for found in one.tape.verify() if found.kind == "unreadable"]

@@ -105,7 +105,7 @@ class DataFiles:
 
     def decode(self, place: Place, data: bytes) -> pa.Table:
         try:
-            return whole(self.kind.from_file(decode(data, place.path), place.instrument))
+            return whole(self.kind.from_file(its_own(decode(data, place.path), place), place.instrument))
         except (pa.ArrowException, KeyError, ValueError) as error:
             raise Unreadable(f"{place.path} cannot be read: {error}") from error
 
@@ -114,6 +114,26 @@ class DataFiles:
         if named is None or not path.startswith(f"{self.folder}/{named[0]}/") or not layout.belongs(named[0], self.venue):
             return None
         return Place(path, named[0], named[1])
+
+
+def its_own(table: pa.Table, place: Place) -> pa.Table:
+    """A data file's table, where its first and last row are of the instrument and the time that its path says: files that were swapped, or
+    put back at another path, are damage and not another contract's rows. Raises Unreadable."""
+    if table.num_rows and place.span is not None:
+        if "instrument_id" in table.schema.names:
+            names = {str(table["instrument_id"][at].as_py()) for at in (0, -1)}
+        else:
+            names = {(table.schema.metadata or {}).get(b"instrument_id", place.instrument.encode()).decode()}
+        if {layout.identifier(name) for name in names} != {layout.identifier(place.instrument)}:
+            raise Unreadable(f"{place.path} holds rows of another contract, {sorted(names)[0]}: it was put at another's path")
+        if not all(place.span.start <= _ns(table["ts_init"][at]) <= place.span.end for at in (0, -1)):
+            raise Unreadable(f"{place.path} holds rows of other times than its name says: it was put at another's path")
+    return table
+
+
+def _ns(time: pa.Scalar) -> int:
+    value = time.value if pa.types.is_timestamp(time.type) else time.as_py()
+    return -1 if value is None else int(value)
 
 
 def _changes(rows: pa.Table) -> list[int]:

@@ -53,7 +53,7 @@ def decode_made(data: bytes, path: str) -> Made:
 def stored(fs: FileSystem) -> Made | None:
     """What a store is made for, as it says now; None where nobody made it. Raises Newer, and StoreError also where store.json alone went:
     made anew for another origin, invented data would stand beside the market's."""
-    if (now := _said(fs)) is None and _anything(fs) and (now := _said(fs)) is None:  # else it was made meanwhile
+    if (now := said(fs)) is None and _anything(fs) and (now := said(fs)) is None:  # else it was made meanwhile
         as_it_was = json.dumps({"version": VERSION, "format": FORMATS[0], "origin": "live"})
         raise StoreError(
             f"{fs.location}/{layout.STORE} is gone, and there is data beside it: put it back from a backup, or write it as it was, for "
@@ -62,7 +62,8 @@ def stored(fs: FileSystem) -> Made | None:
     return now
 
 
-def _said(fs: FileSystem) -> Made | None:
+def said(fs: FileSystem) -> Made | None:
+    """What store.json says; None where there is none. Raises Newer, StoreError."""
     try:
         return decode_made(fs.read(layout.STORE).data, f"{fs.location}/{layout.STORE}")
     except Absent:
@@ -77,7 +78,7 @@ def still(fs: FileSystem, made: Made, gone: Callable[[], None]) -> None:
     """Sees that a store is what it was made for. One that was deleted under a process that stays is made again, and `gone` told by who
     does that; another's is left alone. Raises Newer, StoreError.
     """
-    now = _said(fs)
+    now = said(fs)
     if now is None:
         with suppress(Conflict):
             fs.replace(layout.STORE, encode_made(made), None)

@@ -18,7 +18,7 @@ from perptape.datasets.base import Dataset, Format
 from perptape.interval import MINUTE, NS
 from perptape.store import layout
 from perptape.store.filesystem import Absent, FileSystem
-from perptape.store.landing import DataFiles, Place
+from perptape.store.landing import DataFiles, Place, its_own
 from perptape.store.parquet import Unreadable, decode
 from perptape.store.segment import decode_segment
 
@@ -161,7 +161,7 @@ class _Shape:
 
     def decode(self, place: Place, data: bytes) -> pa.Table:
         if self._whole:
-            table = decode(data, place.path)
+            table = its_own(decode(data, place.path), place)
             if table.schema.names != self._names:
                 table = table.select([name for name in self._names if name in table.schema.names])
             if table.schema.equals(self._schema):

@@ -7,7 +7,7 @@ import secrets
 from perptape.errors import StoreError
 from perptape.store import layout
 from perptape.store.filesystem import FileSystem
-from perptape.store.made import stored
+from perptape.store.made import said
 
 
 def usable(fs: FileSystem) -> str:
@@ -26,6 +26,6 @@ def usable(fs: FileSystem) -> str:
 def there(fs: FileSystem) -> None:
     """Raises StoreError where the store is away, or its folder takes nothing (which is tried out, since that costs nothing there)."""
     if fs.identity:
-        stored(fs)
+        said(fs)
     else:
         usable(fs)
