@@ -88,3 +88,15 @@ def test_one_that_is_alone_tells_the_holes_of_its_latest_segment(alone: bool):
     for name in ("a", "b"):
         followed.put(name, "okx", "liquidations", rows(), (), ())
     assert outcome.figures == (Figures(2, 2, lost=1, why=("disconnected",)) if alone else Figures(2, 2))
+
+
+def test_at_its_end_a_stream_that_is_not_alone_tells_what_the_tape_says_then():
+    outcome, judged = Outcome("okx", "liquidations"), iter([Figures(1, 1), Figures(2, 2, unproven=2), Figures(3, 3, unproven=4)])
+    reads: list[None] = []
+    followed = followed_by(outcome, judge=lambda coverage: next(judged))
+    followed.read = lambda: reads.append(None) or Coverage()
+    for name in ("a", "b"):
+        followed.put(name, "okx", "liquidations", rows(), (), ())
+    assert (outcome.figures, len(reads)) == (Figures(2, 2), 1)
+    followed.look_again()
+    assert (outcome.figures, len(reads)) == (Figures(3, 3, unproven=4), 2)

@@ -64,6 +64,11 @@ class Followed:
         self.outcome.stored += both.num_rows - known.num_rows
         self._counted = both.slice(0, max(self.remembered, came.num_rows))
 
+    def look_again(self) -> None:
+        """As the tape has it now, whatever was read of it last: for the stream's end."""
+        self._at = None
+        self._look()
+
     def _look(self) -> None:
         now = self.monotonic()
         fresh = self._at is None or now - self._at >= READ_AGAIN_S

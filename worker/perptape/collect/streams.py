@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,8 @@ log = structlog.get_logger("perptape")
 
 AGAIN = 10.0
 """Seconds before a stream that could not begin (no log can be made, the store does not answer) tries again."""
+LAST_LOOK_S = 1.0
+"""For what the tape says at a stream's end, which its summary tells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +204,10 @@ async def _streamed(
     except StoreError as error:
         await unlogged.say(followed, wants(venue.clock(), None), error.reason if isinstance(error, Unwritable) else "unknown")
         raise
+    if report.complete and not followed.alone:  # else all was told as of the last segment
+        with suppress(TimeoutError):  # all is stored: a slow store only leaves the summary as it was
+            async with asyncio.timeout(LAST_LOOK_S):
+                await environment.aside(followed.look_again)
     report.log_error = ""  # what is not in the log now is in the store, or is told here
     outcome.listened()
     outcome.error = trouble(report, unlogged.began)
