@@ -1,13 +1,26 @@
-"""What a stream's summary counts."""
+"""What a stream's summary counts, and how it judges how far it is."""
+
+import asyncio
+from random import Random
 
 import pytest
 
+from campaign.clockwork import VirtualLoop
+from perptape.collect.asking import Asking, Environment
+from perptape.collect.circuit import Circuit
 from perptape.collect.figures import Figures
 from perptape.collect.outcome import Outcome
-from perptape.collect.stream_figures import Followed
+from perptape.collect.stream_figures import READ_AGAIN_S, Followed
+from perptape.collect.streams import stream
+from perptape.collect.targets import Session
+from perptape.collect.venue import Venue
 from perptape.coverage import Coverage
 from perptape.datasets import DATASETS
+from perptape.errors import Retry
+from perptape.instruments import Resolution
 from perptape.interval import NS
+from perptape.store.tape import Tape
+from support.fake_exchange import START
 
 
 class Kept:
@@ -100,3 +113,72 @@ def test_at_its_end_a_stream_that_is_not_alone_tells_what_the_tape_says_then():
     assert (outcome.figures, len(reads)) == (Figures(2, 2), 1)
     followed.look_again()
     assert (outcome.figures, len(reads)) == (Figures(3, 3, unproven=4), 2)
+
+
+class Judged(Venue):
+    """Remembers as of when it was judged, and what the venue's clock showed then."""
+
+    def __init__(self, *more):
+        super().__init__(*more)
+        self.judged = []
+
+    def figures(self, session, found, now):
+        self.judged.append((now, self.exchange.clock.ms))
+        return super().figures(session, found, now)
+
+
+async def streamed(kit, staged, folder, outcome, play, *, shared=False):
+    """What is played while a stream runs as it does in a run, its segments on a tape; its venue."""
+    exchange, loop, stop = staged.exchange, asyncio.get_running_loop(), asyncio.Event()
+    tape = Tape.open(str(folder))
+    tape.prepare("live", "nautilus1")
+    environment = Environment(lambda: exchange.clock.ms, loop.time, asyncio.sleep, lambda: 0.5, lanes=kit.Inline, random=Random(1))
+    venue = Judged(exchange, Asking(outcome.venue, environment, Circuit()), tape, "w")
+    await venue.list_instruments()
+    venue.targets = [Resolution("BTC", outcome.venue, one) for one in exchange.listing]
+    session = Session("file", "session", START, shared=shared)
+    task = asyncio.create_task(stream(venue, session, 1, outcome, state=None, since=None, stop=stop, reserve=2**21))
+    await asyncio.sleep(0.1)
+    await play()
+    stop.set()
+    await task
+    return venue
+
+
+@pytest.fixture
+def loop():
+    made = VirtualLoop()
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize(("name", "shared", "soon"), [("binance", False, True), ("binance", True, False), ("okx", False, False)])
+def test_a_hole_is_told_with_the_next_segment_where_nobody_else_may_have_what_was_missed(kit, stage, loop, tmp_path, name, shared, soon):
+    """A replica may have it, or it is asked for where the venue serves it: then it is told by what the tape says minutes later."""
+    one, outcome, told = stage(name), Outcome(name, "liquidations"), []
+
+    async def play():
+        await one.beat(20)
+        one.exchange.will_raise([Retry("refused")] * 4)
+        one.exchange.drop()
+        for _ in range(400):
+            await one.beat(1)
+            if outcome.figures is not None and outcome.figures.lost + outcome.figures.open:
+                told.append(loop.seconds)
+
+    loop.run_until_complete(streamed(kit, one, tmp_path, outcome, play, shared=shared))
+    assert (told[0] < READ_AGAIN_S) == soon, told[0]
+
+
+def test_a_stream_is_judged_by_the_venues_own_word_where_its_clock_was_measured_while_it_was_wrong(kit, stage, loop, tmp_path):
+    one, outcome = stage("binance"), Outcome("binance", "liquidations")
+
+    async def play():
+        await one.beat(70)
+        one.exchange.offset = 600_000
+        await one.beat(70)
+        one.exchange.offset = 0
+
+    venue = loop.run_until_complete(streamed(kit, one, tmp_path, outcome, play))
+    assert len(venue.judged) >= 3
+    assert {abs(now - clock) < 1_000 for now, clock in venue.judged} == {True}, venue.judged
