@@ -159,6 +159,23 @@ def test_a_coarser_history_is_printed_though_the_catalog_has_a_finer_one(perptap
     assert [row["period_minutes"] for row in coarser.rows] == [60] * 24
 
 
+def test_where_no_row_came_and_that_is_kept_the_contract_is_kept_too(
+    perptape: Perptape, endpoints: dict[str, str], venues: Environ, tmp_path: Path
+) -> None:
+    def control(method: str, body: object = None) -> None:
+        data = None if body is None else json.dumps(body).encode()
+        urlopen(Request(f"{endpoints['binance']}/_control/faults", data, method=method), timeout=5).close()
+
+    control("POST", {"kind": "list", "venue": "binance", "path": "openInterestHist"})
+    try:
+        found = perptape("fetch-oi", "BTCUSDT-PERP", "-e", "binance", "--from", "3h", "-f", "json", "--store", environ=venues)
+    finally:
+        control("DELETE")
+    assert found.rows == []
+    assert Tape.open(str(tmp_path / "tape")).coverage("binance", "open_interest").claims
+    assert perptape("verify").code == 0
+
+
 def test_an_explicit_question_asks_for_all_that_is_open_whenever_it_was_asked_last(perptape: Perptape, venues: Environ) -> None:
     day = (datetime.now(UTC) - timedelta(days=2)).replace(hour=0, minute=0, second=0, microsecond=0)
     start, now = int(day.timestamp()) * 1000, int(time.time() * 1000)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -19,7 +20,7 @@ from perptape.store.tape import Tape
 from support.tapes import VENUES, name_of, write
 
 Perptape = Callable[..., Any]
-VENUE = VENUES[0]
+VENUE, OTHER = VENUES[:2]
 READERS = [("query", "liquidations", "BTCUSDT-PERP", "-e", VENUE), ("sql", "SELECT count(*) FROM liquidations")]
 
 
@@ -128,8 +129,49 @@ def test_who_looks_for_a_contract_learns_that_the_list_of_contracts_cannot_be_re
     broken = [path for place in places for path in place.iterdir()]
     for path in broken:
         path.write_bytes(b"garbage")
-    found = perptape(*READERS[0])
-    assert (found.code, [found.err.count(f"{path.name} cannot be read") for path in broken]) == (2, [1] * len(broken)), found.err
+    told = [f"{path.name} cannot be read" for path in broken]
+    found = perptape(*READERS[0], "-f", "json")
+    assert (found.code, [found.err.count(line) for line in told]) == (0, [1] * len(told)), found.err
+    assert {row["instrument_id"] for row in found.rows} == {name_of(VENUE)}
+    by_symbol = perptape("query", "liquidations", "BTC/USDT:USDT")
+    assert (by_symbol.code, [by_symbol.err.count(line) for line in told]) == (2, [1] * len(told)), by_symbol.err
+
+
+@pytest.fixture
+def listless(root: Path, perptape: Perptape) -> Path:
+    """A tape of two venues, one of which has no list of contracts any more."""
+    tape = Tape.open(str(root))
+    list(write(tape, lambda: time.time_ns() // 10**6, "v", [OTHER], ["liquidations", "open_interest"]))
+    assert perptape("publish").code == 0
+    shutil.rmtree(root / f"perptape/segments/{VENUE}")
+    (root / f"perptape/instruments/{VENUE}.parquet").unlink()
+    return root
+
+
+@pytest.mark.parametrize("dataset", ["oi", "liquidations"])
+@pytest.mark.parametrize("word", ["BTCUSDT-PERP.BINANCE", "btcusdt-perp"])
+def test_rows_of_a_venue_without_a_list_of_contracts_are_found_by_the_id(
+    perptape: Perptape, listless: Path, dataset: str, word: str
+) -> None:
+    found = perptape("query", dataset, word, "-e", VENUE, "-f", "json")
+    assert (found.code, {row["instrument_id"] for row in found.rows}) == (0, {name_of(VENUE)}), found.err
+    assert f"{name_of(VENUE)} is in no list of contracts: see `perptape verify`" in found.err
+
+
+def test_a_word_that_may_mean_what_no_list_has_is_said_and_the_rest_shown(perptape: Perptape, listless: Path) -> None:
+    told = f"{VENUE} has 1 contract in no list: name the full id, as in {name_of(VENUE)}, or let `perptape run FILE` bring the list back"
+    found = perptape("query", "oi", "BTC/USDT:USDT", "-e", VENUE, "-e", OTHER, "-f", "json")
+    assert (found.code, {row["venue"] for row in found.rows}, told in found.err) == (1, {OTHER}, True), found.err
+    alone = perptape("query", "oi", "BTC/USDT:USDT", "-e", VENUE)
+    assert (alone.code, told in alone.err, "holds nothing" in alone.err) == (2, True, False), alone.err
+    another = perptape("query", "oi", name_of(OTHER))
+    assert (another.code, another.err) == (0, ""), "an id says whose it is"
+
+
+def test_verify_says_that_a_list_of_contracts_is_gone_and_what_brings_it_back(perptape: Perptape, listless: Path) -> None:
+    found = perptape("verify", "-f", "json")
+    assert (found.code, [(row["kind"], row["path"]) for row in found.rows]) == (1, [("unlisted", f"perptape/instruments/{VENUE}.parquet")])
+    assert "`perptape run FILE` lists again" in found.err
 
 
 @pytest.mark.parametrize("what", ["data", "coverage", "instruments"])

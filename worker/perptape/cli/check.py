@@ -206,6 +206,8 @@ def remedy(kinds: Collection[Kind]) -> str:
         said.append(
             "what no coverage speaks of `perptape run FILE` asks for again while its venue serves it; restore a backup for the rest"
         )
+    if "unlisted" in kinds:
+        said.append("the next `perptape run FILE` lists again what it wants and its venue still has; restore a backup for the rest")
     if "log" in kinds:
         said.append("until a log can be read, what it heard shows as lost or unknown")
     if not STRANGE.isdisjoint(kinds):

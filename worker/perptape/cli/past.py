@@ -193,16 +193,19 @@ class Past:
 
     async def _asked(self, part: Part, grid: Grid, coverage: Coverage, kept: Keeping) -> None:
         """Asks for the rest, and stores it where that was asked for."""
-        venue = part.outcome.venue
+        venue, stored = part.outcome.venue, list[str]()
 
         def commit(dataset: str, rows: pa.Table, claims: tuple[Claim, ...], wants: tuple[Want, ...]) -> str:
             if dataset == self.dataset:
                 part.tables.append(_inside(rows, self.span))
+            if not self.store or not (rows.num_rows or claims):
+                return ""
             try:
-                return kept.commit(venue, dataset, rows, claims) if self.store and (rows.num_rows or claims) else ""
+                stored.append(kept.commit(venue, dataset, rows, claims))
             except StoreError as error:
                 part.not_stored.append(f"{rows.num_rows} {dataset} rows were not stored: {error}")
                 return ""
+            return stored[-1]
 
         batch = Batch(self.dataset, commit, environment().monotonic)
         session = Session(f"{SESSION}:{self.dataset}", SESSION, self.span.end, once=True, insists=True)
@@ -214,7 +217,7 @@ class Past:
         finally:
             await batch.commit()
         part.notes += part.outcome.skipped
-        if part.outcome.rows:
+        if stored:  # rows, or only what is known of there being none
             mine = [life.seen for life in part.lives if life.seen.instrument.id in part.wanted]
             await asyncio.to_thread(commit, INSTRUMENTS, seen_rows(mine), (), ())
 

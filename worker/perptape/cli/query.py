@@ -10,7 +10,8 @@ import typer
 
 from perptape import output
 from perptape.cli import options, places, times
-from perptape.cli.shell import OK, now
+from perptape.cli.chosen import chosen
+from perptape.cli.shell import OK, PARTLY, now
 from perptape.errors import UsageError
 from perptape.interval import MINUTE, Interval
 from perptape.output import Listing
@@ -18,7 +19,6 @@ from perptape.settings import Settings
 from perptape.times import span as text
 
 if TYPE_CHECKING:
-    from perptape.instruments import Instrument
     from perptape.store.catalog import Catalog
 
 FOREVER = 1 << 62
@@ -52,6 +52,7 @@ def query(
     """Print rows of the catalog, from every venue that has the symbol."""
     from perptape.cli.rows import listing, newest
     from perptape.cli.tapes import reader
+    from perptape.store.unlisted import ids_there
 
     output.check_form(form.value, to)
     settings: Settings = ctx.obj
@@ -63,24 +64,24 @@ def query(
     span = times.period(start, end, now()) or Interval(0, FOREVER)
     opened = reader(places.place(catalog, None, settings))
     known = {venue: [seen.instrument for seen in opened.instruments(venue)] for venue in places.venues(exchange)}
-    found, notes = chosen(symbols, known, exact=exact)
-    for line in notes:
-        output.note(line)
     dataset = {What.oi: "open_interest", What.funding: "funding", What.liquidations: "liquidations"}[what]
-    ids = [one.id for one in found]
+    dataset = "funding_prediction" if predicted else dataset
+    found = chosen(symbols, known, lambda venue: ids_there(opened, venue, dataset, symbols), exact=exact)
+    for line in found.notes:
+        output.note(line)
     if what == What.oi:
-        rows, notes = open_interest(opened, ids, span, period)
+        rows, notes = open_interest(opened, found.ids, span, period)
     else:
-        rows, notes = opened.read("funding_prediction" if predicted else dataset, ids, span.start, span.end), []
+        rows, notes = opened.read(dataset, found.ids, span.start, span.end), []
     shown = newest(rows, count)
-    output.emit(
-        listing("funding_prediction" if predicted else dataset, shown, {one.id: (one.venue, one.symbol) for one in found}), form.value, to
-    )
+    output.emit(listing(dataset, shown, found.symbols), form.value, to)
     for line in notes:
         output.note(line)
+    for line in found.left_out:
+        output.error(line)
     if shown.num_rows < rows.num_rows and form == options.Format.table:
         output.note(f"the newest {shown.num_rows} of {rows.num_rows} rows: -n 0 prints all")
-    return OK
+    return PARTLY if found.left_out else OK
 
 
 def open_interest(catalog: Catalog, ids: Sequence[str], span: Interval, period: int | None) -> tuple[Any, list[str]]:
@@ -112,38 +113,6 @@ def _periods(instrument: str, there: Sequence[int], shown: Sequence[int]) -> str
 
 def _period(minutes: int) -> str:
     return text(minutes * MINUTE) if minutes else "samples (0m)"
-
-
-def chosen(words: Sequence[str], known: dict[str, list[Instrument]], *, exact: bool) -> tuple[list[Instrument], list[str]]:
-    """(the instruments of the catalog that the words mean, what is to say). Pure. Raises UsageError for a word that nobody knows.
-
-    What a venue has delisted is in the catalog all the same.
-    """
-    from dataclasses import replace
-
-    from perptape.exchanges.registry import traits
-    from perptape.instruments import resolve
-
-    found: list[Instrument] = []
-    notes: list[str] = []
-    for word in words:
-        unknown: list[str] = []
-        hits: list[Instrument] = []
-        for venue, instruments in known.items():
-            listed = [replace(one, delisted=None) for one in instruments]
-            try:
-                one = resolve(word, venue, listed, default=traits(venue).default_perpetual, exact=exact)
-            except UsageError as error:
-                unknown.append(str(error))
-                continue
-            if one.instrument is not None:
-                hits.append(one.instrument)
-            if one.message:
-                notes.append(one.message.replace("collecting", "showing"))
-        if not hits:
-            raise UsageError(f"the catalog holds nothing of {word!r}: {'; '.join(unknown) or 'it is empty'}")
-        found += [one for one in hits if one not in found]
-    return found, notes
 
 
 def sql(

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from perptape.errors import UsageError
 from perptape.store.query import Time, in_ns
+from perptape.store.unlisted import spoken_ids
 
 if TYPE_CHECKING:
     from perptape.store.catalog import Catalog
@@ -39,6 +40,7 @@ def check_known(catalog: Catalog, dataset: str, instruments: Iterable[str], rows
     known = {seen.instrument.id for venue in catalog.venues() for seen in catalog.instruments(venue)}
     missing -= known
     if unknown := sorted(missing - _mentioned(catalog, dataset, missing)):
+        known |= {one for venue in catalog.venues() for one in spoken_ids(catalog, venue, dataset)}  # a list may be gone
         near = difflib.get_close_matches(unknown[0], sorted(known), n=3)
         hint = f"nearest: {', '.join(near)}" if near else "give Nautilus ids, as in BTCUSDT-PERP.BINANCE"
         raise UsageError(f"the catalog has nothing of {', '.join(unknown)}; {hint}")

@@ -24,14 +24,16 @@ from perptape.store.landing import DataFiles, Landing, Place, landing
 from perptape.store.parquet import Unreadable, decode
 from perptape.store.settled import unsettled
 from perptape.store.unclaimed import spoken_of, unclaimed
+from perptape.store.unlisted import unlisted, unreadable
 from perptape.times import span
 
 if TYPE_CHECKING:
     from perptape.store.catalog import Catalog
 
 Kind = Literal[
-    "unreadable", "order", "duplicate", "overlap", "name", "claim", "stray", "coverage", "unpublished", "unclaimed", "rows", "log"
-]
+    "unreadable", "order", "duplicate", "overlap", "name", "claim", "stray", "coverage",
+    "unpublished", "unclaimed", "unlisted", "rows", "log",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -62,7 +64,7 @@ def findings(catalog: Catalog, form: Format) -> list[Finding]:
         out.extend(Finding(_path_in(line, layout.coverage(venue, dataset)), "coverage", line) for line in known.unreadable)
         out.extend(_unpublished(catalog.fs, place, venue))
         if dataset not in DATASETS:
-            out.extend(_instruments(catalog.fs, place, venue))
+            out.extend(Finding(layout.instruments(venue), "unreadable", why) for why in unreadable(catalog.fs, venue))
         else:
             out.extend(_claims_without_rows(catalog, venue, DATASETS[dataset], form, known.coverage.claims))
     for kind in DATASETS.values():
@@ -70,6 +72,7 @@ def findings(catalog: Catalog, form: Format) -> list[Finding]:
             files = "1 data file is" if count == 1 else f"{count} data files are"
             text = f"{files} here, and no coverage says anything of the contract: what was wanted, is complete or is lost is not known"
             out.append(Finding(path, "unclaimed", text))
+    out.extend(Finding(path, "unlisted", text) for path, text in unlisted(catalog, spoken, counts))
     return sorted(set(out))
 
 
@@ -131,18 +134,6 @@ def _path_in(line: str, other: str) -> str:
     """The path with which a line about an object begins; `other` where it is about more than one."""
     first = line.split(" ", 1)[0]
     return first if first.startswith(f"{layout.OWN}/") else other
-
-
-def _instruments(fs: FileSystem, place: Landing, venue: str) -> Iterator[Finding]:
-    path = layout.instruments(venue)
-    at = place.place(path)
-    assert at is not None
-    try:
-        place.decode(at, fs.read(path).data)
-    except Absent:
-        return
-    except Unreadable as error:
-        yield Finding(path, "unreadable", str(error))
 
 
 def _strays(fs: FileSystem, form: Format) -> Iterator[Finding]:
