@@ -80,6 +80,7 @@ MENDS = {
     "claim": "`perptape verify --repair`",
     "rows": "a file that a backup has is to be put back before that",
     "unclaimed": "`perptape run FILE` asks for again while its venue serves it",
+    "newer": "use the newer perptape",
     "unlisted": "`perptape run FILE` lists again",
     "log": "until a log can be read",
     **dict.fromkeys(("unpublished", "coverage"), "`perptape publish` mends"),
@@ -93,7 +94,7 @@ def test_every_kind_of_finding_has_its_remedy():
 
 
 @pytest.mark.parametrize("strange", ["order", "duplicate", "overlap", "name", "stray"])
-@pytest.mark.parametrize("other", ["unreadable", "claim", "rows", "unclaimed", "unlisted", "log", "unpublished", "coverage"])
+@pytest.mark.parametrize("other", ["unreadable", "claim", "rows", "unclaimed", "unlisted", "newer", "log", "unpublished", "coverage"])
 def test_of_a_file_that_is_strange_it_is_said_what_to_do_whatever_else_is_found(strange, other):
     said = remedy([other, strange])
     assert (MENDS[other] in said, said.count(MENDS[strange])) == (True, 1)

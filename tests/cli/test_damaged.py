@@ -118,8 +118,23 @@ def test_of_what_publishing_keeps_aside_it_is_said_and_of_nothing_that_a_newer_p
     texts = [str(one.message) for one in warned]
     assert [any(word in text for text in texts) for word in said] == [broken and not newer, newer]
     assert len(texts) == newer + broken
+    verified = perptape("verify", "-f", "json")
+    assert {row["kind"] for row in verified.rows} == {kind for kind, there in (("coverage", broken), ("newer", newer)) if there}
+    assert ["`perptape publish` mends" in verified.err, "use the newer perptape" in verified.err] == [broken, newer]
     perptape("publish")
     assert any((root / f"perptape/quarantine/{VENUE}/liquidations").glob(f"perptape~{what}~*")) or newer
+
+
+def test_where_all_coverage_is_of_a_newer_perptape_only_that_one_is_said_to_mend_it(
+    perptape: Perptape, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as later:
+        later.setattr("perptape.store.parquet.VERSION", 2)
+        assert perptape("publish").code == 0
+    shutil.rmtree(root / f"perptape/segments/{VENUE}")
+    found = perptape("verify", "-f", "json")
+    assert (found.code, {row["kind"] for row in found.rows}) == (1, {"newer"})
+    assert ["`perptape publish` mends" in found.err, "use the newer perptape" in found.err] == [False, True]
 
 
 @pytest.mark.parametrize("published", [False, True])

@@ -118,7 +118,7 @@ def test_what_a_newer_perptape_wrote_or_is_damaged_ends_no_check(monkeypatch) ->
     monkeypatch.setattr(parquet, "VERSION", parquet.VERSION + 1)
     list(write(one.tape, lambda: one.ms, "newer", [VENUE], ["funding"]))
     monkeypatch.undo()
-    assert {kind for kind, _ in one.found()} == {"coverage"}
+    assert {kind for kind, _ in one.found()} == {"newer"}
     damaged = World()
     damaged.bucket.objects[damaged.path] = (b"PAR1 cut", "broken", damaged.ms)
     assert damaged.found() == [("unreadable", damaged.path)]

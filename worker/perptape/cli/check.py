@@ -200,6 +200,8 @@ def remedy(kinds: Collection[Kind]) -> str:
         said.append(
             "`perptape publish` mends what can still be read elsewhere, and an hour after it was written puts aside what cannot be read"
         )
+    if "newer" in kinds:
+        said.append("use the newer perptape that wrote a part of it: this one leaves that as it is, and publishes nothing beside it")
     if "rows" in kinds:
         said.append("a file that a backup has is to be put back before that: liquidations can be had nowhere else")
     if "unclaimed" in kinds:

@@ -103,12 +103,14 @@ def coverage_files(fs: FileSystem, venue: str, dataset: str, *, newer: bool = Fa
 class Known:
     """All that the store says of a venue and dataset, and one line for each thing that could not be read.
 
-    `broken`: the paths of the objects among them that publishing keeps aside. It touches nothing beside one of a newer perptape.
+    `broken`: the paths of the objects among them that publishing keeps aside. It touches nothing beside one of a newer perptape: `newer`
+    are the lines that only that one can mend.
     """
 
     coverage: Coverage
     unreadable: tuple[str, ...] = ()
     broken: tuple[str, ...] = ()
+    newer: tuple[str, ...] = ()
 
 
 def segments(fs: FileSystem, landing: Landing, venue: str, *, rows: bool) -> tuple[list[Segment], list[str]]:
@@ -148,13 +150,14 @@ def known(fs: FileSystem, landing: Landing, venue: str) -> Known:
     trusted = not garbled
     lines = [*map(str, unread.values()), *files.unreadable, *garbled]
     broken = (*files.broken, *(path for path, error in unread.items() if not isinstance(error, Newer)))
-    newer = len(broken) < len(unread) + len(files.unreadable)
+    newer = tuple(line for line in (*map(str, unread.values()), *files.unreadable) if not line.startswith(broken))
     if not files.files:
         again = rebuilt(fs, landing, segments(fs, landing, venue, rows=True)[0], {c.grid for c in claims} | {w.grid for w in wants})
         if again is not None:
             claims, trusted = [*claims, *again], False
             lines.append(f"no coverage of {venue} {landing.dataset} can be read: rebuilt from rows, stream time is unproven")
-    return Known(Coverage.of(claims, wants, damage, trusted=trusted), tuple(lines), () if newer else broken)
+            newer += (lines[-1],) if newer else ()
+    return Known(Coverage.of(claims, wants, damage, trusted=trusted), tuple(lines), () if newer else broken, newer)
 
 
 def settled_coverage_files(fs: FileSystem, venue: str, dataset: str) -> CoverageFiles:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from perptape.store.catalog import Catalog
 
 Kind = Literal[
-    "unreadable", "order", "duplicate", "overlap", "name", "claim", "stray", "coverage",
+    "unreadable", "order", "duplicate", "overlap", "name", "claim", "stray", "coverage", "newer",
     "unpublished", "unclaimed", "unlisted", "rows", "log",
 ]  # fmt: skip
 
@@ -61,7 +61,7 @@ def findings(catalog: Catalog, form: Format) -> list[Finding]:
         out.extend(_rows(catalog.fs, place, held_before.get((venue, dataset), held.HeldFiles(())), counts))
         known = catalog.known(venue, dataset)
         spoken.setdefault(dataset, {})[venue] = None if known.unreadable else spoken_of(known.coverage)
-        out.extend(Finding(_path_in(line, layout.coverage(venue, dataset)), "coverage", line) for line in known.unreadable)
+        out.extend(_unread(known, layout.coverage(venue, dataset)))
         out.extend(_unpublished(catalog.fs, place, venue))
         if dataset not in DATASETS:
             out.extend(Finding(layout.instruments(venue), "unreadable", why) for why in unreadable(catalog.fs, venue))
@@ -128,6 +128,11 @@ def _rows(fs: FileSystem, place: Landing, known: held.HeldFiles, counts: Mapping
         for where, there, were in held.fewer(fs, place, known.all, counts):
             text = f"is gone with the {were} rows that it held" if there is None else f"has {there} rows and held {were} once"
             yield Finding(where.path, "rows", text)
+
+
+def _unread(known: covered.Known, folder: str) -> Iterator[Finding]:
+    for line in known.unreadable:
+        yield Finding(_path_in(line, folder), "newer" if line in known.newer else "coverage", line)
 
 
 def _path_in(line: str, other: str) -> str:
