@@ -145,11 +145,18 @@ def test_a_log_that_takes_nothing_changes_no_exit_code(words: str, code: int, tm
     assert found.returncode == code
 
 
-@pytest.mark.parametrize("closed", ["1>&-", "2>&-", "1>&- 2>&-"])
-def test_a_stream_that_was_closed_before_the_start_is_no_failure(closed: str) -> None:
+@pytest.mark.parametrize(("closed", "code"), [("1>&-", 3), ("2>&-", 0), ("1>&- 2>&-", 3), ("1>/dev/null", 0)])
+def test_rows_for_an_output_that_is_closed_are_a_failure_and_a_closed_log_is_none(closed: str, code: int) -> None:
     command = f"{shlex.quote(sys.executable)} -m perptape venues -f csv {closed}"
     found = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=60)
-    assert (found.returncode, "bug of perptape" in found.stderr) == (0, False), found.stderr
+    said = "error: the output cannot be written: it is closed\n" if closed == "1>&-" else ""
+    assert (found.returncode, found.stderr) == (code, said)
+
+
+@pytest.mark.parametrize(("words", "code"), [("venues -f csv -o rows.csv", 0), ("--version", 0), ("run missing.yaml --once", 2)])
+def test_what_prints_no_rows_asks_for_no_output(words: str, code: int, tmp_path: Path) -> None:
+    command = f"{shlex.quote(sys.executable)} -m perptape {words} >&-"
+    assert subprocess.run(["sh", "-c", command], cwd=tmp_path, capture_output=True, timeout=60).returncode == code
 
 
 def test_the_version_is_told(perptape: Perptape) -> None:
