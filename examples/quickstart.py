@@ -26,10 +26,14 @@ HELD = (
     + ") GROUP BY ALL ORDER BY ALL"
 )
 """What was collected, in one table."""
+PUBLISH = "(the run above has published by itself, since it was one that stays; after `run --once` this makes data/)"
 NEXT = f"""
 The tape is in {TAPE}: its data/ is a catalog that NautilusTrader, DuckDB and Polars read as it is.
   look    .venv/bin/perptape query oi BTCUSDT-PERP --catalog {TAPE}      .venv/bin/perptape gaps --catalog {TAPE}
   live    .venv/bin/perptape run {SPEC} --live                 the same file, the real exchanges, into ./tape-live
+  again   .venv/bin/perptape run {SPEC} --once                 .venv/bin/perptape verify {SPEC}
+          (both ask the simulated venues, which have stopped: `.venv/bin/perptape simulate` in another terminal serves them where the file
+          looks for them, on ports 18101 to 18105)
   cluster kubectl apply -f {SPEC}                              the same file again, its endpoint lines removed
 """
 
@@ -39,9 +43,9 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
-def step(environ: dict[str, str], *arguments: str) -> None:
+def step(environ: dict[str, str], *arguments: str, remark: str = "") -> None:
     """One command, shown and run. Ends everything when it fails."""
-    say(f"\n$ perptape {shlex.join(arguments)}")
+    say(f"\n$ perptape {shlex.join(arguments)}{remark and f'        {remark}'}")
     done = subprocess.run([*PERPTAPE, *arguments], env=environ, cwd=ROOT, check=False)
     if done.returncode:
         raise SystemExit(f"quickstart: that ended with {done.returncode}; the lines above say why")
@@ -72,7 +76,7 @@ def main() -> None:
             environ = {**os.environ, **endpoints(ready, simulator), "PERPTAPE_LOG_LEVEL": os.environ.get("PERPTAPE_LOG_LEVEL", "warning")}
             step(environ, "run", str(SPEC), "--once", "--catalog", TAPE)
             step(environ, "run", str(SPEC), "--deadline", "30s", "--catalog", TAPE)
-            step(environ, "publish", "--catalog", TAPE)
+            step(environ, "publish", "--catalog", TAPE, remark=PUBLISH)
             step(environ, "sql", HELD, "--catalog", TAPE)
             step(environ, "status", "--catalog", TAPE)
         finally:

@@ -83,9 +83,7 @@ def _one_line(text: str) -> str:
 def emit(listing: Listing, form: Form, to: Path | None = None) -> None:
     """Writes the rows to a file or to stdout. Of a reader that leaves only the rows end: notes and exit code are not for it. Rows that were
     asked for and can go nowhere are a failure. Raises PerptapeError."""
-    if (
-        to is None and getattr(sys.stdout, "name", None) == os.devnull
-    ):  # what `stand_in` put there; one that the user gave has the name <stdout>
+    if to is None and getattr(sys.stdout, "name", None) == os.devnull:  # of `stand_in`; what the user gave is called <stdout>
         raise PerptapeError("the output cannot be written: it is closed")
     with contextlib.suppress(Unread), read_by_somebody():
         _emit(listing, form, to)
