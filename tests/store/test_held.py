@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from perptape.claims import Claim
 from perptape.damage import Damage
-from perptape.errors import Newer
+from perptape.errors import StoreError
 from perptape.interval import DAY, HOUR
 from perptape.store import layout
 from perptape.store.deadline import Bounded
@@ -148,8 +151,7 @@ def test_counts_that_cannot_be_read_are_found_kept_aside_and_begin_anew() -> Non
 def test_counts_of_a_newer_perptape_keep_segments_where_they_are() -> None:
     one = World()
     one.fs.create(f"perptape/held/{VENUE}/liquidations/2024-10/zzz.parquet", encode(SCHEMA.empty_table(), {"perptape.version": "99"}))
-    with pytest.raises(Newer):
-        held_files(one.fs, VENUE, "liquidations")
+    assert "newer perptape" in held_files(one.fs, VENUE, "liquidations").newer[0]
     one.tape.commit(VENUE, "liquidations", ROWS["liquidations"](VENUE, [START + HOUR], one.ms), (), (), "more", lambda: one.ms)
     for _ in range(2):
         errors = [each.error for each in one.tape.publish(clock=lambda: 0.0, lease=False) if each.error]
@@ -230,3 +232,117 @@ def test_a_count_is_of_the_time_since_the_last_damage_of_that_file() -> None:
     mine, other = Place("a", NAME, span), Place("b", "ELSE", span)
     damage = [Damage(NAME, START, START, 7), Damage(NAME, START, START + HOUR, 5), Damage(NAME, START - 9 * DAY, START - 8 * DAY, 9)]
     assert counted({mine: 3, other: 4}, damage) == Held({(NAME, span.start): (7, 3), ("ELSE", span.start): (0, 4)})
+
+
+def _days(one: World, dataset: str, step: int) -> list[str]:
+    for count in range(4):
+        one.more(dataset, START + (3 + count) * step + HOUR)
+    return one.files(dataset)[-4:]
+
+
+@pytest.mark.parametrize(("dataset", "step"), [("liquidations", DAY), ("funding", 31 * DAY)])
+def test_a_damaged_file_voids_no_count_of_its_neighbours(dataset: str, step: int) -> None:
+    one = World()
+    before, broken, *_ = paths = _days(one, dataset, step)
+    one.bucket.objects[broken] = (b"PAR1 cut", "broken", one.ms)
+    kept = one.bucket.objects.pop(before)
+    assert {each.path: each.kind for each in one.tape.verify()} == {before: "rows", broken: "unreadable"}
+    said = "\n".join(one.repair())
+    assert before in said
+    assert broken in said
+    one.bucket.objects[before] = kept
+    for path in paths[2:]:
+        kept = one.bucket.objects.pop(path)
+        assert list(one.rows()) == [path]
+        one.bucket.objects[path] = kept
+
+
+def test_no_segment_goes_uncounted_beside_a_record_of_damage_that_cannot_be_read() -> None:
+    one = World()
+    one.fs.create(f"perptape/quarantine/{VENUE}/liquidations/x.json", b"{")
+    one.more("liquidations", START + 9 * DAY)
+    assert one.paths(f"perptape/segments/{VENUE}/liquidations")
+
+
+class Refusing(MemoryFileSystem):
+    """Takes no data file."""
+
+    def replace(self, path: str, data: bytes, version: str | None) -> str:
+        if path.startswith("data/"):
+            raise StoreError("503 slow down")
+        return super().replace(path, data, version)
+
+
+def test_what_segments_hold_is_not_written_down_as_lost_where_publishing_failed() -> None:
+    one = World()
+    path = one.files("liquidations")[0]
+    before = one.bucket.objects[path]
+    one.more("liquidations", START + HOUR)
+    one.tape.commit(VENUE, "liquidations", ROWS["liquidations"](VENUE, [START + HOUR], one.ms), (), (), "again", lambda: one.ms)
+    one.bucket.objects[path] = before
+    claimed, tape = one.claimed("liquidations"), Tape(Refusing(one.bucket, lambda: one.ms))
+    assert any("503" in line for line in repair(tape, tape.verify(), "mender"))
+    one.published()
+    assert one.claimed("liquidations") == claimed
+    assert one.tape.verify() == []
+
+
+def test_a_damage_of_a_time_when_the_stores_clock_was_ahead_leaves_no_finding_for_ever() -> None:
+    one = World()
+    path = one.files("liquidations")[0]
+    now, one.ms = one.ms, one.ms + 900 * DAY
+    one.bucket.objects[path] = (b"PAR1 cut", "broken", one.ms)
+    one.repair()
+    one.ms = now + DAY
+    one.more("liquidations", START + HOUR)
+    del one.bucket.objects[path]
+    assert one.rows()
+    one.repair()
+    assert one.rows() == {}
+
+
+def test_counts_of_a_newer_perptape_end_no_check() -> None:
+    one = World()
+    newer, gone = f"perptape/held/{VENUE}/liquidations/2024-10/zzz.parquet", one.files("funding")[0]
+    del one.bucket.objects[gone]
+    one.fs.create(newer, encode(SCHEMA.empty_table(), {"perptape.version": "99"}))
+    assert {(each.kind, each.path) for each in one.tape.verify()} >= {("newer", newer), ("rows", gone)}
+
+
+def test_files_that_somebody_merged_are_found_by_their_name_and_not_as_gone() -> None:
+    one = World()
+    _days(one, "liquidations", DAY)
+    a, b = one.files("liquidations")[-2:]
+    files = DataFiles(VENUE, _kind("liquidations"), "nautilus1")
+    tables = [files.decode(place, one.bucket.objects[path][0]) for path in (a, b) if (place := files.place(path)) is not None]
+    merged = f"{a.split('_20')[0]}_{b.split('_')[-1]}"
+    both = files.place(merged)
+    assert both is not None
+    one.bucket.objects[merged] = (bytes(files.encode(both, pa.concat_tables(tables))), "merged", one.ms)
+    del one.bucket.objects[a], one.bucket.objects[b]
+    assert [(each.kind, each.path) for each in one.tape.verify()] == [("name", merged)]
+
+
+def test_a_file_that_grows_while_verify_reads_is_no_finding() -> None:
+    """Counts are read before the files that they are of."""
+    one = World()
+    done: list[None] = []
+
+    def grows(call: str, path: str) -> None:
+        if not done and call == "read" and path == one.files("liquidations")[0]:
+            done.append(None)
+            one.more("liquidations", START + HOUR)
+
+    assert Tape(MemoryFileSystem(one.bucket, lambda: one.ms, after=grows)).verify() == []
+    assert done
+
+
+def test_a_file_without_its_time_is_unreadable_and_ends_no_check() -> None:
+    for dataset in KINDS:
+        one = World()
+        path = one.files(dataset)[0]
+        table = pq.read_table(io.BytesIO(one.bucket.objects[path][0])).drop_columns(["ts_init"])
+        one.bucket.objects[path] = (bytes(encode(table)), "other", one.ms)
+        assert [(each.kind, each.path) for each in one.tape.verify()] == [("unreadable", path)]
+        with pytest.raises(StoreError, match="cannot be read"):
+            one.tape.read(dataset)

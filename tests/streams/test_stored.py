@@ -16,7 +16,7 @@ from perptape.collect.targets import Session
 from perptape.collect.venue import Venue
 from perptape.coverage import Coverage
 from perptape.datasets import DATASETS
-from perptape.errors import Retry
+from perptape.errors import Retry, StoreError
 from perptape.instruments import Resolution
 from perptape.interval import NS
 from perptape.store.tape import Tape
@@ -113,6 +113,20 @@ def test_at_its_end_a_stream_that_is_not_alone_tells_what_the_tape_says_then():
     assert (outcome.figures, len(reads)) == (Figures(2, 2), 1)
     followed.look_again()
     assert (outcome.figures, len(reads)) == (Figures(3, 3, unproven=4), 2)
+
+
+def test_holes_are_as_of_the_last_reading_also_where_the_store_is_away_at_the_end():
+    """Another replica may have put since what this one missed."""
+    outcome, judged = Outcome("okx", "liquidations"), iter([Figures(1, 1), Figures(2, 2, lost=1, why=("disconnected",))])
+    followed = followed_by(outcome, judge=lambda coverage: next(judged))
+    followed.put("a", "okx", "liquidations", rows(), (), ())
+
+    def away():
+        raise StoreError("away")
+
+    followed.read = away
+    followed.look_again()
+    assert outcome.figures == Figures(2, 2)
 
 
 class Judged(Venue):

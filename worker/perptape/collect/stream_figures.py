@@ -71,11 +71,11 @@ class Followed:
 
     def _look(self) -> None:
         now = self.monotonic()
-        fresh = self._at is None or now - self._at >= READ_AGAIN_S
-        if fresh:
+        fresh = False
+        if self._at is None or now - self._at >= READ_AGAIN_S:
             with suppress(StoreError):  # told where it matters: when a segment is not taken
                 self.known = self.read()
-                self._put, self._at = Sayings(), now
+                self._put, self._at, fresh = Sayings(), now, True
         all_known = Coverage.of((*self.known.claims, *self._put.claims), (*self.known.wants, *self._put.wants), self.known.damage)
         found, before = self.judge(all_known), self.outcome.figures
         if found is not None and before is not None and not (fresh or self.alone):

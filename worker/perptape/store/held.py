@@ -59,10 +59,11 @@ class HeldFile:
 
 @dataclass(frozen=True, slots=True)
 class HeldFiles:
-    """Those that could be read, by name, and (path, why not) of each other."""
+    """Those that could be read, by name, and (path, why not) of each other. `newer`: why not, of those of a newer perptape."""
 
     files: tuple[HeldFile, ...]
     broken: tuple[tuple[str, str], ...] = ()
+    newer: tuple[str, ...] = ()
 
     @property
     def all(self) -> Held:
@@ -86,7 +87,7 @@ def decode_held(data: bytes, path: str) -> Held:
 
 
 def held_files(fs: FileSystem, venue: str, dataset: str, month: str | None = None) -> HeldFiles:
-    """All files of counts, or of one month's. Raises Newer, StoreError."""
+    """All files of counts, or of one month's. Raises StoreError."""
     for _ in range(ATTEMPTS):
         with suppress(Absent):  # one that went is contained in one that came: the listing is made anew
             return _held_files(fs, layout.held(venue, dataset, month))
@@ -94,15 +95,15 @@ def held_files(fs: FileSystem, venue: str, dataset: str, month: str | None = Non
 
 
 def _held_files(fs: FileSystem, folder: str) -> HeldFiles:
-    files, broken = [], []
+    files, broken, newer = [], [], []
     for entry in fs.list(folder):
         try:
             files.append(HeldFile(entry.path, entry.modified, decode_held(fs.read(entry.path).data, entry.path)))
-        except Newer:
-            raise
+        except Newer as error:
+            newer.append(str(error))
         except Unreadable as error:
             broken.append((entry.path, str(error)))
-    return HeldFiles(tuple(files), tuple(broken))
+    return HeldFiles(tuple(files), tuple(broken), tuple(newer))
 
 
 def counted(rows: Mapping[Place, int], damage: Sequence[Damage]) -> Held:
@@ -123,6 +124,8 @@ def keep(fs: FileSystem, venue: str, dataset: str, rows: Held, name: str, age: i
 
 def _keep(fs: FileSystem, venue: str, dataset: str, month: str, rows: Held, name: str, age: int) -> Iterator[str]:
     known = held_files(fs, venue, dataset, month)
+    if known.newer:
+        raise Newer(known.newer[0])
     before = known.all
     after = before.joined([rows])
     if after != before:
@@ -138,37 +141,52 @@ def _keep(fs: FileSystem, venue: str, dataset: str, month: str, rows: Held, name
 
 def fewer(
     fs: FileSystem, files: DataFiles, held: Held, rows: Mapping[str, int | None], only: Collection[str] | None = None
-) -> Iterator[tuple[Place, int | None, int]]:
-    """(a file, the rows that it has, None if it is gone, and those that it once had) of each that has fewer.
+) -> Iterator[tuple[Place, int | None, int, int]]:
+    """(a file, the rows that it has, None if it is gone, those that it once had, since which damage) of each that has fewer.
 
     `held` was read first, then `rows`: those of each file by its path, None for one that cannot be read; a file that is not among them is
-    asked for by its name. `only`: files with these paths. Raises StoreError.
+    asked for by its name, and one that is gone while another one of its contract covers its time was merged by somebody: that one is found
+    by its name. `only`: files with these paths. Raises StoreError.
     """
     found = list(_fewer(fs, files, held, rows, only))
     damage, garbled = quarantine.damage_records(fs, files.venue, files.dataset) if found else ((), ())
     last = _Last(damage)
     for place, there, since, were in found:
         if not garbled and last.of(place) <= since:
-            yield place, there, were
+            yield place, there, were, since
 
 
 def _fewer(
     fs: FileSystem, files: DataFiles, held: Held, rows: Mapping[str, int | None], only: Collection[str] | None
 ) -> Iterator[tuple[Place, int | None, int, int]]:
+    wanted = None if only is None else {(named[0], named[1].start) for path in only if (named := layout.data_name(path)) is not None}
+    spans = _spans(rows)
     for (instrument, start), (since, were) in sorted(held.counts.items()):
+        if wanted is not None and (layout.identifier(instrument), start) not in wanted:
+            continue
         span = layout.span_of(start, files.kind.span)
         place = Place(layout.data_file(files.kind.directory(files.form), instrument, span), instrument, span)
-        if only is not None and place.path not in only:
+        if wanted is not None and only is not None and place.path not in only:
             continue
         try:
             there = rows[place.path] if place.path in rows else files.decode(place, fs.read(place.path).data).num_rows
         except (Absent, InTheWay):
-            yield place, None, since, were
+            if not any(one.start <= span.end and one.end >= span.start for one in spans.get(place.path.rpartition("/")[0], ())):
+                yield place, None, since, were
             continue
         except Unreadable:  # found by its path
             continue
         if there is not None and there < were:
             yield place, there, since, were
+
+
+def _spans(paths: Iterable[str]) -> dict[str, list[layout.Span]]:
+    """The times that the files of each folder cover, by their names."""
+    found: dict[str, list[layout.Span]] = {}
+    for path in paths:
+        if (named := layout.data_name(path)) is not None:
+            found.setdefault(path.rpartition("/")[0], []).append(named[1])
+    return found
 
 
 class _Last:
@@ -180,9 +198,19 @@ class _Last:
             self._by.setdefault(one.instrument, []).append(one)
 
     def of(self, place: Place) -> int:
-        """ms on the store's clock; 0 of none. A record of no time at all counts too, where the time of the file touches it."""
-        time = place.span.events() if place.span is not None else Interval(0, 0)
-        return max((one.time for one in self._by.get(place.instrument, ()) if one.start <= time.end and one.end >= time.start), default=0)
+        """ms on the store's clock; 0 of none."""
+        if place.span is None:
+            return 0
+        time = Interval(place.span.start // NS, place.span.end // NS + 1)
+        return max((one.time for one in self._by.get(place.instrument, ()) if _concerns(one, time)), default=0)
+
+
+def _concerns(one: Damage, time: Interval) -> bool:
+    """Whether a record is of a file of this time. That of a whole file says which by `first`, and by more event times than are its own;
+    another, which may be of no time at all, by those. Pure."""
+    if one.first:
+        return one.first in time
+    return one.start < time.end and (one.end > time.start or one.start >= time.start)
 
 
 def masked(dataset: str, span: layout.Span) -> Interval:

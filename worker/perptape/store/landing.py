@@ -119,6 +119,14 @@ class DataFiles:
 def its_own(table: pa.Table, place: Place) -> pa.Table:
     """A data file's table, where its first and last row are of the instrument and the time that its path says: files that were swapped, or
     put back at another path, are damage and not another contract's rows. Raises Unreadable."""
+    try:
+        _look_at(table, place)
+    except (pa.ArrowException, KeyError, ValueError) as error:
+        raise Unreadable(f"{place.path} cannot be read: {error}") from error
+    return table
+
+
+def _look_at(table: pa.Table, place: Place) -> None:
     if table.num_rows and place.span is not None:
         if "instrument_id" in table.schema.names:
             names = {str(table["instrument_id"][at].as_py()) for at in (0, -1)}
@@ -128,7 +136,6 @@ def its_own(table: pa.Table, place: Place) -> pa.Table:
             raise Unreadable(f"{place.path} holds rows of another contract, {sorted(names)[0]}: it was put at another's path")
         if not all(place.span.start <= _ns(table["ts_init"][at]) <= place.span.end for at in (0, -1)):
             raise Unreadable(f"{place.path} holds rows of other times than its name says: it was put at another's path")
-    return table
 
 
 def _ns(time: pa.Scalar) -> int:

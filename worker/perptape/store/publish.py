@@ -192,11 +192,13 @@ class Publisher:
         if not old:
             return []
         damage, garbled = quarantine.damage_records(self.fs, self.venue, self.landing.dataset)  # before the rows are counted
+        if garbled:  # since when they count nobody knows
+            return []
         absent, rows = self.absent([segments[e.path] for e in old])
         there = {e.path: segments[e.path] for e in old if not absent or not fold.places(self.landing, segments[e.path]) & absent}
         told = {id(s) for s in fold.said(list(there.values()), self.covered().all)}
         paths = [path for path, segment in there.items() if id(segment) in told]
-        if paths and not garbled:
+        if paths:
             for line in held.keep(self.fs, self.venue, self.landing.dataset, held.counted(rows, damage), self._name(), self.keep):
                 self._damaged(line)
         return paths

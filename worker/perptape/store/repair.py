@@ -34,10 +34,12 @@ def repair(tape: Tape, found: Sequence[Finding], writer: str) -> list[str]:
     if reports and not any(one.lease for one in reports):
         raise StoreError("another publisher is at work on this tape: repair it when that one has ended")
     lines = [line for one in reports for line in (*one.damaged, *([one.error] if one.error else []))]
+    failed = {(one.venue, one.dataset) for one in reports if one.error}
     for venue, dataset in tape.datasets():
         if dataset in DATASETS:
             # first: any record of damage is taken to know of the whole file
-            lines += _fewer(tape, venue, DATASETS[dataset], {one.path for one in found if one.kind == "rows"})
+            if (venue, dataset) not in failed:  # what segments still hold may not be in files yet
+                lines += _fewer(tape, venue, DATASETS[dataset], {one.path for one in found if one.kind == "rows"})
             lines += _written_down(tape, venue, DATASETS[dataset])
     return lines
 
@@ -68,9 +70,10 @@ def _fewer(tape: Tape, venue: str, kind: Dataset, paths: Collection[str]) -> Ite
     files = DataFiles(venue, kind, made.layout)
     known = held.held_files(tape.fs, venue, kind.name).all if paths else held.Held()
     now = tape.fs.now()
-    for place, there, were in held.fewer(tape.fs, files, known, {}, paths):
+    for place, there, were, since in held.fewer(tape.fs, files, known, {}, paths):
         assert place.span is not None
-        quarantine.lost(tape.fs, venue, kind.name, place.instrument, held.masked(kind.name, place.span), now)
+        after = max(now, since + 1)  # also where an earlier damage was written down while the store's clock was ahead
+        quarantine.lost(tape.fs, venue, kind.name, place.instrument, held.masked(kind.name, place.span), after)
         yield f"{place.path}: {were - (there or 0)} rows that it held are gone: written down, the next run asks for what is claimed of them"
 
 

@@ -124,8 +124,9 @@ def _data_file(fs: FileSystem, files: DataFiles, place: Place, counts: dict[str,
 def _rows(fs: FileSystem, place: Landing, known: held.HeldFiles, counts: Mapping[str, int | None]) -> Iterator[Finding]:
     """Data files that once had more rows than now."""
     yield from (Finding(path, "unreadable", line) for path, line in known.broken)
+    yield from (Finding(_path_in(line, layout.OWN), "newer", line) for line in known.newer)
     if isinstance(place, DataFiles):
-        for where, there, were in held.fewer(fs, place, known.all, counts):
+        for where, there, were, _ in held.fewer(fs, place, known.all, counts):
             text = f"is gone with the {were} rows that it held" if there is None else f"has {there} rows and held {were} once"
             yield Finding(where.path, "rows", text)
 
