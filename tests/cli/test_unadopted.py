@@ -174,6 +174,30 @@ def test_a_log_that_cannot_be_read_may_be_of_any_venue(perptape: Perptape, log: 
     assert "the log a cannot be read" not in perptape("gaps", "--dataset", "funding").err
 
 
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (("query", "liquidations", "BTCUSDT-LINEAR.BYBIT", "-e", "bybit"), True),
+        (("query", "liquidations", "BTCUSDT-PERP.BINANCE", "-e", "binance"), False),
+        (("sql", "select count(*) from liquidations"), True),
+        (("sql", "select count(*) from funding"), False),
+    ],
+)
+def test_who_reads_liquidations_is_told_of_rows_that_wait_in_a_log(
+    perptape: Perptape, tmp_path: Path, command: tuple[str, ...], said: bool
+) -> None:
+    tape = Tape.open(str(tmp_path / "tape"))
+    list(write(tape, lambda: time.time_ns() // 10**6, "w", VENUES[:2], ["liquidations"]))
+    logs = logs_of(tape, None)
+    assert logs is not None
+    made = logs.create(Begun("a", "bybit", "liquidations", 0, {}, {}, LIQUIDATIONS.schema, logs.owner.store, logs.owner.origin), 2**16)
+    assert made is not None
+    made.release()
+    done = perptape(*command)
+    assert done.code == 0
+    assert ("the rows of it are not among these" in done.err) is said
+
+
 def test_how_many_there_are() -> None:
     one, two = notes(Left("R", "K", ("a",), (), ("K/x",))), notes(Left("R", "K", ("a", "b"), (), ("K/x", "K/y")))
     assert [line.split(" in R")[0].split(" in K")[0] for line in [*one, *two]] == [

@@ -7,7 +7,7 @@ import pytest
 from perptape.cli import left
 from perptape.errors import FormatConflict, OriginConflict, StoreError, StoreFull, UsageError
 from perptape.settings import Settings
-from perptape.store.publish import PublishReport
+from perptape.store.publish_report import PublishReport
 from perptape.store.s3_errors import NoBucket, Refused
 from perptape.store.tape import Tape
 from perptape_api import names

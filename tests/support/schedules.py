@@ -21,7 +21,8 @@ from perptape.store.coverage import decode_coverage, segments, settled_coverage_
 from perptape.store.deadline import DEADLINE, Bounded
 from perptape.store.filesystem import Absent
 from perptape.store.landing import DataFiles
-from perptape.store.publish import Publisher, PublishReport
+from perptape.store.publish import Publisher
+from perptape.store.publish_report import PublishReport
 from perptape.store.rebuild import data_tables
 from perptape.store.segment import decode_segment
 from perptape.store.tape import Tape

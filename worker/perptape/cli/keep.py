@@ -21,7 +21,7 @@ MOUNTED: Final = Path(names.FOLDER, names.COLLECTION_FILE)
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from perptape.store.publish import PublishReport
+    from perptape.store.publish_report import PublishReport
 
 
 def publish(

@@ -13,7 +13,7 @@ from perptape.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from perptape.store.publish import PublishReport
+    from perptape.store.publish_report import PublishReport
 
 LINE: Final = 200
 LONGEST: Final = 1_000

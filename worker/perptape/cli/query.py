@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from perptape import output
-from perptape.cli import options, places, times
+from perptape.cli import options, places, times, unadopted
 from perptape.cli.chosen import chosen
 from perptape.cli.shell import OK, PARTLY, now
 from perptape.errors import UsageError
@@ -52,6 +52,7 @@ def query(
     """Print rows of the catalog, from every venue that has the symbol."""
     from perptape.cli.rows import listing, newest
     from perptape.cli.tapes import reader
+    from perptape.store.reading import NO_LOGS, left_in_logs, of_venues
     from perptape.store.unlisted import ids_there
 
     output.check_form(form.value, to)
@@ -66,6 +67,9 @@ def query(
     known = {venue: [seen.instrument for seen in opened.instruments(venue)] for venue in places.venues(exchange)}
     dataset = {What.oi: "open_interest", What.funding: "funding", What.liquidations: "liquidations"}[what]
     dataset = "funding_prediction" if predicted else dataset
+    logs = (
+        left_in_logs(opened, settings.state) if what == What.liquidations else NO_LOGS
+    )  # before the rows: one may be brought in meanwhile
     found = chosen(symbols, known, lambda venue: ids_there(opened, venue, dataset, symbols), exact=exact)
     for line in found.notes:
         output.note(line)
@@ -75,7 +79,7 @@ def query(
         rows, notes = opened.read(dataset, found.ids, span.start, span.end), []
     shown = newest(rows, count)
     output.emit(listing(dataset, shown, found.symbols), form.value, to)
-    for line in notes:
+    for line in [*notes, *unadopted.of_rows(of_venues(logs, known))]:
         output.note(line)
     for line in found.left_out:
         output.error(line)
@@ -126,11 +130,15 @@ def sql(
 ) -> int:
     """Ask the catalog in SQL (DuckDB). Views: open_interest, funding, funding_prediction, liquidations."""
     from perptape.cli.tapes import reader
+    from perptape.store.reading import NO_LOGS, left_in_logs
 
     output.check_form(form.value, to)
     settings: Settings = ctx.obj
-    table = reader(places.place(catalog, None, settings)).sql(statement)
-    output.emit(of_arrow(table), form.value, to)
+    opened = reader(places.place(catalog, None, settings))
+    logs = left_in_logs(opened, settings.state) if "liquidations" in statement.lower() else NO_LOGS
+    output.emit(of_arrow(opened.sql(statement)), form.value, to)
+    for line in unadopted.of_rows(logs):
+        output.note(line)
     return OK
 
 

@@ -18,6 +18,15 @@ def tell(found: Left) -> None:
         output.error(line)
 
 
+def of_rows(found: Left) -> list[str]:
+    """What is to be said to who reads liquidations: those that a dead process heard and nobody brought in are not among them. Pure."""
+    lines = [f"{why}; its rows are not among these" for _, why in found.unreadable]
+    if count := len(found.waiting):
+        what = "1 log of a stream whose process is dead is" if count == 1 else f"{count} logs of streams whose processes are dead are"
+        lines.append(f"{what} in {found.root} and not in the store yet: the rows of {'it' if count == 1 else 'them'} are not among these")
+    return lines
+
+
 def notes(found: Left) -> list[str]:
     """What is to be said of logs that nothing is wrong with any more than that they lie there. Pure."""
     from perptape.store.reading import waiting

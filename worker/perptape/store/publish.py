@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Collection, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import pyarrow as pa
 
@@ -21,29 +21,9 @@ from perptape.store.deadline import Bounded, Late
 from perptape.store.filesystem import Absent, Conflict, Entry
 from perptape.store.landing import Landing, Place
 from perptape.store.parquet import Unreadable
+from perptape.store.publish_report import PublishReport
 from perptape.store.rebuild import rebuilt
 from perptape.store.segment import Damaged, Segment, decode_segment
-
-
-@dataclass(frozen=True, slots=True)
-class PublishReport:
-    """What one run did. `oldest` is the time (ms) in the name of the oldest segment that is left.
-
-    `unfolded` are the segments left whose rows are not all in data files yet: the others only await their hour.
-    """
-
-    venue: str
-    dataset: str
-    segments: int = 0
-    oldest: int | None = None
-    unfolded: int = 0
-    oldest_unfolded: int | None = None
-    files: int = 0
-    rows: int = 0
-    revised: int = 0
-    damaged: tuple[str, ...] = ()
-    lease: bool = True
-    error: str | None = None
 
 
 class Gone(Exception):

@@ -21,7 +21,8 @@ from perptape.store.filesystem import FileSystem
 from perptape.store.landing import landing, schema
 from perptape.store.looked import Looked
 from perptape.store.made import Made, make, still, stored
-from perptape.store.publish import Publisher, PublishReport
+from perptape.store.publish import Publisher
+from perptape.store.publish_report import PublishReport
 from perptape.store.replicas import Agreement, agreement, several
 from perptape.store.segment import Segment, encode_segment
 from perptape.store.usable import usable
