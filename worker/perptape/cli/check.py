@@ -54,7 +54,7 @@ def verify(
     form: options.Form = options.Format.table,
     to: options.Output = None,
 ) -> int:
-    """Check everything that is kept: order, duplicates, overlaps, hashes, claims against rows. Changes nothing without --repair and FILE.
+    """Check everything that is kept: order, duplicates, overlaps, hashes, claims against rows. Changes nothing without --repair or FILE.
 
     Where several replicas of a stream heard the same time within the last hour or so, it is said how often they had something else.
 

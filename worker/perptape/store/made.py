@@ -54,10 +54,10 @@ def stored(fs: FileSystem) -> Made | None:
     """What a store is made for, as it says now; None where nobody made it. Raises Newer, and StoreError also where store.json alone went:
     made anew for another origin, invented data would stand beside the market's."""
     if (now := said(fs)) is None and _anything(fs) and (now := said(fs)) is None:  # else it was made meanwhile
-        as_it_was = json.dumps({"version": VERSION, "format": FORMATS[0], "origin": "live"})
+        as_it_was = json.dumps({"version": VERSION, "format": "FORMAT", "origin": "ORIGIN"})
         raise StoreError(
-            f"{fs.location}/{layout.STORE} is gone, and there is data beside it: put it back from a backup, or write it as it was, for "
-            f"example {as_it_was} (the format may be {' or '.join(FORMATS[1:])}, the origin simulated:SEED); nothing was written"
+            f"{fs.location}/{layout.STORE} is gone, and there is data beside it: put it back from a backup, or write {as_it_was} as it was "
+            f"(FORMAT: {' or '.join(FORMATS)}; ORIGIN: live, or simulated:SEED of invented data); nothing was written"
         )
     return now
 

@@ -74,7 +74,8 @@ def _fewer(tape: Tape, venue: str, kind: Dataset, paths: Collection[str]) -> Ite
         assert place.span is not None
         after = max(now, since + 1)  # also where an earlier damage was written down while the store's clock was ahead
         quarantine.lost(tape.fs, venue, kind.name, place.instrument, held.masked(kind.name, place.span), after)
-        yield f"{place.path}: {were - (there or 0)} rows that it held are gone: written down, the next run asks for what is claimed of them"
+        then = "its time shows as lost in some minutes" if kind.name == "liquidations" else "the next run asks for what is claimed of them"
+        yield f"{place.path}: {were - (there or 0)} rows that it held are gone: written down, {then}"
 
 
 def _settled(fs: FileSystem, files: DataFiles, instrument: str, bare: Interval) -> bool:
