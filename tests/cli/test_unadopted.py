@@ -29,17 +29,22 @@ from support.tapes import VENUES, name_of, write
 Perptape = Callable[..., Any]
 
 
-@pytest.fixture
-def log(tmp_path: Path) -> Path:
-    """The folder of a dead process' log in a tape that was just written."""
-    tape = Tape.open(str(tmp_path / "tape"))
-    list(write(tape, lambda: time.time_ns() // 10**6, "w", VENUES[:1], ["liquidations"]))
+def dead(tape: Tape) -> Path:
+    """Leaves a dead process' log of bybit beside a tape; its folder."""
     logs = logs_of(tape, None)
     assert logs is not None
     made = logs.create(Begun("a", "bybit", "liquidations", 0, {}, {}, LIQUIDATIONS.schema, logs.owner.store, logs.owner.origin), 2**16)
     assert made is not None
     made.release()
     return Path(logs.root, "a")
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    """The folder of a dead process' log in a tape that was just written."""
+    tape = Tape.open(str(tmp_path / "tape"))
+    list(write(tape, lambda: time.time_ns() // 10**6, "w", VENUES[:1], ["liquidations"]))
+    return dead(tape)
 
 
 @pytest.fixture
@@ -188,11 +193,7 @@ def test_who_reads_liquidations_is_told_of_rows_that_wait_in_a_log(
 ) -> None:
     tape = Tape.open(str(tmp_path / "tape"))
     list(write(tape, lambda: time.time_ns() // 10**6, "w", VENUES[:2], ["liquidations"]))
-    logs = logs_of(tape, None)
-    assert logs is not None
-    made = logs.create(Begun("a", "bybit", "liquidations", 0, {}, {}, LIQUIDATIONS.schema, logs.owner.store, logs.owner.origin), 2**16)
-    assert made is not None
-    made.release()
+    dead(tape)
     done = perptape(*command)
     assert done.code == 0
     assert ("the rows of it are not among these" in done.err) is said

@@ -53,6 +53,16 @@ class World:
         self.tape.commit(VENUE, dataset, ROWS[dataset](VENUE, [time], self.ms), (), (), f"more{time}", lambda: self.ms)
         self.published()
 
+    def older_with_a_segment(self) -> str:
+        """An older copy of a file is back, and a young segment holds the row that it lacks; its path."""
+        path = self.files("liquidations")[0]
+        before = self.bucket.objects[path]
+        self.more("liquidations", START + HOUR)
+        rows = ROWS["liquidations"](VENUE, [START + HOUR], self.ms)
+        self.tape.commit(VENUE, "liquidations", rows, (), (), "again", lambda: self.ms)
+        self.bucket.objects[path] = before
+        return path
+
     def paths(self, start: str) -> list[str]:
         return sorted(path for path in self.bucket.objects if path.startswith(start))
 
@@ -118,11 +128,7 @@ def test_a_file_that_was_broken_and_published_anew_with_fewer_rows_is_no_finding
 
 def test_what_segments_still_hold_is_published_again_and_nothing_is_written_down() -> None:
     one = World()
-    path = one.files("liquidations")[0]
-    before = one.bucket.objects[path]
-    one.more("liquidations", START + HOUR)
-    one.tape.commit(VENUE, "liquidations", ROWS["liquidations"](VENUE, [START + HOUR], one.ms), (), (), "again", lambda: one.ms)
-    one.bucket.objects[path] = before
+    path = one.older_with_a_segment()
     assert list(one.rows()) == [path]
     assert one.repair() == []
     assert one.tape.verify() == []
@@ -275,11 +281,7 @@ class Refusing(MemoryFileSystem):
 
 def test_what_segments_hold_is_not_written_down_as_lost_where_publishing_failed() -> None:
     one = World()
-    path = one.files("liquidations")[0]
-    before = one.bucket.objects[path]
-    one.more("liquidations", START + HOUR)
-    one.tape.commit(VENUE, "liquidations", ROWS["liquidations"](VENUE, [START + HOUR], one.ms), (), (), "again", lambda: one.ms)
-    one.bucket.objects[path] = before
+    one.older_with_a_segment()
     claimed, tape = one.claimed("liquidations"), Tape(Refusing(one.bucket, lambda: one.ms))
     assert any("503" in line for line in repair(tape, tape.verify(), "mender"))
     one.published()

@@ -8,43 +8,24 @@ from perptape.claims import Want
 from perptape.coverage import Coverage
 from perptape.damage import Damage
 from perptape.datasets import DATASETS
-from perptape.interval import DAY, HOUR
+from perptape.interval import DAY
 from perptape.store.tape import Tape
 from perptape.store.unclaimed import spoken_of
-from support.storage import Bucket, MemoryFileSystem
+from support.published import Published
+from support.storage import MemoryFileSystem
 from support.tapes import START, VENUES, funding, name_of, open_interest, write
 
 VENUE, OTHER = VENUES[:2]
 NAME = name_of(VENUE)
 
 
-class World:
-    """A tape in memory that was published, and whose segments are gone."""
-
-    def __init__(self) -> None:
-        self.ms, self.bucket = 20_010 * DAY, Bucket()
-        self.tape = Tape(MemoryFileSystem(self.bucket, lambda: self.ms))
-
-    def written(self) -> World:
-        list(write(self.tape, lambda: self.ms, "w", [VENUE, OTHER]))
-        return self.published()
-
-    def published(self) -> World:
-        for _ in range(2):
-            self.tape.publish(clock=lambda: 0.0, lease=False)
-            self.ms += 2 * HOUR
-        return self
-
-    def paths(self, start: str) -> list[str]:
-        return sorted(path for path in self.bucket.objects if path.startswith(start))
+class World(Published):
+    """One of which something is deleted."""
 
     def without(self, start: str) -> World:
         for path in self.paths(start):
             del self.bucket.objects[path]
         return self
-
-    def found(self) -> list[tuple[str, str]]:
-        return [(one.kind, one.path) for one in self.tape.verify()]
 
 
 FOLDERS = {"open_interest": "custom_open_interest", "funding": "funding_rate_update", "liquidations": "custom_liquidation"}

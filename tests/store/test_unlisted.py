@@ -6,39 +6,17 @@ import pytest
 
 from perptape.datasets import DATASETS
 from perptape.errors import UsageError
-from perptape.interval import DAY, HOUR, NS
-from perptape.store.tape import Tape
+from perptape.interval import NS
 from perptape.store.unlisted import ids_there
-from support.storage import Bucket, MemoryFileSystem
+from support.published import Published
 from support.tapes import START, VENUES, name_of, write
 
 VENUE, OTHER = VENUES[:2]
 NAME, LIST = name_of(VENUE), f"perptape/instruments/{VENUE}.parquet"
 
 
-class World:
-    """A tape in memory that was published, and whose segments are gone."""
-
-    def __init__(self) -> None:
-        self.ms, self.bucket = 20_010 * DAY, Bucket()
-        self.tape = Tape(MemoryFileSystem(self.bucket, lambda: self.ms))
-
-    def written(self) -> World:
-        list(write(self.tape, lambda: self.ms, "w", [VENUE, OTHER]))
-        return self.published()
-
-    def published(self) -> World:
-        for _ in range(2):
-            self.tape.publish(clock=lambda: 0.0, lease=False)
-            self.ms += 2 * HOUR
-        return self
-
-    def found(self) -> list[tuple[str, str]]:
-        return [(one.kind, one.path) for one in self.tape.verify()]
-
-
 def test_a_list_that_is_gone_is_found_and_a_run_and_a_publish_mend_it() -> None:
-    one = World().written()
+    one = Published().written()
     assert one.found() == []
     del one.bucket.objects[LIST]
     assert one.found() == [("unlisted", LIST)]
@@ -49,13 +27,13 @@ def test_a_list_that_is_gone_is_found_and_a_run_and_a_publish_mend_it() -> None:
 
 
 def test_a_list_that_cannot_be_read_is_not_found_a_second_time() -> None:
-    one = World().written()
+    one = Published().written()
     one.bucket.objects[LIST] = (b"broken", "broken", one.ms)
     assert one.found() == [("unreadable", LIST)]
 
 
 def test_rows_that_nothing_claims_are_of_a_contract_too() -> None:
-    one = World().written()
+    one = Published().written()
     row = ("ETHUSDT-PERP.BINANCE", 1.5, None, None, "contracts", 0, one.ms * NS, START * NS, START * NS)
     one.tape.commit(VENUE, "open_interest", DATASETS["open_interest"].table([row]), (), (), "fetch", lambda: one.ms)
     assert one.published().found() == [("unlisted", LIST)]
@@ -63,7 +41,7 @@ def test_rows_that_nothing_claims_are_of_a_contract_too() -> None:
 
 
 def test_who_reads_by_another_name_is_told_the_id_though_no_list_has_it() -> None:
-    one = World().written()
+    one = Published().written()
     del one.bucket.objects[LIST]
     assert one.tape.read("funding", NAME).num_rows > 0
     with pytest.raises(UsageError, match=f"has nothing of BTCUSDT-PERP; nearest: {NAME}"):

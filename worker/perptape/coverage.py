@@ -30,6 +30,11 @@ class Coverage:
             index.setdefault((claim.instrument, claim.grid), []).append(claim)
         return cls(joined, join_wants(wants), records, trusted, {key: tuple(found) for key, found in index.items()})
 
+    @property
+    def named(self) -> frozenset[str]:
+        """The instruments of which anything is claimed, wanted or known to be lost."""
+        return frozenset(one.instrument for kind in (self.claims, self.wants, self.damage) for one in kind)
+
     def of_grid(self, instrument: str, grid: str) -> tuple[Claim, ...]:
         """The claims of one instrument and grid, of all kinds."""
         return self._index.get((instrument, grid), ())

@@ -67,9 +67,8 @@ def query(
     known = {venue: [seen.instrument for seen in opened.instruments(venue)] for venue in places.venues(exchange)}
     dataset = {What.oi: "open_interest", What.funding: "funding", What.liquidations: "liquidations"}[what]
     dataset = "funding_prediction" if predicted else dataset
-    logs = (
-        left_in_logs(opened, settings.state) if what == What.liquidations else NO_LOGS
-    )  # before the rows: one may be brought in meanwhile
+    # logs before rows: one may be brought in meanwhile
+    logs = left_in_logs(opened, settings.state) if what == What.liquidations else NO_LOGS
     found = chosen(symbols, known, lambda venue: ids_there(opened, venue, dataset, symbols), exact=exact)
     for line in found.notes:
         output.note(line)

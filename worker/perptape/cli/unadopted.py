@@ -20,11 +20,11 @@ def tell(found: Left) -> None:
 
 def of_rows(found: Left) -> list[str]:
     """What is to be said to who reads liquidations: those that a dead process heard and nobody brought in are not among them. Pure."""
+    from perptape.store.reading import counted
+
     lines = [f"{why}; its rows are not among these" for _, why in found.unreadable]
-    if count := len(found.waiting):
-        what = "1 log of a stream whose process is dead is" if count == 1 else f"{count} logs of streams whose processes are dead are"
-        lines.append(f"{what} in {found.root} and not in the store yet: the rows of {'it' if count == 1 else 'them'} are not among these")
-    return lines
+    what, it = counted(found)
+    return [*lines, f"{what}: the rows of {it} are not among these"] if found.waiting else lines
 
 
 def notes(found: Left) -> list[str]:

@@ -16,6 +16,7 @@ from perptape.coverage import Coverage
 from perptape.damage import Damage
 from perptape.errors import Newer, StoreError
 from perptape.store import layout
+from perptape.store.filed import Filed, settled
 from perptape.store.filesystem import Absent, FileSystem
 from perptape.store.landing import Landing
 from perptape.store.parquet import Unreadable, checked, decode_own, encode
@@ -23,8 +24,6 @@ from perptape.store.quarantine import damage_records
 from perptape.store.rebuild import rebuilt
 from perptape.store.record import CLAIMS, Garbled, claims_of_table, claims_table, sealed, unsealed, wants_of_text, wants_text
 from perptape.store.segment import Damaged, Segment, decode_segment
-
-ATTEMPTS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,22 +43,13 @@ class Sayings:
 
 
 @dataclass(frozen=True, slots=True)
-class CoverageFile:
-    """One coverage file as it was read. `modified` is ms on the store's clock."""
-
-    path: str
-    modified: int
-    sayings: Sayings
-
-
-@dataclass(frozen=True, slots=True)
 class CoverageFiles:
     """Those that could be read, by name; and one line for each that could not.
 
     `broken`: the paths of those that no perptape wrote so.
     """
 
-    files: tuple[CoverageFile, ...]
+    files: tuple[Filed[Sayings], ...]
     unreadable: tuple[str, ...]
     broken: tuple[str, ...] = ()
 
@@ -90,7 +80,7 @@ def coverage_files(fs: FileSystem, venue: str, dataset: str, *, newer: bool = Fa
     files, unreadable, broken = [], [], []
     for entry in fs.list(layout.coverage(venue, dataset)):
         try:
-            files.append(CoverageFile(entry.path, entry.modified, decode_coverage(fs.read(entry.path).data, entry.path)))
+            files.append(Filed(entry.path, entry.modified, decode_coverage(fs.read(entry.path).data, entry.path)))
         except (Unreadable, Newer) as error:
             if newer and isinstance(error, Newer):
                 raise
@@ -161,12 +151,7 @@ def known(fs: FileSystem, landing: Landing, venue: str) -> Known:
 
 
 def settled_coverage_files(fs: FileSystem, venue: str, dataset: str) -> CoverageFiles:
-    for _ in range(ATTEMPTS):
-        try:
-            return coverage_files(fs, venue, dataset)
-        except Absent:
-            continue
-    raise StoreError(f"the coverage of {venue} {dataset} changed {ATTEMPTS} times while it was read: try again")
+    return settled(lambda: coverage_files(fs, venue, dataset), f"the coverage of {venue} {dataset}")
 
 
 def of_segment(segment: Segment) -> Sayings:

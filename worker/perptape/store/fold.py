@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
 
 import pyarrow as pa
 
 from perptape.interval import HOUR
 from perptape.store.coverage import Sayings, of_segment
+from perptape.store.filed import Filed, S
 from perptape.store.filesystem import Entry
 from perptape.store.landing import Landing, Place
 from perptape.store.segment import Segment
@@ -109,23 +109,7 @@ def said(segments: Sequence[Segment], covered: Sayings) -> list[Segment]:
     return [s for s in segments if everything.contains(of_segment(s))]
 
 
-class Joined(Protocol):
-    """What can hold all of another of its kind."""
-
-    def contains(self, other: Any) -> bool: ...
-
-
-class Filed(Protocol):
-    """One of the files of which any number is there, whose join counts."""
-
-    @property
-    def path(self) -> str: ...
-
-    @property
-    def sayings(self) -> Joined: ...
-
-
-def superseded(files: Sequence[Filed], listed: Mapping[str, int], now: int, keep: int, kept: int = KEPT_COVERAGE) -> Iterator[str]:
+def superseded(files: Sequence[Filed[S]], listed: Mapping[str, int], now: int, keep: int, kept: int = KEPT_COVERAGE) -> Iterator[str]:
     """The files whose join counts that may go: listed at the start, old, not of the newest `kept`, contained in one of a greater name."""
     names = sorted(listed)
     contents = {f.path: f.sayings for f in files}

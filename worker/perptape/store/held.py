@@ -7,22 +7,21 @@ have fewer: a count is of the time since the last damage that was known before i
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 
 import pyarrow as pa
 
 from perptape.damage import Damage
-from perptape.errors import Newer, StoreError
+from perptape.errors import Newer
 from perptape.interval import NS, Interval
 from perptape.store import fold, layout, quarantine
+from perptape.store.filed import Filed, settled
 from perptape.store.filesystem import Absent, FileSystem, InTheWay
 from perptape.store.landing import DataFiles, Place
 from perptape.store.parquet import Unreadable, checked, decode_own, encode
 
 _TYPES = {"instrument": pa.string(), "start": pa.int64(), "since": pa.int64(), "rows": pa.int64()}
 SCHEMA = pa.schema([pa.field(name, kind, False) for name, kind in _TYPES.items()])
-ATTEMPTS = 20
 KEPT = 2
 
 File = tuple[str, int]
@@ -49,19 +48,10 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
-class HeldFile:
-    """One file of counts as it was read. `modified` is ms on the store's clock."""
-
-    path: str
-    modified: int
-    sayings: Held
-
-
-@dataclass(frozen=True, slots=True)
 class HeldFiles:
     """Those that could be read, by name, and (path, why not) of each other. `newer`: why not, of those of a newer perptape."""
 
-    files: tuple[HeldFile, ...]
+    files: tuple[Filed[Held], ...]
     broken: tuple[tuple[str, str], ...] = ()
     newer: tuple[str, ...] = ()
 
@@ -88,17 +78,14 @@ def decode_held(data: bytes, path: str) -> Held:
 
 def held_files(fs: FileSystem, venue: str, dataset: str, month: str | None = None) -> HeldFiles:
     """All files of counts, or of one month's. Raises StoreError."""
-    for _ in range(ATTEMPTS):
-        with suppress(Absent):  # one that went is contained in one that came: the listing is made anew
-            return _held_files(fs, layout.held(venue, dataset, month))
-    raise StoreError(f"what is known of the files of {venue} {dataset} changed {ATTEMPTS} times while it was read: try again")
+    return settled(lambda: _held_files(fs, layout.held(venue, dataset, month)), f"what is known of the files of {venue} {dataset}")
 
 
 def _held_files(fs: FileSystem, folder: str) -> HeldFiles:
     files, broken, newer = [], [], []
     for entry in fs.list(folder):
         try:
-            files.append(HeldFile(entry.path, entry.modified, decode_held(fs.read(entry.path).data, entry.path)))
+            files.append(Filed(entry.path, entry.modified, decode_held(fs.read(entry.path).data, entry.path)))
         except Newer as error:
             newer.append(str(error))
         except Unreadable as error:
@@ -131,9 +118,7 @@ def _keep(fs: FileSystem, venue: str, dataset: str, month: str, rows: Held, name
     if after != before:
         fs.create(f"{layout.held(venue, dataset, month)}/{name}.parquet", encode_held(after))
     for path, line in known.broken:
-        with suppress(Absent):
-            quarantine.keep(fs, venue, dataset, path, fs.read(path).data)
-            fs.delete(path)
+        quarantine.put_aside(fs, venue, dataset, path)
         yield line
     for path in fold.superseded(known.files, {one.path: one.modified for one in known.files}, fs.now(), age, KEPT):
         fs.delete(path)
@@ -159,15 +144,13 @@ def fewer(
 def _fewer(
     fs: FileSystem, files: DataFiles, held: Held, rows: Mapping[str, int | None], only: Collection[str] | None
 ) -> Iterator[tuple[Place, int | None, int, int]]:
-    wanted = None if only is None else {(named[0], named[1].start) for path in only if (named := layout.data_name(path)) is not None}
+    wanted = None if only is None else {(place.instrument, place.span) for place in map(files.place, only) if place is not None}
     spans = _spans(rows)
     for (instrument, start), (since, were) in sorted(held.counts.items()):
-        if wanted is not None and (layout.identifier(instrument), start) not in wanted:
-            continue
         span = layout.span_of(start, files.kind.span)
-        place = Place(layout.data_file(files.kind.directory(files.form), instrument, span), instrument, span)
-        if wanted is not None and only is not None and place.path not in only:
+        if wanted is not None and (layout.identifier(instrument), span) not in wanted:
             continue
+        place = Place(layout.data_file(files.kind.directory(files.form), instrument, span), instrument, span)
         try:
             there = rows[place.path] if place.path in rows else files.decode(place, fs.read(place.path).data).num_rows
         except (Absent, InTheWay):

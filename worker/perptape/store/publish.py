@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Sequence
-from contextlib import suppress
 from dataclasses import replace
 
 import pyarrow as pa
@@ -162,9 +161,7 @@ class Publisher:
         """Coverage files that cannot be read are kept aside and go, where one that can be read says what is known."""
         if broken and (still := self.covered()).files:
             for path in set(broken) & set(still.broken):
-                with suppress(Absent):
-                    quarantine.keep(self.fs, self.venue, self.landing.dataset, path, self.fs.read(path).data)
-                    self.fs.delete(path)
+                quarantine.put_aside(self.fs, self.venue, self.landing.dataset, path)
 
     def deletable(self, listed: Sequence[Entry], segments: dict[str, Segment]) -> list[str]:
         """The segments that are old and, read back, all there."""

@@ -42,6 +42,13 @@ def kept(fs: FileSystem, venue: str, dataset: str, paths: Iterable[str]) -> set[
     return {path for path in paths if _stem(path) in stems}
 
 
+def put_aside(fs: FileSystem, venue: str, dataset: str, path: str) -> None:
+    """An object goes, a copy of it is kept; one that went meanwhile is gone."""
+    with suppress(Absent):
+        keep(fs, venue, dataset, path, fs.read(path).data)
+        fs.delete(path)
+
+
 def move(fs: FileSystem, venue: str, landing: Landing, path: str) -> None:
     """A segment that cannot be read goes, unless it can be read by now; what it is is kept first."""
     with suppress(Absent):

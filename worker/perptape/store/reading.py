@@ -80,14 +80,22 @@ def of_venues(logs: Left, venues: Collection[str]) -> Left:
 
 def waiting(logs: Left) -> list[str]:
     """What is to be said of logs that are to be brought in; nothing where there are none. Pure."""
-    if not (count := len(logs.waiting)):
-        return []
+    what, it = counted(logs)
+    return (
+        []
+        if not logs.waiting
+        else [
+            f"{what}: what shows as lost, open or unproven may be in {it}; the next "
+            f"`perptape run FILE` or `perptape stream-liquidations --store` brings {it} in"
+        ]
+    )
+
+
+def counted(logs: Left) -> tuple[str, str]:
+    """(how many logs wait, and where; what they are called after that). Pure."""
+    count = len(logs.waiting)
     what = "1 log of a stream whose process is dead is" if count == 1 else f"{count} logs of streams whose processes are dead are"
-    it = "it" if count == 1 else "them"
-    return [
-        f"{what} in {logs.root} and not in the store yet: what shows as lost, open or unproven may be in {it}; the next "
-        f"`perptape run FILE` or `perptape stream-liquidations --store` brings {it} in"
-    ]
+    return f"{what} in {logs.root} and not in the store yet", "it" if count == 1 else "them"
 
 
 def _venue(disk: LogDisk, folder: str) -> str | None:

@@ -68,6 +68,7 @@ def _fewer(tape: Tape, venue: str, kind: Dataset, paths: Collection[str]) -> Ite
     made = tape.made()
     assert made is not None
     files = DataFiles(venue, kind, made.layout)
+    paths = {path for path in paths if files.place(path) is not None}
     known = held.held_files(tape.fs, venue, kind.name).all if paths else held.Held()
     now = tape.fs.now()
     for place, there, were, since in held.fewer(tape.fs, files, known, {}, paths):

@@ -22,8 +22,7 @@ FETCHED = ("funding_prediction",)
 
 def spoken_of(coverage: Coverage) -> frozenset[str]:
     """The instruments, by their folders, of which anything is claimed, wanted or known to be lost. Pure."""
-    names = {one.instrument for kind in (coverage.claims, coverage.wants, coverage.damage) for one in kind}
-    return frozenset(map(layout.identifier, names))
+    return frozenset(map(layout.identifier, coverage.named))
 
 
 def unclaimed(

@@ -62,8 +62,7 @@ def spoken_ids(catalog: Catalog, venue: str, dataset: str) -> frozenset[str]:
     """The ids of the contracts that are claimed, wanted or known to be lost in part, be they listed or not. Raises StoreError."""
     if (venue, dataset) not in catalog.datasets():  # else nothing would be rebuilt from every data file that there is
         return frozenset()
-    said = catalog.coverage(venue, dataset)
-    return frozenset(one.instrument for kind in (said.claims, said.wants, said.damage) for one in kind)
+    return catalog.coverage(venue, dataset).named
 
 
 def ids_there(catalog: Catalog, venue: str, dataset: str, words: Iterable[str]) -> frozenset[str]:
