@@ -108,7 +108,17 @@ def loaded_by(*arguments: str) -> set[str]:
     return set(done.stderr.splitlines())
 
 
-@pytest.mark.parametrize("arguments", [("--help",), ("venues",), ("query", "oi", "BTCUSDT-PERP"), ("run", "--help")])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--help",),
+        ("venues",),
+        ("query", "oi", "BTCUSDT-PERP"),
+        ("query", "liquidations", "BTCUSDT-PERP"),
+        ("gaps",),
+        ("run", "--help"),
+    ],
+)
 def test_what_asks_nobody_does_not_wait_for_the_imports_of_asking(arguments: tuple[str, ...]) -> None:
     assert (
         loaded_by(*arguments) & {"ccxt", "ccxt.async_support", "aiohttp", "s3fs", "structlog", "duckdb", "asyncio", "rich.console"} == set()

@@ -10,11 +10,7 @@ import os
 from contextlib import suppress
 from typing import Final
 
-import structlog
-
 from perptape.store.log_disk import LogDisk
-
-_log = structlog.get_logger(__name__)
 
 KEPT: Final = 4
 """So many are kept: of the usual reserve they take 288 MiB."""
@@ -50,5 +46,7 @@ def let_go(disk: LogDisk, root: str) -> bool:
         return True
     except OSError:
         return False
-    _log.warning("damaged log let go", outcome="its room is needed, or four newer ones are kept", kept=kept[0][1])
+    import structlog  # here alone: who only asks what is kept would wait a third of a second for it
+
+    structlog.get_logger(__name__).warning("damaged log let go", outcome="its room is needed, or four newer ones are kept", kept=kept[0][1])
     return True
