@@ -4,13 +4,15 @@ import asyncio
 from random import Random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from campaign.clockwork import VirtualLoop
 from perptape.collect.asking import Asking, Environment
 from perptape.collect.circuit import Circuit
 from perptape.collect.figures import Figures
 from perptape.collect.outcome import Outcome
-from perptape.collect.stream_figures import READ_AGAIN_S, Followed
+from perptape.collect.stream_figures import READ_AGAIN_S, ROWS, Followed
 from perptape.collect.streams import stream
 from perptape.collect.targets import Session
 from perptape.collect.venue import Venue
@@ -92,6 +94,37 @@ def test_the_events_of_the_last_segment_are_remembered_and_of_others_as_many_as_
         followed.put("a", "okx", "liquidations", rows(*received), (), ())
         counts.append(outcome.stored)
     assert counts == [4, 6, 6, 16, 16, 17]
+
+
+@given(
+    segments=st.lists(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 60)), max_size=12), max_size=12),
+    remembered=st.integers(1, 40),
+)
+def test_no_event_counts_twice_before_so_many_others_came_and_each_counts_once_at_least(segments, remembered):
+    outcome = Outcome("okx", "liquidations")
+    followed = followed_by(outcome, remembered=remembered)
+    before: list[int] = []  # events in the order in which their segments were put
+    least = most = 0
+    for name, received in enumerate(segments):
+        followed.put(f"{name}", "okx", "liquidations", heard(*received), (), ())
+        came = {event for event, _ in received}
+        lately = set[int]()
+        for event in reversed(before):
+            if len(lately) == remembered:
+                break
+            lately.add(event)
+        least += len(came - set(before))
+        most += len(came - lately)
+        before += sorted(came)
+    assert least <= outcome.stored <= most
+
+
+def test_a_segment_of_more_rows_than_are_looked_at_in_one_go_counts_each_event_once():
+    outcome = Outcome("okx", "liquidations")
+    followed = followed_by(outcome)
+    received = [(event, event + heard_again) for heard_again in (0, 1) for event in range(ROWS)]
+    followed.put("a", "okx", "liquidations", heard(*received), (), ())
+    assert outcome.stored == ROWS
 
 
 @pytest.mark.parametrize("alone", [False, True])

@@ -5,7 +5,7 @@ Runs where segments are put, in the store's own thread.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -24,9 +24,12 @@ from perptape.store.coverage import Sayings
 READ_AGAIN_S: Final = 300.0
 """What other replicas put is read so often; holes are told as of the last reading, since another may have what this one missed: unless this
 one is alone."""
-REMEMBERED: Final = 2**16
-"""So many events that were counted are known again, and those of the last segment: 5 MB. A segment repeats what was put within a feed's
-quiet limit (5 min), nearly all of it within seconds."""
+REMEMBERED: Final = 2**15
+"""So many events at least that were counted are known again, at most twice as many, and those of the last segment: 6 MB. A segment repeats
+what was put within a feed's quiet limit (5 min), nearly all of it within seconds."""
+ROWS: Final = 2**14
+"""So many rows are looked at in one go: a segment of ten connections has ten times a minute's events, and all of them at once took as much
+memory again as the segment."""
 
 
 @dataclass(slots=True)
@@ -45,8 +48,9 @@ class Followed:
     _put: Sayings = field(default_factory=Sayings)
     """What this process has put since."""
     _at: float | None = None
-    _counted: pa.Table | None = None
-    """Events that were counted, the newest first."""
+    _lately: set[int] = field(default_factory=set)
+    """Digests of events that were counted, or came again; of those before them, `_before`."""
+    _before: set[int] = field(default_factory=set)
 
     def put(self, name: str, venue: str, dataset: str, rows: pa.Table, claims: tuple[Claim, ...], wants: tuple[Want, ...]) -> None:
         self.segments.put(name, venue, dataset, rows, claims, wants)
@@ -58,11 +62,11 @@ class Followed:
         """Counts what the tape has more by these: each event once whatever connections heard it, and no row of those of earlier segments
         that a segment claims again. By what each is: when it was received is this machine's clock, which may be set back.
         """
-        came = _distinct(_events(rows))
-        known = came.schema.empty_table() if self._counted is None else self._counted
-        both = _distinct(pa.concat_tables([came, known]))
-        self.outcome.stored += both.num_rows - known.num_rows
-        self._counted = both.slice(0, max(self.remembered, came.num_rows))
+        if len(self._lately) >= self.remembered:
+            self._before, self._lately = self._lately, set()
+        for event in _events(rows):
+            self.outcome.stored += not (event in self._lately or event in self._before)
+            self._lately.add(event)
 
     def look_again(self) -> None:
         """As the tape has it now, whatever was read of it last: for the stream's end."""
@@ -83,12 +87,11 @@ class Followed:
         self.outcome.figures = found
 
 
-def _events(rows: pa.Table) -> pa.Table:
-    """By what the tape knows each event, a row for each that was heard. Pure."""
+def _events(rows: pa.Table) -> Iterator[int]:
+    """A digest of each event by what the tape knows it by; nearly each once, of however many connections heard it. Pure in one process."""
     keys = [rows["instrument_id"], *DATASETS["liquidations"].key(rows)]
-    return pa.table({str(number): key for number, key in enumerate(keys)})
-
-
-def _distinct(events: pa.Table) -> pa.Table:
-    """Each event where it comes first; threads would mix them."""
-    return events.group_by(events.column_names, use_threads=False).aggregate([])
+    heard = pa.table({str(number): key for number, key in enumerate(keys)})
+    for start in range(0, heard.num_rows, ROWS):
+        some = heard.slice(start, ROWS)
+        once = some.group_by(some.column_names, use_threads=False).aggregate([])
+        yield from map(hash, zip(*(column.to_pylist() for column in once.columns), strict=True))
