@@ -26,7 +26,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +98,10 @@ class Look:
     files: int
     threads: int
     tasks: int
+    arrow: int
+    """Bytes that Arrow counts as used."""
+    blocks: int
+    """Of memory, that Python's objects use."""
 
 
 def look(child: Child, at: float) -> Look:
@@ -109,7 +113,17 @@ def look(child: Child, at: float) -> Look:
             continue  # it was closed meanwhile
     sockets = sum(link.startswith("socket:") for link in links)
     threads = len(os.listdir(f"/proc/{pid}/task"))
-    return Look(at, child.told["events"], rss(pid), sockets, len(links) - sockets, threads, child.told["tasks"])
+    return Look(
+        at,
+        child.told["events"],
+        rss(pid),
+        sockets,
+        len(links) - sockets,
+        threads,
+        child.told["tasks"],
+        child.told["arrow"],
+        child.told["blocks"],
+    )
 
 
 def control(endpoint: str, path: str, body: Any = None) -> Any:
@@ -180,6 +194,10 @@ def verdict(looks: Sequence[Look], last: dict[str, Any], published: int, share: 
     judged = [one for one in looks if one.at >= DROPPED * end]
     found = growth(judged)
     say(f"mean RSS of each block, MB: {' '.join(f'{one:.1f}' for one in found.means)}")
+    arrow = growth([replace(one, rss=one.arrow) for one in judged]).means
+    say(f"of it in use by Arrow, MB: {' '.join(f'{one:.1f}' for one in arrow)}")
+    blocks = growth([replace(one, rss=one.blocks) for one in judged]).means
+    say(f"blocks that Python's objects use, in 2**20: {' '.join(f'{one:.2f}' for one in blocks)}")
     ends = f"from {judged[0].rss / 2**20:.0f} to {judged[-1].rss / 2**20:.0f} MB"
     how = f"slope {found.slope:.2f}, {ends}, sigma {found.sigma:.2f} MB; {load()}"
     good = at_least("events received", last["events"], EVENTS * share, "events", f"in {minutes:g} minutes, {last['malformed']} malformed")

@@ -53,6 +53,8 @@ async def collect(spec: str, catalog: str, endpoints: Sequence[str], leak: int, 
 
 
 async def tell(under_way: Any) -> None:
+    import pyarrow as pa
+
     while True:
         lives = [one.live for one in under_way.summary.outcomes if one.live is not None]
         told = {
@@ -62,6 +64,8 @@ async def tell(under_way: Any) -> None:
             "connected": sum(live.connected for live in lives),
             "waiting": sum(live.waiting for live in lives),
             "tasks": len(asyncio.all_tasks()),
+            "arrow": pa.total_allocated_bytes(),
+            "blocks": sys.getallocatedblocks(),
         }
         sys.stdout.write(json.dumps(told) + "\n")
         sys.stdout.flush()
