@@ -15,10 +15,11 @@ from typing import Any
 
 import pytest
 
+from perptape.collect.adoption import AGAIN_S
 from perptape.collect.asking import Environment
 from perptape.collect.mark_rules import Rules
 from perptape.collect.outcome import Outcome
-from perptape.collect.stay import ADOPT_AGAIN, Stay
+from perptape.collect.stay import Stay
 from perptape.collect.stream_adopt import Adopted, adopt
 from perptape.collect.summary import Summary
 from perptape.datasets import LIQUIDATIONS
@@ -260,7 +261,7 @@ async def test_what_only_a_later_adoption_cannot_read_is_named_while_a_run_stays
         await asyncio.sleep(1)
         assert streamed.failed == []
     (folder / RECORDS).write_bytes(b"")
-    await asyncio.sleep(ADOPT_AGAIN)
+    await asyncio.sleep(AGAIN_S)
     [said] = streamed.failed
     assert said.startswith("the log a cannot be read: its beginning is damaged")
     assert fetched.failed == []

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from perptape.collect.adoption import Adoption
 from perptape.collect.batch import Batch
 from perptape.collect.following import Following
 from perptape.collect.mending import EVERY_S, looked_after
 from perptape.collect.outcome import Outcome
 from perptape.collect.rhythm import Rhythm, spread
 from perptape.collect.selection import AGAIN
-from perptape.collect.stream_adopt import Adopted
-from perptape.collect.streams import adopted, stream
+from perptape.collect.streams import stream
 from perptape.collect.targets import Session
 from perptape.collect.together import beside, side_by_side, until
 from perptape.collect.venue import Settings, Venue
@@ -34,7 +34,6 @@ log = structlog.get_logger("perptape")
 
 TRY_AGAIN = 60.0
 STORE_AGAIN = 10.0
-ADOPT_AGAIN = 30.0
 OVERTIME = 20.0
 """Seconds that the pages under way may take past the budget."""
 FAREWELL = 5.0
@@ -49,7 +48,7 @@ class Stay:
     def __init__(self, run: Run, failures: dict[str, str], deadline: float | None) -> None:
         self._run, self._failures, self._deadline = run, failures, deadline
         self._environment, self._stop = run.environment, run.stop
-        self._adopted, self._stored, self._over = Adopted(), set[str](), False
+        self._adoption, self._over = Adoption(run), False
 
     async def carry_out(self) -> None:
         """Until stop or the deadline. Publishes at a normal end only. Raises StoreError when logs cannot be listed, UsageError."""
@@ -57,35 +56,20 @@ class Stay:
         self._run.summary.scheduled = True
         if "liquidations" in request.datasets:
             self._environment.settle()
-        await until(self._stop, self._adopt_all())
+        await until(self._stop, self._adoption.begin())
         timer = None
         if self._deadline is not None:
             left = max(self._deadline - self._environment.monotonic(), 0)
             timer = asyncio.get_running_loop().call_later(left, self._end)
         try:
-            beside_them = [until(self._stop, self._publishing()), until(self._stop, self._adopting())]
+            beside_them = [until(self._stop, self._publishing()), until(self._stop, self._adoption.going_on())]
             await side_by_side([*(self._venue(name) for name in request.venues), *beside_them])
         finally:
-            self._noted()
+            self._adoption.over()
             if timer is not None:
                 timer.cancel()
         if self._over and not request.namespace:
             self._run.summary.published = await self._publish()
-
-    async def _adopt(self) -> Adopted:
-        """What dead processes left in their logs goes into the store."""
-        run, environment = self._run, self._environment
-        return await environment.aside(lambda: adopted(run.tape, run.request.state, environment, self._stored))
-
-    async def _adopt_all(self) -> None:
-        self._adopted = await self._adopt()
-
-    def _noted(self) -> None:
-        """A log that cannot be read is a stream's trouble while it goes on, which a status tells; of a run that ended it is no failure."""
-        unreadable = self._adopted.unreadable
-        for outcome in self._run.summary.outcomes:
-            outcome.failed = [line for line in outcome.failed if line not in unreadable]
-        self._run.summary.notes.extend(unreadable)
 
     def _end(self) -> None:
         self._over = True
@@ -119,8 +103,8 @@ class Stay:
 
     async def _stream(self, venue: Venue, settings: Liquidations, session: Session, outcome: Outcome, listed: asyncio.Event) -> None:
         """A venue's liquidations until the stop, of what is wanted at any time."""
-        request, since = self._run.request, self._adopted.since(venue.name, outcome.dataset)
-        outcome.failed = self._adopted.named(outcome.failed)
+        request, since = self._run.request, self._adoption.since(outcome)
+        self._adoption.name_in(outcome)
         replicas = 1 if request.namespace else settings.replicas  # in a cluster each is a pod
 
         def begin(outcome: Outcome, stop: asyncio.Event, handed_over: Callable[[], bool], *, first: bool) -> Coroutine[Any, Any, None]:
@@ -224,19 +208,6 @@ class Stay:
             await self._environment.sleep(self._run.request.spec.store.published_every.ms / SECOND)
             if not self._run.request.namespace:
                 await self._publish()
-
-    async def _adopting(self) -> None:
-        """Logs that were left to wait, until none is; what earlier ones said stays known. Streams name those that cannot be read."""
-        while self._adopted.waiting:
-            await self._environment.sleep(ADOPT_AGAIN)
-            try:
-                before, found = self._adopted.unreadable, await self._adopt()
-                self._adopted.go_on(found)
-                for outcome in self._run.summary.outcomes:
-                    if outcome.dataset == "liquidations":
-                        outcome.failed = self._adopted.named(outcome.failed, before)
-            except StoreError as error:
-                log.error("logs cannot be brought in: trying again", outcome="retry", error=str(error))
 
     async def _publish(self) -> bool:
         try:
