@@ -64,7 +64,7 @@ class Child:
     @classmethod
     def begun(cls, log: Path, *words: str) -> Child:
         command = [sys.executable, "-u", str(Path(__file__).with_name("soak_processes.py")), *words]
-        environment = {**os.environ, "PERPTAPE_LOG_LEVEL": "error"}
+        environment = {"ARROW_DEFAULT_MEMORY_POOL": "system", **os.environ, "PERPTAPE_LOG_LEVEL": "error"}  # as the command has it
         child = cls(
             subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log.open("w"), text=True, env=environment)
         )

@@ -125,6 +125,31 @@ def test_what_asks_nobody_does_not_wait_for_the_imports_of_asking(arguments: tup
     )
 
 
+@pytest.mark.parametrize(
+    ("command", "chosen", "allocator"), [("daemon", None, "system"), ("run", "mimalloc", "mimalloc"), ("venues", None, None)]
+)
+def test_what_stays_for_months_takes_its_memory_from_the_system_where_nobody_chose(
+    command: str, chosen: str | None, allocator: str | None
+) -> None:
+    script = """
+import atexit, sys
+from perptape.cli import main
+def tell():
+    import pyarrow
+    print(pyarrow.default_memory_pool().backend_name, file=sys.stderr)
+atexit.register(tell)
+main()
+"""
+    environ = {name: value for name, value in os.environ.items() if name != "ARROW_DEFAULT_MEMORY_POOL"}
+    environ |= {"ARROW_DEFAULT_MEMORY_POOL": chosen} if chosen else {}
+    done = subprocess.run([sys.executable, "-c", script, command, "--help"], env=environ, capture_output=True, text=True, check=True)
+    plain = subprocess.run(
+        [sys.executable, "-c", "import pyarrow; print(pyarrow.default_memory_pool().backend_name)"],
+        env=environ, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stderr == (f"{allocator}\n" if allocator else plain.stdout)
+
+
 def test_the_shell_completes_commands_and_venues() -> None:
     def completed(words: str, cword: int) -> list[str]:
         environ = {**os.environ, "_PERPTAPE_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(cword)}

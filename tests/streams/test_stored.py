@@ -127,6 +127,16 @@ def test_a_segment_of_more_rows_than_are_looked_at_in_one_go_counts_each_event_o
     assert outcome.stored == ROWS
 
 
+def test_memory_is_given_back_after_a_large_segment_once_all_is_done_with_it():
+    calls: list[str] = []
+    followed = followed_by(
+        Outcome("okx", "liquidations"), judge=lambda coverage: calls.append("judged"), give_back=lambda: calls.append("given")
+    )
+    followed.put("a", "okx", "liquidations", rows(1, 2), (), ())
+    followed.put("b", "okx", "liquidations", heard(*((at, at) for at in range(ROWS))), (), ())
+    assert calls == ["judged", "judged", "given"]
+
+
 @pytest.mark.parametrize("alone", [False, True])
 def test_one_that_is_alone_tells_the_holes_of_its_latest_segment(alone: bool):
     outcome, judged = Outcome("bybit", "liquidations"), iter([Figures(1, 1), Figures(2, 2, lost=1, why=("disconnected",))])

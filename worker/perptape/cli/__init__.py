@@ -24,6 +24,7 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = 
     stop = Stop()
     if words and words[0] in COLLECT:
         signal.signal(signal.SIGTERM, stop)
+        os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # before Arrow is loaded; its own keeps for months what a burst took
     from perptape.cli.shell import run
 
     stop.raises = True

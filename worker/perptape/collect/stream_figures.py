@@ -25,11 +25,19 @@ READ_AGAIN_S: Final = 300.0
 """What other replicas put is read so often; holes are told as of the last reading, since another may have what this one missed: unless this
 one is alone."""
 REMEMBERED: Final = 2**15
-"""So many events at least that were counted are known again, at most twice as many, and those of the last segment: 6 MB. A segment repeats
-what was put within a feed's quiet limit (5 min), nearly all of it within seconds."""
+"""So many events at least that were counted are known again, and those of the last segment; at most twice as many, and those of the two
+segments with which that was passed: 7 MB where those are small. A segment repeats what was put within a feed's quiet limit (5 min), nearly
+all of it within seconds."""
 ROWS: Final = 2**14
 """So many rows are looked at in one go: a segment of ten connections has ten times a minute's events, and all of them at once took as much
 memory again as the segment."""
+
+LARGE: Final = 2**20
+"""Bytes of rows from which a segment on its way takes several times as much for a moment, which allocators keep in pieces."""
+
+
+def _give_back() -> None:
+    pa.default_memory_pool().release_unused()
 
 
 @dataclass(slots=True)
@@ -45,6 +53,8 @@ class Followed:
     alone: bool = False
     """Whether nobody else brings what this one misses."""
     remembered: int = REMEMBERED
+    give_back: Callable[[], None] = _give_back
+    """Memory that nobody uses goes to the system."""
     _put: Sayings = field(default_factory=Sayings)
     """What this process has put since."""
     _at: float | None = None
@@ -57,6 +67,8 @@ class Followed:
         self._count(rows)
         self._put = self._put.joined([Sayings(claims, wants)])
         self._look()
+        if rows.nbytes >= LARGE:
+            self.give_back()
 
     def _count(self, rows: pa.Table) -> None:
         """Counts what the tape has more by these: each event once whatever connections heard it, and no row of those of earlier segments
