@@ -73,7 +73,10 @@ def test_a_file_that_cannot_be_read_is_kept_aside_and_published_anew() -> None:
     assert one.kinds() == ["unreadable"]
     one.publish()
     assert one.kinds() == ["unreadable"], "publishing alone does not look at it"
-    assert any(path in line for line in one.repair())
+    lines = one.repair()
+    assert any(path in line for line in lines)
+    then = "the next run asks for what was claimed of it"
+    assert f"{path}: nothing that it held is claimed any more, also where its rows are there again: {then}" in lines
     assert one.kinds() == []
     assert b"PAR1 cut" in [one.bucket.objects[p][0] for p in one.paths("perptape/quarantine")]
     assert START not in one.claimed()

@@ -80,15 +80,13 @@ def of_venues(logs: Left, venues: Collection[str]) -> Left:
 
 def waiting(logs: Left) -> list[str]:
     """What is to be said of logs that are to be brought in; nothing where there are none. Pure."""
+    if not logs.waiting:
+        return []
     what, it = counted(logs)
-    return (
-        []
-        if not logs.waiting
-        else [
-            f"{what}: what shows as lost, open or unproven may be in {it}; the next "
-            f"`perptape run FILE` or `perptape stream-liquidations --store` brings {it} in"
-        ]
-    )
+    return [
+        f"{what}: what shows as lost, open or unproven may be in {it}; the next "
+        f"`perptape run FILE` or `perptape stream-liquidations --store` brings {it} in"
+    ]
 
 
 def counted(logs: Left) -> tuple[str, str]:

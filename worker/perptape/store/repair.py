@@ -39,9 +39,26 @@ def repair(tape: Tape, found: Sequence[Finding], writer: str) -> list[str]:
         if dataset in DATASETS:
             # first: any record of damage is taken to know of the whole file
             if (venue, dataset) not in failed:  # what segments still hold may not be in files yet
+                lines += _anew(tape, venue, DATASETS[dataset], broken)
                 lines += _fewer(tape, venue, DATASETS[dataset], {one.path for one in found if one.kind == "rows"})
             lines += _written_down(tape, venue, DATASETS[dataset])
     return lines
+
+
+def _anew(tape: Tape, venue: str, kind: Dataset, broken: Sequence[str]) -> Iterator[str]:
+    """What became of data files that could not be read: a record of such a one masks all that it may have held (docs/architecture.md)."""
+    made = tape.made()
+    assert made is not None
+    files = DataFiles(venue, kind, made.layout)
+    for path in broken:
+        if files.place(path) is not None:
+            yield f"{path}: nothing that it held is claimed any more, also where its rows are there again: {_then(kind)}"
+
+
+def _then(kind: Dataset) -> str:
+    if kind.name == "liquidations":
+        return "in some minutes its time shows as lost, or as open where the venue can be asked"
+    return "the next run asks for what was claimed of it"
 
 
 def _written_down(tape: Tape, venue: str, kind: Dataset) -> Iterator[str]:
@@ -75,8 +92,7 @@ def _fewer(tape: Tape, venue: str, kind: Dataset, paths: Collection[str]) -> Ite
         assert place.span is not None
         after = max(now, since + 1)  # also where an earlier damage was written down while the store's clock was ahead
         quarantine.lost(tape.fs, venue, kind.name, place.instrument, held.masked(kind.name, place.span), after)
-        then = "its time shows as lost in some minutes" if kind.name == "liquidations" else "the next run asks for what is claimed of them"
-        yield f"{place.path}: {were - (there or 0)} rows that it held are gone: written down, {then}"
+        yield f"{place.path}: {were - (there or 0)} rows that it held are gone, which is written down: {_then(kind)}"
 
 
 def _settled(fs: FileSystem, files: DataFiles, instrument: str, bare: Interval) -> bool:
