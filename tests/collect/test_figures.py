@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from perptape.claims import Claim, Want
+from perptape.claims import STREAM, Claim, Want
 from perptape.collect.figures import Figures, figures, mark
 from perptape.collect.outcome import Outcome
 from perptape.collect.report import Standing, of_coverage
@@ -28,9 +28,9 @@ class Busy(FakeExchange):
         raise Retry("busy " * 200)
 
 
-def standing(*states, instrument="BTC"):
+def standing(*states, instrument="BTC", dataset="open_interest", grid="5m"):
     found = tuple(State(Interval(start, end), status, *reason) for start, end, status, *reason in states)
-    return Standing("binance", "open_interest", instrument, "5m", found, watermark(found))
+    return Standing("binance", dataset, instrument, grid, found, watermark(found))
 
 
 def test_the_watermark_is_the_least_over_instruments_and_holes_are_counted():
@@ -61,6 +61,13 @@ def test_nothing_is_behind_where_nothing_is_due_yet():
     assert mark(standing((100, 160, "open"))) is None
     assert figures([standing((100, 160, "open"))], 160, since=0).watermark is None
     assert figures([], 160, since=0) is None
+
+
+def test_a_stream_that_has_proved_nothing_is_complete_up_to_nowhere_and_all_of_it_is_pending():
+    one = standing((100, 150, "pending"), (150, 160, "pending"), dataset="liquidations", grid=STREAM)
+    assert mark(one) is None
+    found = figures([one], 155, since=0)
+    assert (found.watermark, found.pending, found.lost) == (None, 55, 0)
 
 
 def test_a_watermark_is_never_in_the_future_and_a_delisted_contract_does_not_hold_it_back():

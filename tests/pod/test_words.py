@@ -42,6 +42,11 @@ def test_a_hole_just_now_is_said_to_be_pending_and_one_that_is_lost_says_why():
     ]
 
 
+def test_a_stream_that_proved_nothing_is_complete_up_to_nowhere():
+    one = Outcome("okx", "funding", figures=Figures(None, 1_800_000_000_000, pending=31_000))
+    assert Summary("a", "b", outcomes=[one]).lines()[0].endswith("; missing: nothing yet, 31 s pending")
+
+
 def test_nothing_is_said_to_be_complete_up_to_later_than_the_end_of_the_run_on_the_venues_clock():
     one = Outcome("okx", "funding", offset=2_000, figures=Figures(1_800_000_600_000, 1_800_000_600_000))
     (line,) = Summary("a", "b", finished=1_800_000_000_000, outcomes=[one]).lines()

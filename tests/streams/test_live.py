@@ -94,6 +94,36 @@ async def test_a_stop_while_nobody_listens_is_lost_up_to_the_stop(stage) -> None
     assert one.standing() == [("sampled", "", 0.1, 17.1), ("lost", "disconnected", 17.1, 35.1)]
 
 
+@pytest.mark.parametrize("silent", [3, 7, 12])
+async def test_what_a_connection_that_has_long_been_silent_may_have_missed_is_lost_up_to_the_stop(stage, silent: int) -> None:
+    """It was about to be given up; of a short silence nobody can tell."""
+    one = stage()
+    async with running(one):
+        await one.beat(20)
+        await asyncio.sleep(silent)
+    lost = [("lost", "disconnected", 17.1, 20.1 + silent)] if silent > 5 else []
+    assert one.standing() == [("sampled", "", 0.1, 17.1), *lost]
+
+
+async def test_of_a_connection_that_never_spoke_all_is_lost_up_to_the_stop(stage) -> None:
+    one = stage()
+    async with running(one):
+        await asyncio.sleep(10)
+    assert one.standing() == [("lost", "disconnected", 0.0, 10.1)]
+
+
+async def test_a_connection_that_is_silent_at_the_stop_is_no_matter_where_another_spoke(stage) -> None:
+    one = stage()
+    async with running(one, replicas=2):
+        await one.beat(20)
+        _, other = one.exchange.connections
+        for _ in range(8):
+            one.exchange.tick(other)
+            one.exchange.push(one.event(), connection=other)
+            await asyncio.sleep(1)
+    assert one.standing() == [("sampled", "", 0.1, 25.1)]
+
+
 async def test_of_two_connections_the_one_that_went_on_counts_at_the_stop(stage) -> None:
     one = stage()
     async with running(one, replicas=2):

@@ -9,6 +9,7 @@ from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from perptape.claims import STREAM
 from perptape.collect.report import Standing, of_coverage
 from perptape.coverage import Coverage
 from perptape.datasets.instruments import SeenInstrument
@@ -25,8 +26,8 @@ class Figures:
     """Times are ms on the venue's clock; holes are numbers of intervals, over all instruments.
 
     watermark: the least over instruments, None while one of them has nothing. due: up to when rows could be had by now.
-    why: the reasons of what is lost by a fault of ours or of the line. pending: ms before the watermark that are too young to be judged,
-    of the instrument that has the most.
+    why: the reasons of what is lost by a fault of ours or of the line. pending: ms before the watermark (of a stream that proved
+    nothing: until now) that are too young to be judged, of the instrument that has the most.
     reach: up to when time was wanted that was out of the venue's reach before anybody wanted it, None where none was.
     """
 
@@ -72,7 +73,7 @@ def figures(standings: Sequence[Standing], now: int, since: int, over: Container
         lost=sum(len(_lost(one, since)) for one in wanted),
         unproven=_count(wanted, "unproven"),
         why=tuple(sorted({state.reason for one in wanted for state in _lost(one, since)} & OURS)),
-        pending=max((_pending(one) for one in listed), default=0),
+        pending=max((_pending(one, now) for one in listed), default=0),
         reach=max((state.span.end for one in wanted for state in one.states if _beyond(state, since)), default=None),
     )
 
@@ -89,16 +90,18 @@ def _beyond(state: State, since: int) -> bool:
     return state.status == "lost" and state.span.end <= since and state.reason not in OURS
 
 
-def _pending(one: Standing) -> int:
-    """ms that are not judged yet though later time is: a hole just now, but for the edge where nobody can have anything yet."""
-    upto = one.watermark or 0
+def _pending(one: Standing, now: int) -> int:
+    """ms that are not judged yet though later time is: a hole just now, but for the edge where nobody can have anything yet. A stream of
+    which nothing is proven may have heard nothing all the while."""
+    upto = one.watermark or (now if one.grid == STREAM else 0)
     young = (state.span for state in one.states if state.status == "pending" and state.span.start < upto)
     return sum(min(span.end, upto) - span.start for span in young)
 
 
 def mark(one: Standing) -> int | None:
-    """Up to when it is complete. Where nothing wanted is due yet, nothing is missing: then it is where the want begins."""
-    if one.watermark is None and all(state.status == "pending" for state in one.states):
+    """Up to when it is complete. Where nothing wanted is due yet, nothing is missing: then it is where the want begins. Of a stream
+    all is due at once."""
+    if one.grid != STREAM and one.watermark is None and all(state.status == "pending" for state in one.states):
         return one.states[0].span.start
     return one.watermark
 

@@ -163,7 +163,7 @@ class LiveStream:
         stopped = asyncio.create_task(stop.wait())
         await asyncio.wait({stopped, *places, *rhythms}, return_when=asyncio.FIRST_COMPLETED)
         deadline = asyncio.get_running_loop().time() + self._pace.stop
-        listening = min((sink.since for sink in sinks if sink.since is not None), default=None)
+        listening = min((since for sink in sinks if (since := sink.listens(self._watch.fresh)) is not None), default=None)
         stopping.set()
         for task in (stopped, *places, rhythms[-1]):
             task.cancel()

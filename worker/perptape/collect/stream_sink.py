@@ -73,6 +73,10 @@ class ConnectionSink:
         self.fed: dict[str, float] = {}
         """Topic of the feed (empty: the whole market's) -> when it spoke last, on the same clock."""
 
+    def listens(self, fresh: float) -> int | None:
+        """Since when its connection counts (ms on the venue's clock), if that spoke within the last `fresh` seconds."""
+        return self.since if self.heard is not None and self._clock() - self.heard <= fresh else None
+
     def acknowledged(self, connection: str, received: int) -> None:
         if self.connection is not None:
             self.closed(self.connection, "subscribed anew", received)

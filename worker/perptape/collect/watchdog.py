@@ -17,6 +17,12 @@ class Watch:
     dial: float = 30.0
     """Seconds from the first step of dialling to the acknowledgement of all topics."""
 
+    @property
+    def fresh(self) -> float:
+        """Seconds after a word of the control topic for which a connection that is stopped is taken to hear: several times those between
+        two words. Of a longer silence nobody would know any more whether it was a death."""
+        return self.control / 3
+
     def verdict(self, started: float, heard: float | None, now: float) -> str | None:
         """Why the connection should be given up; None: it is well. `heard`: when the control topic spoke last, None before it could."""
         if now < self.due(started, heard):
