@@ -35,24 +35,24 @@ def repair(tape: Tape, found: Sequence[Finding], writer: str) -> list[str]:
         raise StoreError("another publisher is at work on this tape: repair it when that one has ended")
     lines = [line for one in reports for line in (*one.damaged, *([one.error] if one.error else []))]
     failed = {(one.venue, one.dataset) for one in reports if one.error}
+    made = tape.made()
     for venue, dataset in tape.datasets():
         if dataset in DATASETS:
+            assert made is not None
+            files = DataFiles(venue, DATASETS[dataset], made.layout)
             # first: any record of damage is taken to know of the whole file
             if (venue, dataset) not in failed:  # what segments still hold may not be in files yet
-                lines += _anew(tape, venue, DATASETS[dataset], broken)
-                lines += _fewer(tape, venue, DATASETS[dataset], {one.path for one in found if one.kind == "rows"})
-            lines += _written_down(tape, venue, DATASETS[dataset])
+                lines += _anew(files, broken)
+                lines += _fewer(tape, files, {one.path for one in found if one.kind == "rows"})
+            lines += _written_down(tape, files)
     return lines
 
 
-def _anew(tape: Tape, venue: str, kind: Dataset, broken: Sequence[str]) -> Iterator[str]:
+def _anew(files: DataFiles, broken: Sequence[str]) -> Iterator[str]:
     """What became of data files that could not be read: a record of such a one masks all that it may have held (docs/architecture.md)."""
-    made = tape.made()
-    assert made is not None
-    files = DataFiles(venue, kind, made.layout)
     for path in broken:
         if files.place(path) is not None:
-            yield f"{path}: nothing that it held is claimed any more, also where its rows are there again: {_then(kind)}"
+            yield f"{path}: nothing that it held is claimed any more, also where its rows are there again: {_then(files.kind)}"
 
 
 def _then(kind: Dataset) -> str:
@@ -61,10 +61,8 @@ def _then(kind: Dataset) -> str:
     return "the next run asks for what was claimed of it"
 
 
-def _written_down(tape: Tape, venue: str, kind: Dataset) -> Iterator[str]:
-    made = tape.made()
-    assert made is not None
-    files = DataFiles(venue, kind, made.layout)
+def _written_down(tape: Tape, files: DataFiles) -> Iterator[str]:
+    venue, kind = files.venue, files.kind
     claims = tape.coverage(venue, kind.name).claims
     lost: dict[str, list[Interval]] = {}
     for claim, missing in claimed_without_rows(tape, kind, claims):
@@ -80,11 +78,9 @@ def _written_down(tape: Tape, venue: str, kind: Dataset) -> Iterator[str]:
             yield f"{venue} {kind.name} {instrument}: {text} is claimed and not there: written down as lost, the next run asks again"
 
 
-def _fewer(tape: Tape, venue: str, kind: Dataset, paths: Collection[str]) -> Iterator[str]:
+def _fewer(tape: Tape, files: DataFiles, paths: Collection[str]) -> Iterator[str]:
     """Of files that once had more rows, and have not got them back by now."""
-    made = tape.made()
-    assert made is not None
-    files = DataFiles(venue, kind, made.layout)
+    venue, kind = files.venue, files.kind
     paths = {path for path in paths if files.place(path) is not None}
     known = held.held_files(tape.fs, venue, kind.name).all if paths else held.Held()
     now = tape.fs.now()
